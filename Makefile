@@ -1,0 +1,98 @@
+# The only commands a user needs. `make help` lists them; each target sets up what it needs and skips what is done.
+
+PYTHON     ?= python3
+WORKSPACE  ?= work
+DATASET    ?= walkway
+DATA_ROOT  ?=
+SET        ?=
+PIPELINE   ?= train
+REPOSITORY ?= $(WORKSPACE)/model_repository
+RESULTS    ?= $(WORKSPACE)/results
+ARCHIVE    ?=
+TABLES     ?= $(WORKSPACE)/tables
+DATE       ?=
+INCLUDE    ?=
+ENGINE     ?= local
+SERVER     ?=
+DEPLOYMENT ?=
+export KFP_HOST
+
+VENV   := .venv/bin
+READY  := .venv/.ready
+TRITON := .triton/.ready
+SWIFT  := .swift/.ready
+PIP    := pip install --quiet --disable-pip-version-check
+
+overrides = $(foreach value,$(SET),--set '$(value)')
+data_root = $(if $(DATA_ROOT),--data-root '$(DATA_ROOT)')
+option    = $(if $(2),--$(1) '$(2)')
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint pipeline-run compile model-repository serve score report bench clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) $(TRITON) ## Set up both environments (.venv and .triton)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(VENV)/$(PIP) -c constraints.txt torch==$(shell sed -n 's/^torch==//p' constraints.txt)
+	$(VENV)/$(PIP) -c constraints.txt -e '.[train,pipelines,serve,batch,dev]'
+	@touch $@
+
+$(TRITON): triton-requirements.txt stmae/serving/backends/onnxruntime/model.py | $(READY)
+	$(PYTHON) -m venv .triton
+	.triton/bin/$(PIP) --no-deps -r triton-requirements.txt
+	$(VENV)/python -m stmae.serving.runtime .triton
+	@touch $@
+
+$(SWIFT): swift-requirements.txt
+	$(PYTHON) -m venv .swift
+	.swift/bin/$(PIP) --no-deps -r swift-requirements.txt
+	@touch $@
+
+demo: started := $(shell date +%s)
+demo: $(READY) $(TRITON) ## Train, serve and score: the whole system on one machine (DATASET=walkway)
+	$(VENV)/python -m pipelines run --config $(DATASET) $(overrides) $(data_root) --workspace $(WORKSPACE) >&2
+	@mkdir -p $(RESULTS)
+	$(VENV)/stmae demo $(DATASET) $(overrides) $(data_root) --workspace $(WORKSPACE) --started $(started) \
+		> $(RESULTS)/demo-line.json
+	$(VENV)/python benchmarks/record.py demo $(RESULTS)/demo-line.json --out $(RESULTS) \
+		--command "make demo$(if $(filter-out walkway,$(DATASET)), DATASET=$(DATASET))"
+	@cat $(RESULTS)/demo-line.json
+
+test: $(READY) $(TRITON) $(SWIFT) lint ## Lint, then pass every test
+	$(VENV)/python -m pytest
+
+lint: $(READY) ## ruff, mypy, import rules
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+
+pipeline-run: $(READY) $(TRITON) ## Run the pipeline: DATASET=name [DATA_ROOT=dir] [SET="a.b=c"] [KFP_HOST=url]
+	@done="$$($(VENV)/python -m pipelines run --config $(DATASET) $(overrides) $(data_root) \
+		--workspace $(WORKSPACE))" || exit $$?; echo "$$done"; \
+	case "$$done" in *.json) $(VENV)/python benchmarks/record.py pipeline "$$done" --out $(RESULTS) \
+		--command "make pipeline-run DATASET=$(DATASET)$(if $(SET), SET='$(SET)')";; esac
+
+compile: $(READY) ## Compile the pipeline to YAML for Kubeflow
+	$(VENV)/python -m pipelines compile
+
+model-repository: $(READY) $(TRITON) ## Train and publish DATASET's model where there is none in REPOSITORY
+	@test -d $(REPOSITORY)/$(DATASET) || $(MAKE) pipeline-run
+
+serve: $(READY) $(TRITON) ## Serve REPOSITORY with the embedded Triton: gRPC 8001, HTTP 8000, metrics 8002
+	$(VENV)/stmae serve --repository $(REPOSITORY)
+
+score: $(READY) $(TRITON) ## Score ARCHIVE=uri into TABLES=uri [DATE=..] [INCLUDE=globs] [SERVER=host:port] [ENGINE=local|ray]
+	$(VENV)/stmae score --archive '$(ARCHIVE)' --tables '$(TABLES)' --repository $(REPOSITORY) --engine $(ENGINE) \
+		$(call option,date,$(DATE)) $(call option,include,$(INCLUDE)) $(call option,server,$(SERVER)) \
+		$(call option,deployment,$(DEPLOYMENT))
+
+report: $(READY) ## Write the morning report of TABLES=uri [DATE=..]
+	$(VENV)/stmae report --tables '$(TABLES)' $(call option,date,$(DATE)) --out $(WORKSPACE)/reports/night.html
+
+clean: ## Remove the workspace and caches; the environments stay
+	rm -rf $(WORKSPACE) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info

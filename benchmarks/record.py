@@ -1,0 +1,86 @@
+"""Write a results file: figures, with the command, commit, versions and machine that gave them.
+
+python benchmarks/record.py demo LINE.json --out DIR --command "make demo"
+python benchmarks/record.py pipeline SUMMARY.json --out DIR --command "make pipeline-run DATASET=ped2-cpu"
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "onnxruntime", "numpy", "opencv-python-headless", "kfp", "pyarrow", "tritonclient")
+PIPELINE_FIGURES = ("paper_auc_micro", "paper_auc_macro", "raw_auc_micro", "raw_auc_macro", "paper_eer", "frames")
+
+
+def record(name: str, command: str, figures: dict[str, Any], out: Path) -> Path:
+    """Write `<out>/<name>.json` and return it."""
+    result = {
+        "name": name,
+        "command": command,
+        "commit": _git("rev-parse", "HEAD"),
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
+        "figures": figures,
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{name}.json"
+    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def machine() -> dict[str, Any]:
+    """What a reader needs to know to judge a speed."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory / 2**30, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "gpu": _gpu(),
+    }
+
+
+def _gpu() -> str | None:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def _git(*arguments: str) -> str | None:
+    run = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    return run.stdout.strip() or None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=("demo", "pipeline"))
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--command", required=True)
+    arguments = parser.parse_args()
+    source = json.loads(arguments.source.read_text(encoding="utf-8"))
+    if arguments.kind == "demo":
+        places = ("tables", "evaluation_report", "night_report")
+        figures = {key: value for key, value in source.items() if key not in places}
+        record("demo", arguments.command, figures, arguments.out)
+        return
+    figures = {key: source["figures"][key] for key in PIPELINE_FIGURES if key in source["figures"]}
+    figures["seconds_by_step"] = source["seconds_by_step"]
+    record(source["config"], arguments.command, figures, arguments.out)
+    shutil.copyfile(source["evaluation"], arguments.out / f"{source['config']}-evaluation.json")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Step: score the test clips, fit the calibration on held-out clips, report."""
+
+from kfp import dsl
+
+from components.image import BASE_IMAGE
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def evaluate(
+    config: str,
+    dataset: dsl.Input[dsl.Dataset],
+    flow: dsl.Input[dsl.Dataset],
+    model: dsl.Input[dsl.Model],
+    evaluation: dsl.Output[dsl.Artifact],
+    metrics: dsl.Output[dsl.Metrics],
+    roc: dsl.Output[dsl.ClassificationMetrics],
+    report: dsl.Output[dsl.HTML],
+):
+    """Evaluate the last checkpoint.
+
+    Args:
+        config: The resolved configuration as JSON.
+        dataset: The prepared dataset.
+        flow: The flow of its clips.
+        model: The trained model.
+        evaluation: `evaluation.json`, `scores.npz` and `calibration.json`.
+        metrics: The figures of the evaluation.
+        roc: ROC over all test frames (paper metric); empty where there are no labels.
+        report: One self-contained page.
+    """
+    from pathlib import Path
+
+    from stmae.config import from_json
+    from stmae.data.datasets import Manifest
+    from stmae.evaluate import evaluate
+    from stmae.report.evaluation import evaluation_report, roc_points
+
+    manifest = Manifest.load(Path(dataset.path))
+    result = evaluate(from_json(config), manifest, Path(flow.path), Path(model.path), Path(evaluation.path))
+    for name, value in result.figures.items():
+        metrics.log_metric(name, value)
+    if result.roc:
+        roc.log_roc_curve(*roc_points(result.roc))
+    evaluation_report(Path(evaluation.path), Path(dataset.path), Path(report.path))

@@ -1,0 +1,31 @@
+"""Step: the trained model as ONNX, checked against torch."""
+
+from kfp import dsl
+
+from components.image import BASE_IMAGE
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def export(
+    config: str,
+    dataset: dsl.Input[dsl.Dataset],
+    model: dsl.Input[dsl.Model],
+    onnx: dsl.Output[dsl.Model],
+):
+    """Write the four ONNX models and a golden segment; fails where onnxruntime and torch disagree.
+
+    Args:
+        config: The resolved configuration as JSON.
+        dataset: The prepared dataset; the golden segment comes from it.
+        model: The trained model.
+        onnx: The four ONNX files, `golden.npz` and `export.json`.
+    """
+    from pathlib import Path
+
+    from stmae.config import from_json
+    from stmae.data.datasets import Manifest
+    from stmae.export.checkpoint import export_checkpoint
+
+    facts = export_checkpoint(from_json(config), Manifest.load(Path(dataset.path)), Path(model.path), Path(onnx.path))
+    onnx.framework = "onnx"
+    onnx.metadata.update(facts)

@@ -1,0 +1,29 @@
+"""Step: read the camera's footage and write the prepared dataset."""
+
+from kfp import dsl
+
+from components.image import BASE_IMAGE
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def prepare_dataset(config: str, data_root: str, data_version: str, dataset: dsl.Output[dsl.Dataset]):
+    """Decode, resize and hash the clips of `data_root`; check the labels; choose the held-out clips.
+
+    Args:
+        config: The resolved configuration as JSON.
+        data_root: Folder with the footage, in the layout of `data.reader`.
+        data_version: Changes when the footage does, and with it the cache key of this step.
+        dataset: Prepared frames, labels, masks and `manifest.json`.
+    """
+    from pathlib import Path
+
+    from stmae.config import from_json
+    from stmae.data.datasets import prepare
+
+    manifest = prepare(from_json(config), Path(data_root), Path(dataset.path))
+    dataset.metadata["digest"] = manifest.digest
+    dataset.metadata["data_version"] = data_version
+    for split in ("train", "heldout", "test"):
+        clips = manifest.split(split)
+        dataset.metadata[f"{split}_clips"] = len(clips)
+        dataset.metadata[f"{split}_frames"] = sum(clip.frames for clip in clips)

@@ -1,0 +1,35 @@
+"""Step: proxy task of the motion stream."""
+
+from kfp import dsl
+
+from components.image import BASE_IMAGE
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def pretrain_motion(
+    config: str,
+    dataset: dsl.Input[dsl.Dataset],
+    flow: dsl.Input[dsl.Dataset],
+    motion: dsl.Output[dsl.Model],
+    metrics: dsl.Output[dsl.Metrics],
+):
+    """Train the motion auto-encoder to reconstruct the flow of normal clips.
+
+    Args:
+        config: The resolved configuration as JSON.
+        dataset: The prepared dataset.
+        flow: The flow of its clips.
+        motion: Checkpoint, TensorBoard logs and `metrics.json`.
+        metrics: Losses of the last epoch.
+    """
+    from pathlib import Path
+
+    from stmae.config import from_json
+    from stmae.data.datasets import Manifest
+    from stmae.train.pretrain import pretrain_motion
+
+    manifest = Manifest.load(Path(dataset.path))
+    figures = pretrain_motion(from_json(config), manifest, Path(flow.path), Path(motion.path))
+    motion.framework = "pytorch"
+    for name, value in figures.items():
+        metrics.log_metric(name, value)

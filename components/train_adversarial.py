@@ -1,0 +1,45 @@
+"""Step: the prediction decoder, the memory pools and the discriminator."""
+
+from kfp import dsl
+
+from components.image import BASE_IMAGE
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def train_adversarial(
+    config: str,
+    dataset: dsl.Input[dsl.Dataset],
+    flow: dsl.Input[dsl.Dataset],
+    appearance: dsl.Input[dsl.Model],
+    motion: dsl.Input[dsl.Model],
+    model: dsl.Output[dsl.Model],
+    metrics: dsl.Output[dsl.Metrics],
+):
+    """Train STM-AE to predict the next frame of normal clips, against the discriminator.
+
+    Args:
+        config: The resolved configuration as JSON.
+        dataset: The prepared dataset.
+        flow: The flow of its clips.
+        appearance: The appearance stream's checkpoint.
+        motion: The motion stream's checkpoint.
+        model: Checkpoint of the whole model, TensorBoard logs and `metrics.json`.
+        metrics: Losses of the last epoch.
+    """
+    from pathlib import Path
+
+    from stmae.config import from_json
+    from stmae.data.datasets import Manifest
+    from stmae.train.adversarial import train_adversarial
+
+    figures = train_adversarial(
+        from_json(config),
+        Manifest.load(Path(dataset.path)),
+        Path(flow.path),
+        Path(appearance.path),
+        Path(motion.path),
+        Path(model.path),
+    )
+    model.framework = "pytorch"
+    for name, value in figures.items():
+        metrics.log_metric(name, value)

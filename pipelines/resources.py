@@ -1,0 +1,73 @@
+"""What each step asks of the cluster: one table. Local runs ignore all of it."""
+
+import dataclasses
+
+from kfp import dsl, kubernetes
+
+GPU = "nvidia.com/gpu"
+DATA_CLAIM, DATA_MOUNT = "stmae-data", "/data"
+MODELS_CLAIM, MODELS_MOUNT = "stmae-models", "/models"
+HOUR = 3600
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Resources:
+    cpu: tuple[str, str]
+    """Request, limit."""
+    memory: tuple[str, str]
+    """Request, limit."""
+    timeout: int
+    """Seconds until the pod of one try is stopped."""
+    retries: int
+    """For what a second try mends: a lost node, a full disk, a storage hiccup."""
+    gpu: int = 0
+    shm: str = ""
+    """Size of /dev/shm, through which data loader workers hand over batches; part of the memory limit."""
+    claims: tuple[tuple[str, str], ...] = ()
+    """Persistent volume claims and where they are mounted."""
+
+
+RESOURCES = {
+    "prepare-dataset": Resources(
+        cpu=("2", "8"),
+        memory=("4Gi", "16Gi"),
+        timeout=4 * HOUR,
+        retries=2,
+        claims=((DATA_CLAIM, DATA_MOUNT),),
+    ),
+    "extract-flow": Resources(cpu=("4", "8"), memory=("8Gi", "32Gi"), timeout=6 * HOUR, retries=2, gpu=1, shm="8Gi"),
+    "pretrain-appearance": Resources(
+        cpu=("4", "8"), memory=("16Gi", "32Gi"), timeout=12 * HOUR, retries=2, gpu=1, shm="8Gi"
+    ),
+    "pretrain-motion": Resources(
+        cpu=("4", "8"), memory=("16Gi", "32Gi"), timeout=12 * HOUR, retries=2, gpu=1, shm="8Gi"
+    ),
+    "train-adversarial": Resources(
+        cpu=("4", "8"), memory=("16Gi", "32Gi"), timeout=48 * HOUR, retries=2, gpu=1, shm="8Gi"
+    ),
+    "evaluate": Resources(cpu=("4", "8"), memory=("16Gi", "32Gi"), timeout=6 * HOUR, retries=2, gpu=1, shm="8Gi"),
+    "export": Resources(cpu=("2", "4"), memory=("4Gi", "16Gi"), timeout=HOUR, retries=1),
+    "publish": Resources(
+        cpu=("2", "4"),
+        memory=("4Gi", "16Gi"),
+        timeout=HOUR,
+        retries=1,
+        claims=((MODELS_CLAIM, MODELS_MOUNT),),
+    ),
+}
+
+
+def place(task: dsl.PipelineTask) -> dsl.PipelineTask:
+    """Apply the table's row of this step. Raises KeyError for a step without one."""
+    row = RESOURCES[task.name]
+    task.set_cpu_request(row.cpu[0]).set_cpu_limit(row.cpu[1])
+    task.set_memory_request(row.memory[0]).set_memory_limit(row.memory[1])
+    task.set_retry(row.retries, backoff_duration="30s", backoff_factor=2.0, backoff_max_duration="600s")
+    kubernetes.set_timeout(task, row.timeout)
+    if row.gpu:
+        task.set_accelerator_type(GPU).set_accelerator_limit(row.gpu)
+    if row.shm:
+        kubernetes.empty_dir_mount(task, volume_name="shm", mount_path="/dev/shm", medium="Memory", size_limit=row.shm)
+    for claim, path in row.claims:
+        kubernetes.mount_pvc(task, pvc_name=claim, mount_path=path)
+    return task

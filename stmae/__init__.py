@@ -1,0 +1,3 @@
+"""Video anomaly detection for CCTV archives."""
+
+__version__ = "0.1.0"

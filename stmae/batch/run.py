@@ -1,0 +1,214 @@
+"""One batch run: plan, score what is not done, account for it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from stmae import tables as tabular
+from stmae.batch import engines
+from stmae.batch.plan import Plan, make_plan, statuses_of_done
+from stmae.batch.store import ObjectMissingError, Store, StoreError, open_store
+from stmae.batch.work import Job, Outcome
+from stmae.score import Calibration
+from stmae.serving.client import Client, Deployment
+
+log = logging.getLogger(__name__)
+
+FAILURES_IN_A_ROW = 3
+"""After so many sources that could not be worked on, one after the other, the run ends."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class RunSummary:
+    """What a run did. `sources_scored`, `frames_scored`, `events` count this run's own work."""
+
+    plan_digest: str
+    model: str
+    """The tables' partition, `<deployment>-<digest8>`."""
+    sources: int
+    """Of the plan."""
+    sources_done_before: int
+    sources_scored: int
+    """That got a coverage row in this run, whatever its status."""
+    sources_failed: int
+    """That have none, because a server or a store failed; the next run takes them up."""
+    frames_scored: int
+    events: int
+    coverage: Mapping[str, int]
+    """Sources of the whole plan by status."""
+    failures: tuple[str, ...]
+    attempts: int
+    seconds: float
+    tables: str
+
+    @property
+    def complete(self) -> bool:
+        """Each source of the plan has its coverage row."""
+        return self.sources_failed == 0
+
+    def message(self) -> str:
+        """For people: what was done, what was kept, what is left."""
+        done = self.sources - self.sources_failed
+        text = (
+            f"{done} of {self.sources} sources are in {self.tables}: {self.sources_done_before} were before, "
+            f"{self.sources_scored} new with {self.frames_scored} scored frames and {self.events} events"
+        )
+        if self.complete:
+            return text
+        return f"{text}; {self.sources_failed} left for the next run. First trouble: {self.failures[0]}"
+
+
+def score_archive(
+    archive: str,
+    tables: str,
+    server_url: str,
+    deployment: str,
+    calibration: str,
+    *,
+    date: str | None = None,
+    include: str | None = None,
+    engine: str = "local",
+    in_flight: int = 2,
+    deadline_seconds: float = 60.0,
+) -> RunSummary:
+    """Score every source of an archive that the tables do not cover yet.
+
+    `archive`, `tables` and `calibration` (a JSON file) are paths, file:// or s3:// URIs; `server_url` is
+    Triton's gRPC host:port. A run with nothing left to do writes nothing. A failing server or store is
+    told in the summary (`complete` is false). Raises StoreError, PlanError, ServingError, EngineError and
+    ValueError (a calibration that is none) for what can't even start.
+    """
+    clock = time.monotonic()
+    started = datetime.now(UTC)
+    work = engines.engine(engine)
+    store = open_store(tables)
+    calibrated = read_calibration(calibration)
+    plan = make_plan(open_store(archive), date, include)
+    with Client(server_url, deployment, deadline_seconds=deadline_seconds) as client:
+        served = client.describe()
+    job = Job(
+        archive=archive,
+        tables=tables,
+        server_url=server_url,
+        deployment=deployment,
+        model=model_partition(served),
+        model_digest=served.digest,
+        size=served.size,
+        segment_frames=served.segment_frames,
+        in_flight=in_flight,
+        deadline_seconds=deadline_seconds,
+        calibration=calibrated,
+    )
+    done = statuses_of_done(store, job.model, plan.sources)
+    left = [source for source in plan.sources if source not in done]
+    if left:
+        store.prepare()
+    log.info("plan %s: %d sources, %d done, model %s", plan.digest[:8], len(plan.sources), len(done), job.model)
+    with contextlib.closing(work(job, left)) as stream:
+        outcomes = list(_until_hopeless(stream, len(left)))
+    coverage = Counter(done.values()) + Counter(item.status for item in outcomes if item.status)
+    scored = [item for item in outcomes if item.status]
+    summary = RunSummary(
+        plan_digest=plan.digest,
+        model=job.model,
+        sources=len(plan.sources),
+        sources_done_before=len(done),
+        sources_scored=len(scored),
+        sources_failed=len(left) - len(scored),
+        frames_scored=sum(item.frames_scored for item in scored),
+        events=sum(item.events for item in scored),
+        coverage=dict(sorted(coverage.items())),
+        failures=tuple(item.failure for item in outcomes if item.failure),
+        attempts=sum(item.attempts for item in outcomes),
+        seconds=time.monotonic() - clock,
+        tables=store.root,
+    )
+    return _keep(store, job, plan, summary, started)
+
+
+def model_partition(served: Deployment) -> str:
+    """`<deployment>-<digest8>`, of the model and of all that changes its raw scores: versions never mix."""
+    digest = hashlib.sha256(f"{served.digest}\n{config_digest(served.segment_frames)}".encode()).hexdigest()
+    return f"{served.name}-{digest[:8]}"
+
+
+def config_digest(segment_frames: int) -> str:
+    """SHA-256 (hex) of what, beside the model, raw scores depend on."""
+    scoring = {"schema_version": tabular.SCHEMA_VERSION, "segment_frames": segment_frames}
+    return hashlib.sha256(json.dumps(scoring, sort_keys=True).encode()).hexdigest()
+
+
+def read_calibration(uri: str) -> Calibration:
+    """Raises StoreError where it cannot be read, ValueError where it is no calibration."""
+    folder, _, name = uri.rpartition("/")
+    folder = folder or ("/" if uri.startswith("/") else ".")
+    try:
+        return Calibration.from_json(open_store(folder).get(name).decode("utf-8"))
+    except ObjectMissingError as error:
+        raise StoreError(
+            f"{uri}: no calibration there; publish the deployment, or name its run's calibration.json"
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"{uri}: {error}; name the calibration.json of the deployment's training run") from error
+
+
+def _until_hopeless(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
+    """Pass outcomes on until no further source could succeed; progress goes to a terminal."""
+    in_a_row = 0
+    for count, outcome in enumerate(outcomes, 1):
+        if sys.stderr.isatty():
+            end = "\n" if count == total else ""
+            print(f"\r\033[K{count}/{total} {outcome.source.path}", end=end, file=sys.stderr, flush=True)
+        if outcome.failure:
+            log.error("%s", outcome.failure)
+        else:
+            log.info("%s: %s, %d frames", outcome.source.uri, outcome.status, outcome.frames_scored)
+        yield outcome
+        in_a_row = in_a_row + 1 if outcome.failure else 0
+        if outcome.hopeless or in_a_row == FAILURES_IN_A_ROW:
+            return
+
+
+def _keep(store: Store, job: Job, plan: Plan, summary: RunSummary, started: datetime) -> RunSummary:
+    """Write the run's row, unless it neither did nor left anything and the plan has its row already."""
+    path = tabular.run_path(job.model, plan.digest)
+    if summary.sources_done_before == summary.sources and _exists(store, path):
+        return summary
+    row = {
+        "plan_digest": plan.digest,
+        "archive": plan.archive,
+        "deployment": job.deployment,
+        "model_digest": job.model_digest,
+        "config_digest": config_digest(job.segment_frames),
+        "calibration_digest": job.calibration.digest(),
+        "image_digest": os.environ.get("STMAE_IMAGE_DIGEST"),
+        "started": started,
+        **{name: getattr(summary, name) for name in tabular.RUNS.names if hasattr(summary, name)},
+    }
+    try:
+        store.put(path, tabular.to_parquet(pa.Table.from_pylist([row], schema=tabular.RUNS)))
+    except StoreError as error:
+        if summary.complete:
+            raise
+        log.error("%s", error)  # the same trouble that ended the run
+    return summary
+
+
+def _exists(store: Store, path: str) -> bool:
+    try:
+        store.get(path)
+    except ObjectMissingError:
+        return False
+    return True

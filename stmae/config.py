@@ -1,0 +1,278 @@
+"""The configuration of a run: frozen dataclasses, read from TOML, overridden by `section.key=value`.
+
+Standard library only: every part of the system, with or without torch, reads the same object.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+CONFIGS = Path(__file__).parent / "configs"
+
+T = TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names the source, the key and the mend."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class DataConfig:
+    reader: Literal["walkway", "ped2", "avenue", "shanghaitech", "folder"] = "folder"
+    """Which layout DATA_ROOT has."""
+    train_glob: str = "training/*"
+    """Reader `folder` only: videos or frame folders with normal footage, comma-separated globs."""
+    test_glob: str = "testing/*"
+    """Reader `folder` only: footage to evaluate on; labels are optional."""
+    heldout_fraction: float = 0.12
+    """Share of the training clips kept out of training; the calibration is fitted on them."""
+    fps: float = 10.0
+    """Reader `folder` only: frame rate of frame folders; videos carry their own."""
+    frame_stride: int = 1
+    """Keep every n-th training frame's window when sampling; 1 uses all of them."""
+
+    def __post_init__(self) -> None:
+        _check(0 < self.heldout_fraction < 0.5, "data.heldout_fraction", self.heldout_fraction, "in (0, 0.5)")
+        _check(0 < self.fps <= 1000, "data.fps", self.fps, "in (0, 1000]")
+        _check(self.frame_stride >= 1, "data.frame_stride", self.frame_stride, "at least 1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class WalkwayConfig:
+    """The synthetic CCTV scene that is filmed when the reader is `walkway`."""
+
+    seed: int = 7
+    train_clips: int = 8
+    test_clips: int = 8
+    frames: int = 160
+    """Frames a clip."""
+    height: int = 144
+    width: int = 192
+    fps: float = 10.0
+    walkers: int = 3
+    """Mean number of people in view."""
+
+    def __post_init__(self) -> None:
+        _check(self.train_clips >= 2, "walkway.train_clips", self.train_clips, "at least 2 (one is held out)")
+        _check(self.test_clips >= 1, "walkway.test_clips", self.test_clips, "at least 1")
+        _check(self.walkers >= 1, "walkway.walkers", self.walkers, "at least 1")
+        _check(self.frames >= 30, "walkway.frames", self.frames, "at least 30")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    size: int = 256
+    """Height and width of FRAMES, in pixels; a multiple of 32."""
+    width: int = 64
+    """Channels of the first encoder layer; features have 4 x width channels (the paper's C)."""
+    memory_items: int = 32
+    """N, items in each memory pool."""
+    top_k: int = 8
+    """k, queries that write to an item in a step."""
+
+    def __post_init__(self) -> None:
+        _check(self.size >= 32 and self.size % 32 == 0, "model.size", self.size, "a multiple of 32")
+        _check(self.width >= 4, "model.width", self.width, "at least 4")
+        _check(self.memory_items >= 2, "model.memory_items", self.memory_items, "at least 2")
+        _check(self.top_k >= 1, "model.top_k", self.top_k, "at least 1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    batch: int = 8
+    learning_rate: float = 4e-4
+    discriminator_learning_rate: float = 4e-5
+    pretrain_epochs: int = 20
+    """Epochs of each proxy task."""
+    adversarial_epochs: int = 60
+    encoder_lr_scale: float = 1.0
+    """0 freezes the encoders in adversarial training (section 2.1 of the paper); > 0 fine-tunes them (2.3)."""
+    noise: float = 0.2
+    """Share of pixels that the denoising task replaces, half salt half pepper."""
+    lambda_motion: float = 0.6
+    """lambda_1, weight of L_m."""
+    lambda_compact: float = 0.01
+    """lambda_2, weight of L_c."""
+    lambda_adversarial: float = 0.05
+    """lambda_3, weight of L_adv."""
+    compact_margin: float = 1.0
+    """Margin by which the nearest memory item beats the second nearest in L_c."""
+    bf16: bool = False
+    """bf16 autocast in the training loops."""
+    checkpoint_steps: int = 500
+    """Steps between checkpoints; each epoch's end is one too."""
+
+    def __post_init__(self) -> None:
+        _check(self.batch >= 2, "train.batch", self.batch, "at least 2 (batch normalisation)")
+        _check(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "positive")
+        _check(self.encoder_lr_scale >= 0, "train.encoder_lr_scale", self.encoder_lr_scale, "0 or more")
+        _check(0 <= self.noise < 1, "train.noise", self.noise, "in [0, 1)")
+        _check(self.checkpoint_steps >= 1, "train.checkpoint_steps", self.checkpoint_steps, "at least 1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreConfig:
+    """How raw scores become events. Changing these needs neither a redeploy nor a rescore."""
+
+    smoothing_seconds: float = 0.5
+    """Standard deviation of the Gaussian over time."""
+    enter_quantile: float = 0.999
+    """An event starts where the smoothed score exceeds this quantile of held-out normal footage."""
+    exit_quantile: float = 0.99
+    """... and lasts while it stays above this one."""
+    min_seconds: float = 0.4
+    """Shorter events are dropped."""
+    merge_seconds: float = 1.0
+    """Events closer than this are one."""
+
+    def __post_init__(self) -> None:
+        _check(
+            0 < self.exit_quantile <= self.enter_quantile < 1,
+            "score.exit_quantile",
+            self.exit_quantile,
+            "in (0, score.enter_quantile], and score.enter_quantile below 1",
+        )
+        _check(self.smoothing_seconds >= 0, "score.smoothing_seconds", self.smoothing_seconds, "0 or more")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ServeConfig:
+    segment_frames: int = 64
+    """T of the requests the batch job sends; neighbours overlap by the 4 frames of a clip."""
+    in_flight: int = 2
+    """Requests under way at once, a client."""
+    deadline_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        _check(self.segment_frames >= 5, "serve.segment_frames", self.segment_frames, "at least 5")
+        _check(self.in_flight >= 1, "serve.in_flight", self.in_flight, "at least 1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    name: str
+    """Name of the dataset and of the deployment: lower-case letters, digits and dashes."""
+    seed: int = 1
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    walkway: WalkwayConfig = dataclasses.field(default_factory=WalkwayConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    score: ScoreConfig = dataclasses.field(default_factory=ScoreConfig)
+    serve: ServeConfig = dataclasses.field(default_factory=ServeConfig)
+
+    def __post_init__(self) -> None:
+        allowed = set("abcdefghijklmnopqrstuvwxyz0123456789-")
+        ok = bool(self.name) and set(self.name) <= allowed and self.name not in ("flow", "psnr")
+        _check(ok, "name", self.name, "lower-case letters, digits and dashes, and neither flow nor psnr")
+
+    def to_json(self) -> str:
+        """Canonical JSON: the form in which a resolved config travels between pipeline steps."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+
+
+def names() -> list[str]:
+    """Names of the configurations that ship with the package."""
+    return sorted(path.stem for path in CONFIGS.glob("*.toml"))
+
+
+def load(name_or_path: str, overrides: Iterable[str] = ()) -> Config:
+    """Read a shipped configuration (`ped2`) or a TOML file, then apply `section.key=value` overrides.
+
+    Raises ConfigError for an unknown name, key or value, with the nearest valid one.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = CONFIGS / f"{name_or_path}.toml"
+        if name_or_path not in names():
+            hint = _nearest(name_or_path, names())
+            raise ConfigError(
+                f"no configuration {name_or_path!r}{hint}; shipped: {', '.join(names())}; or a .toml path"
+            )
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    for override in overrides:
+        _apply(table, override)
+    return _build(Config, table, "", str(path))
+
+
+def from_json(text: str) -> Config:
+    """Inverse of `Config.to_json`."""
+    return _build(Config, json.loads(text), "", "config JSON")
+
+
+def digest(config: object) -> str:
+    """SHA-256 (hex) of a resolved configuration dataclass, whole or one section."""
+    table = dataclasses.asdict(config)  # type: ignore[call-overload]
+    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+
+
+def _check(ok: bool, key: str, value: object, must: str) -> None:
+    if not ok:
+        raise ConfigError(f"{key} = {value!r}: must be {must}")
+
+
+def _nearest(name: str, valid: Iterable[str]) -> str:
+    match = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.4)
+    return f" (did you mean {match[0]!r}?)" if match else ""
+
+
+def _apply(table: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise ConfigError(f"override {override!r}: write it as section.key=value")
+    *sections, leaf = key.strip().split(".")
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"override {override!r}: {section!r} is not a section")
+    try:
+        table[leaf] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[leaf] = value  # a bare word is a string, as people type it
+
+
+def _build(cls: type[T], table: Mapping[str, Any], prefix: str, source: str) -> T:
+    hints = typing.get_type_hints(cls)
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in hints:
+            hint = _nearest(key, hints)
+            raise ConfigError(f"{source}: unknown key {prefix + key!r}{hint}; valid: {', '.join(sorted(hints))}")
+        values[key] = _coerce(hints[key], value, prefix + key, source)
+    try:
+        return cls(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
+    except TypeError:
+        raise ConfigError(f"{source}: key {prefix + 'name'!r} is missing") from None
+
+
+def _coerce(hint: Any, value: Any, key: str, source: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{source}: {key!r} is a section, got {value!r}")
+        return _build(typing.cast(type[Any], hint), value, key + ".", source)
+    if typing.get_origin(hint) in (Literal, types.UnionType):
+        choices = typing.get_args(hint)
+        if value not in choices:
+            hint_text = _nearest(str(value), map(str, choices))
+            raise ConfigError(f"{source}: {key} = {value!r}{hint_text}; one of {', '.join(map(str, choices))}")
+        return value
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise ConfigError(f"{source}: {key} = {value!r}: must be {hint.__name__}, got {type(value).__name__}")
+    return value

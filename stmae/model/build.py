@@ -1,0 +1,77 @@
+"""The only place that assembles models."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import nn
+
+from stmae.config import Config
+from stmae.model.decoder import Decoder
+from stmae.model.discriminator import Discriminator
+from stmae.model.encoder import APPEARANCE_STRIDES, MOTION_STRIDES, Encoder
+from stmae.model.flow import FlowNet
+from stmae.model.memory import MemoryPool
+from stmae.model.stmae import STMAE
+
+FLOW_WEIGHTS = Path(__file__).parent / "weights" / "flow.safetensors"
+CLIP_CHANNELS = 12
+"""Four RGB frames."""
+FLOW_CHANNELS = 6
+"""The three flows between them."""
+
+
+def build_flow_net() -> FlowNet:
+    """The flow net with the weights of the package, frozen, in evaluation mode."""
+    net = FlowNet()
+    weights = {key.removeprefix("flow."): value for key, value in load_file(FLOW_WEIGHTS).items()}
+    net.load_state_dict(weights)
+    return net.eval().requires_grad_(False)
+
+
+def flow_digest() -> str:
+    """SHA-256 (hex) of the flow net's weights: the key of everything computed with it."""
+    return hashlib.sha256(FLOW_WEIGHTS.read_bytes()).hexdigest()
+
+
+def build_stmae(config: Config) -> STMAE:
+    """STM-AE with random weights, but for the flow net's."""
+    width, items = config.model.width, config.model.memory_items
+    channels = 4 * width
+    return STMAE(
+        size=config.model.size,
+        flow_net=build_flow_net(),
+        appearance_encoder=Encoder(CLIP_CHANNELS, width, APPEARANCE_STRIDES),
+        motion_encoder=Encoder(FLOW_CHANNELS, width, MOTION_STRIDES),
+        appearance_memory=MemoryPool(items, channels),
+        motion_memory=MemoryPool(items, channels),
+        decoder=Decoder(4 * channels, 3, width, 3, bounded=True),
+    )
+
+
+def build_discriminator(config: Config) -> Discriminator:
+    return Discriminator(max(config.model.width // 2, 4))
+
+
+def build_appearance_proxy(config: Config) -> nn.ModuleDict:
+    """Encoder and decoder of the denoising task."""
+    width = config.model.width
+    return nn.ModuleDict(
+        {
+            "encoder": Encoder(CLIP_CHANNELS, width, APPEARANCE_STRIDES),
+            "decoder": Decoder(4 * width, CLIP_CHANNELS, width, 3, bounded=True),
+        }
+    )
+
+
+def build_motion_proxy(config: Config) -> nn.ModuleDict:
+    """Encoder and decoder of the flow reconstruction task."""
+    width = config.model.width
+    return nn.ModuleDict(
+        {
+            "encoder": Encoder(FLOW_CHANNELS, width, MOTION_STRIDES),
+            "decoder": Decoder(4 * width, FLOW_CHANNELS, width, 2, bounded=False),
+        }
+    )

@@ -1,0 +1,25 @@
+"""PatchGAN: says for each patch of a frame whether it is filmed or predicted."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from stmae.model.encoder import LEAK
+
+
+class Discriminator(nn.Module):
+    """[B,3,H,W] -> [B,1,H/8-2,W/8-2], trained to 1 on real patches and 0 on predicted ones (LSGAN)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        channels = (3, width, 2 * width, 4 * width)
+        layers: list[nn.Module] = []
+        for a, b in pairwise(channels):
+            layers += [nn.Conv2d(a, b, 4, stride=2, padding=1), nn.LeakyReLU(LEAK, inplace=True)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], 1, 3))
+
+    def forward(self, frame: Tensor) -> Tensor:
+        patches: Tensor = self.layers(frame)
+        return patches

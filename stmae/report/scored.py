@@ -1,0 +1,106 @@
+"""Scored test clips as the evaluation page shows them, and the choice of the frames that it shows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stmae.data.manifest import Clip, Manifest
+from stmae.score import min_max
+
+Floats = npt.NDArray[np.floating]
+
+ROC_POINTS = 200
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ScoredClip:
+    """A test clip with its scores; arrays start at frame CLIP_FRAMES of the clip."""
+
+    clip: Clip
+    fps: float
+    psnr: Floats
+    anomaly: Floats
+    """1 - min-max of PSNR: the paper metric."""
+    error_tiles: Floats
+    labels: npt.NDArray[np.uint8] | None
+
+    def auc(self) -> float | None:
+        """Frame AUC within the clip; None without labels or where all frames are of one class."""
+        if self.labels is None or self.labels.min() == self.labels.max():
+            return None
+        return _auc(self.labels, self.anomaly)
+
+
+def scored_clips(entries: list[dict[str, Any]], scores: Any, manifest: Manifest) -> Iterator[ScoredClip]:
+    """Join the entries of `evaluation.json` with the arrays of `scores.npz` and the manifest's test clips."""
+    known = {clip.name: clip for clip in manifest.split("test")}
+    for entry in entries:
+        name = entry["name"]
+        psnr = scores[f"{name}/psnr"]
+        yield ScoredClip(
+            clip=known[name],
+            fps=float(entry["fps"]),
+            psnr=psnr,
+            anomaly=1.0 - min_max(psnr),
+            error_tiles=scores[f"{name}/error_tiles"],
+            labels=scores.get(f"{name}/labels"),
+        )
+
+
+def _auc(labels: npt.NDArray[np.uint8], scores: Floats) -> float:
+    """Area under the ROC curve: the chance that an abnormal frame outscores a normal one; ties count half."""
+    _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
+    positive = labels == 1
+    wins = ranks[positive].sum() - positive.sum() * (positive.sum() + 1) / 2
+    return float(wins / (positive.sum() * (~positive).sum()))
+
+
+def most_wrong(
+    clips: list[ScoredClip], label: int | None, *, highest: bool, most: int
+) -> list[tuple[ScoredClip, int]]:
+    """The extreme frames of a class by the paper metric (ties: by PSNR), no two within a second of a clip.
+
+    `label` None takes all frames. Returns at most `most` of (clip, position in its arrays), the worst first.
+    """
+    sign = -1.0 if highest else 1.0
+    candidates = [
+        (sign * float(clip.anomaly[position]), -sign * float(clip.psnr[position]), number, int(position))
+        for number, clip in enumerate(clips)
+        for position in _positions(clip, label)
+    ]
+    chosen: list[tuple[int, int]] = []
+    for *_, number, position in sorted(candidates):
+        if all(number != other or abs(position - place) > clips[number].fps for other, place in chosen):
+            chosen.append((number, position))
+        if len(chosen) == most:
+            break
+    return [(clips[number], position) for number, position in chosen]
+
+
+def _positions(clip: ScoredClip, label: int | None) -> npt.NDArray[np.intp]:
+    if label is None:
+        return np.arange(len(clip.anomaly))
+    return np.flatnonzero([] if clip.labels is None else clip.labels == label)
+
+
+def roc_points(
+    roc: Sequence[tuple[float, float, float]], most: int = ROC_POINTS
+) -> tuple[list[float], list[float], list[float]]:
+    """(fpr, tpr, thresholds) with at most `most` points, evenly along the curve, and finite thresholds.
+
+    The first threshold of a ROC curve is infinite ("flag nothing"), which JSON cannot hold.
+    """
+    points = np.asarray(roc, np.float64).reshape(-1, 3)
+    finite = points[np.isfinite(points[:, 2]), 2]
+    points[:, 2] = np.clip(points[:, 2], *((finite.min(), finite.max()) if len(finite) else (0.0, 1.0)))
+    way = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(points[:, :2], axis=0)).sum(axis=1))])
+    keep = np.unique(np.searchsorted(way, np.linspace(0.0, way[-1], most)).clip(max=len(points) - 1))
+    keep = np.union1d(keep, [0, len(points) - 1])[:most] if len(points) > most else np.arange(len(points))
+    fpr, tpr, thresholds = points[keep].T.tolist()
+    return fpr, tpr, thresholds

@@ -1,0 +1,1 @@
+"""Serving: the embedded Triton, the gRPC client, and publishing. No torch."""

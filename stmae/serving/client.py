@@ -1,0 +1,257 @@
+"""gRPC client of a served deployment: segments, arrays and videos in, raw scores out.
+
+One client a process: its connection carries concurrent requests, of which at most `in_flight` are under way.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import tritonclient.grpc as triton
+
+from stmae import tensors
+from stmae.data.video import DecodeHealth, FrameSource
+from stmae.score import CLIP_FRAMES, TILES
+from stmae.serving.segments import Images, cut
+
+Floats = npt.NDArray[np.float32]
+Cause = Literal["unavailable", "missing", "deadline", "bad input", "server"]
+
+DESCRIBE_SECONDS = 10.0
+
+
+class ServingError(RuntimeError):
+    """A request that got no scores; `cause` is for programs, the message names url, model and the mend."""
+
+    def __init__(self, cause: Cause, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Deployment:
+    """What the server says about the model that it serves under a name."""
+
+    name: str
+    digest: str
+    """SHA-256 (hex) of the four models and the configuration that serving depends on."""
+    size: int
+    """Height and width of FRAMES, pixels."""
+    segment_frames: int
+    """T that the deployment was configured for."""
+    stmae_version: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SegmentScores:
+    """Scores of frames 4..T-1 of a segment of T."""
+
+    psnr: Floats
+    """[T-4] dB."""
+    memory_distance: Floats
+    """[T-4,2] appearance, motion."""
+    error_tiles: Floats
+    """[T-4,16,16] mean squared error."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VideoScores:
+    """Scores of a video of `frames` frames; row i is frame i + 4, the first 4 frames have none."""
+
+    frames: int
+    psnr: Floats
+    memory_distance: Floats
+    error_tiles: Floats
+    health: DecodeHealth | None = None
+    """How decoding went; None for an array."""
+
+
+class Client:
+    """Scores segments with one deployment of the Triton server at `url` (host:port, gRPC)."""
+
+    def __init__(self, url: str, deployment: str, *, deadline_seconds: float = 60.0, in_flight: int = 2) -> None:
+        self.url = url
+        self.deployment = deployment
+        self.deadline_seconds = deadline_seconds
+        self.in_flight = in_flight
+        # Without channel_args of our own the client keeps its 2 GiB message limit.
+        self._server = triton.InferenceServerClient(url)
+        # All outputs, always: asking an ensemble for a subset can deadlock its scheduler.
+        self._outputs = [triton.InferRequestedOutput(output.name) for output in tensors.ENSEMBLE.outputs]
+        self._described: Deployment | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._server.close()
+
+    def describe(self) -> Deployment:
+        """The deployment as the server has it now (asked anew at each call). Raises ServingError."""
+        try:
+            answer = self._server.get_model_config(self.deployment, as_json=True, client_timeout=DESCRIBE_SECONDS)
+            given = {key: value["string_value"] for key, value in answer["config"]["parameters"].items()}
+            self._described = Deployment(
+                name=self.deployment,
+                digest=given["digest"],
+                size=int(given["size"]),
+                segment_frames=int(given["segment_frames"]),
+                stmae_version=given["stmae_version"],
+            )
+        except triton.InferenceServerException as error:
+            raise self._explain(error) from None
+        except KeyError as error:
+            raise ServingError(
+                "missing",
+                f"{self.url}: model {self.deployment!r} is not a deployment (its config lacks {error}); "
+                "give the ensemble's name",
+            ) from None
+        return self._described
+
+    def score_segment(self, frames: Images) -> SegmentScores:
+        """Score one segment, uint8 [T,S,S,3] RGB with T >= 5. Raises ServingError."""
+        return next(self.score_stream([frames]))
+
+    def score_stream(self, segments: Iterable[Images]) -> Iterator[SegmentScores]:
+        """Score segments in their order, at most `in_flight` under way, each with its deadline.
+
+        Takes a segment from the iterable only when there is room for its request. Raises ServingError for the first
+        segment that fails; requests under way are then cancelled.
+        """
+        under_way: collections.deque[_Request] = collections.deque()
+        try:
+            for segment in segments:
+                under_way.append(self._send(segment))
+                if len(under_way) >= self.in_flight:
+                    yield self._receive(under_way.popleft())
+            while under_way:
+                yield self._receive(under_way.popleft())
+        finally:
+            for request in under_way:
+                request.cancel()
+
+    def score_array(self, frames: Images) -> VideoScores:
+        """Score a whole video given as uint8 [F,S,S,3] RGB. Raises ServingError."""
+        return self._score(iter(frames), None)
+
+    def score_video(self, path: Path) -> VideoScores:
+        """Score a video file or a folder of frames; what cannot be decoded is told in `health`. Raises ServingError."""
+        source = FrameSource(path, (self._described or self.describe()).size)
+        return self._score((frame.image for frame in source), lambda: source.health)
+
+    def _score(self, images: Iterable[Images], health: Callable[[], DecodeHealth] | None) -> VideoScores:
+        length = (self._described or self.describe()).segment_frames
+        count = 0
+
+        def counted() -> Iterator[Images]:
+            nonlocal count
+            for image in images:
+                count += 1
+                yield image
+
+        scores = list(self.score_stream(cut(counted(), length)))
+        return VideoScores(
+            frames=count,
+            psnr=_join([part.psnr for part in scores], ()),
+            memory_distance=_join([part.memory_distance for part in scores], (2,)),
+            error_tiles=_join([part.error_tiles for part in scores], (TILES, TILES)),
+            health=health() if health else None,
+        )
+
+    def _send(self, frames: Images) -> _Request:
+        self._check(frames)
+        tensor = triton.InferInput(tensors.FRAMES.name, list(frames.shape), "UINT8")
+        tensor.set_data_from_numpy(np.ascontiguousarray(frames))
+        answer: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+        def done(result: Any, error: Exception | None) -> None:
+            if error is None:
+                answer.set_result(result)
+            else:
+                answer.set_exception(error)
+
+        try:
+            call = self._server.async_infer(
+                self.deployment, [tensor], done, outputs=self._outputs, client_timeout=self.deadline_seconds
+            )
+        except triton.InferenceServerException as error:
+            raise self._explain(error) from None
+        return _Request(len(frames), answer, call.cancel)
+
+    def _receive(self, request: _Request) -> SegmentScores:
+        try:
+            result = request.answer.result()
+        except triton.InferenceServerException as error:
+            raise self._explain(error) from None
+        psnr, distance, tiles = (result.as_numpy(output.name) for output in tensors.ENSEMBLE.outputs)
+        scored = request.frames - CLIP_FRAMES
+        expected = [(scored,), (scored, 2), (scored, TILES, TILES)]
+        if [part.shape for part in (psnr, distance, tiles)] != expected:
+            raise ServingError(
+                "server",
+                f"{self.url}: model {self.deployment!r} answered shapes {psnr.shape}, {distance.shape}, {tiles.shape} "
+                f"to {request.frames} frames, not {expected}; publish the deployment again",
+            )
+        return SegmentScores(psnr, distance, tiles)
+
+    def _check(self, frames: Images) -> None:
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3:
+            problem = f"{frames.dtype} {list(frames.shape)}; give RGB frames as uint8 [T,S,S,3]"
+        elif len(frames) < tensors.MIN_SEGMENT:
+            problem = (
+                f"{len(frames)} frames; a segment has at least {tensors.MIN_SEGMENT}, the fifth is the first scored"
+            )
+        else:
+            return
+        raise ServingError("bad input", f"{tensors.FRAMES.name} for model {self.deployment!r}: {problem}")
+
+    def _explain(self, error: triton.InferenceServerException) -> ServingError:
+        """Sort what gRPC and Triton say into causes that a caller can act on."""
+        status, message = str(error.status() or ""), str(error.message() or "")
+        where = f"{self.url}: model {self.deployment!r}"
+        # Triton says "unavailable" of a model that it failed to load too: the server is there, the model isn't.
+        if "unknown model" in message.lower() or status.endswith("NOT_FOUND"):
+            return ServingError(
+                "missing",
+                f"{where} is not served there ({message}); check the name, or publish it to that repository",
+            )
+        if status.endswith("UNAVAILABLE"):
+            return ServingError(
+                "unavailable",
+                f"{where}: no Triton answers ({message}); start one with `make serve`, or check the address",
+            )
+        if status.endswith("DEADLINE_EXCEEDED"):
+            return ServingError(
+                "deadline",
+                f"{where}: no answer within {self.deadline_seconds:g} s; raise serve.deadline_seconds, "
+                "or send shorter segments (serve.segment_frames)",
+            )
+        if status.endswith("INVALID_ARGUMENT"):
+            return ServingError("bad input", f"{where} refuses the request: {message}")
+        return ServingError("server", f"{where} failed: {message or error}; see the server's log")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Request:
+    """A segment under way."""
+
+    frames: int
+    answer: concurrent.futures.Future[Any]
+    cancel: Callable[[], Any]
+
+
+def _join(parts: list[Floats], row: tuple[int, ...]) -> Floats:
+    return np.concatenate(parts) if parts else np.zeros((0, *row), np.float32)

@@ -1,0 +1,147 @@
+"""Publishing: a model enters a served repository only after the real Triton has computed what torch computes."""
+
+from __future__ import annotations
+
+import contextlib
+import filecmp
+import hashlib
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from stmae import tensors
+from stmae.export import parity
+from stmae.export.repository import FILES, Kind, load_manifest, texts, write_configs, write_repository
+from stmae.score import Calibration
+from stmae.serving import runtime as runtimes
+from stmae.serving.client import Client, ServingError
+from stmae.serving.launcher import EmbeddedTriton, LauncherError, find_deployments
+
+LOGGER = logging.getLogger(__name__)
+
+SHARED = ("flow", "psnr")
+CALIBRATION = "calibration.json"
+"""Lies beside the ensemble's config.pbtxt, where Triton passes over it."""
+
+
+class PublishError(ValueError):
+    """An export that cannot go into this repository; the message names the file, the reason and the mend."""
+
+
+def publish(
+    export_dir: Path,
+    calibration: Path,
+    repository: Path,
+    runtime: Path = runtimes.DEFAULT,
+    *,
+    kind: Kind = "cpu",
+) -> dict[str, float]:
+    """Gate an export through the embedded Triton, then install it; returns the largest difference of each output.
+
+    The gate serves a staged copy and compares every output of the ensemble on the golden segment with torch's. The
+    ensemble is installed last, so that a deployment appears complete or not at all. `kind` is that of the instances
+    in the installed texts; the gate itself runs on the CPU. Whatever is raised, `repository` is as it was before:
+    ParityError for a model that computes other scores or does not load, PublishError for files that don't fit,
+    RuntimeFolderError for a Triton environment that is missing.
+    """
+    _check_export(export_dir)
+    _check_calibration(calibration)
+    runtimes.locate(runtime)  # a missing environment is not the model's fault
+    repository = repository.absolute()
+    repository.mkdir(parents=True, exist_ok=True)
+    # Beside the repository: on the same file system a directory is installed by a rename.
+    with tempfile.TemporaryDirectory(prefix=".publish-", dir=repository.parent) as scratch:
+        staged, aside = Path(scratch) / "staged", Path(scratch) / "aside"
+        aside.mkdir()
+        release = write_repository(export_dir, staged)
+        _check_shared(staged, repository, release.deployment)
+        differences = _gate(export_dir, staged, release.deployment, runtime)
+        if kind != "cpu":
+            write_configs(staged, release, kind)
+        shutil.copyfile(calibration, staged / release.deployment / CALIBRATION)
+        with _restored_on_error(repository, aside):
+            # Out first, in last: nobody who loads the deployment meanwhile finds half of it.
+            _move_aside(repository / release.deployment, aside)
+            for model in texts(release, kind):
+                if model in SHARED and _same(staged / model, repository / model):
+                    continue
+                _move_aside(repository / model, aside)
+                (staged / model).replace(repository / model)
+    LOGGER.info("published %s-%s into %s", release.deployment, release.digest[:8], repository)
+    return differences
+
+
+def _gate(export_dir: Path, staged: Path, deployment: str, runtime: Path) -> dict[str, float]:
+    golden = parity.load_golden(export_dir)
+    try:
+        with EmbeddedTriton(staged, runtime=runtime) as server, Client(server.grpc_url, deployment) as client:
+            scores = client.score_segment(golden[tensors.FRAMES.name])
+    except (LauncherError, ServingError) as error:
+        raise parity.ParityError(f"Triton cannot serve {export_dir}, it is not published: {error}") from error
+    computed = {
+        tensors.PSNR.name: scores.psnr,
+        tensors.MEMORY_DISTANCE.name: scores.memory_distance,
+        tensors.ERROR_TILES.name: scores.error_tiles,
+    }
+    return parity.compare("Triton", computed, golden)
+
+
+def _check_export(export_dir: Path) -> None:
+    """The files are those that export.json was written for: a digest that names other weights would mislead."""
+    try:
+        files = load_manifest(export_dir)["files"]
+    except ValueError as error:
+        raise PublishError(str(error)) from None
+    assert isinstance(files, dict)
+    for name in FILES:
+        path = export_dir / f"{name}.onnx"
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != files.get(name):
+            raise PublishError(f"{path}: missing, or changed since it was exported; export the model again")
+
+
+def _check_calibration(calibration: Path) -> None:
+    try:
+        Calibration.from_json(calibration.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PublishError(f"{calibration}: {error}; evaluate the model again, which writes it") from None
+
+
+def _check_shared(staged: Path, repository: Path, deployment: str) -> None:
+    others = [name for name in find_deployments(repository) if name != deployment]
+    for model in SHARED:
+        ours, theirs = (folder / model / "1" / "model.onnx" for folder in (staged, repository))
+        if others and theirs.is_file() and not filecmp.cmp(ours, theirs, shallow=False):
+            raise PublishError(
+                f"{theirs}: differs from the {model!r} of this export, and {', '.join(others)} use it too; "
+                "export all deployments with one version and publish them into an empty repository"
+            )
+
+
+def _same(ours: Path, theirs: Path) -> bool:
+    return all(
+        (theirs / file).is_file() and filecmp.cmp(ours / file, theirs / file, shallow=False)
+        for file in ("config.pbtxt", "1/model.onnx")
+    )
+
+
+def _move_aside(model: Path, aside: Path) -> None:
+    if model.exists():
+        model.replace(aside / model.name)
+
+
+@contextlib.contextmanager
+def _restored_on_error(repository: Path, aside: Path) -> Iterator[None]:
+    """Put back what was moved aside when the block fails; what is new then goes."""
+    before = {path.name for path in repository.iterdir()}
+    try:
+        yield
+    except BaseException:
+        for path in list(repository.iterdir()):
+            if path.name not in before:
+                shutil.rmtree(path, ignore_errors=True)
+        for path in list(aside.iterdir()):
+            shutil.rmtree(repository / path.name, ignore_errors=True)
+            path.replace(repository / path.name)
+        raise

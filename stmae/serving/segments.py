@@ -1,0 +1,30 @@
+"""Streaming cutter: a video of any length as requests of bounded size, the same cuts as `score.segments`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from stmae.score import CLIP_FRAMES
+
+Images = npt.NDArray[np.uint8]
+
+
+def cut(frames: Iterable[Images], length: int) -> Iterator[Images]:
+    """Cut a stream of frames uint8 [S,S,3] into segments [T,S,S,3], 5 <= T <= `length`, that overlap by 4 frames.
+
+    Every frame from the fifth on is predicted in exactly one segment, in order; fewer than 5 frames give none.
+    Holds one segment at a time.
+    """
+    if length <= CLIP_FRAMES:
+        raise ValueError(f"segment length {length}: must be at least {CLIP_FRAMES + 1}")
+    held: list[Images] = []
+    for frame in frames:
+        held.append(frame)
+        if len(held) == length:
+            yield np.stack(held)
+            held = held[-CLIP_FRAMES:]
+    if len(held) > CLIP_FRAMES:
+        yield np.stack(held)

@@ -1,0 +1,179 @@
+"""Schemas of the output tables, their version, and where each object lies.
+
+`<tables>/<table>/model=<deployment>-<digest8>/camera=<c>/date=<YYYY-MM-DD>/<key>.parquet`, one object a
+source object and table; `runs` lie in `<tables>/runs/model=<deployment>-<digest8>/<plan digest>.parquet`.
+Camera, date and model are in the path (hive partitions), not in the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import NamedTuple
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+SCHEMA_VERSION = 1
+UNDATED = "undated"
+"""The `date` partition of a source whose path tells no date."""
+
+STATUSES = ("scored", "truncated", "undecodable", "empty", "missing", "skipped")
+"""What became of a source object."""
+
+PARTITIONING = ds.partitioning(
+    pa.schema([pa.field("model", pa.string()), pa.field("camera", pa.string()), pa.field("date", pa.string())]),
+    flavor="hive",
+)
+"""For `pyarrow.dataset.dataset`: without it, a camera called 07 would be read as the number 7."""
+
+_TIME = pa.timestamp("us", tz="UTC")
+_SOURCE = [
+    pa.field("source", pa.string(), False, {"meaning": "URI of the source object"}),
+    pa.field("etag", pa.string(), False, {"meaning": "its ETag; of a local file, the digest of its bytes"}),
+]
+
+SCORES = pa.schema(
+    [
+        *_SOURCE,
+        pa.field("frame", pa.int32(), False, {"meaning": "index of the frame in its source, from 0"}),
+        pa.field("time_s", pa.float64(), False, {"meaning": "container time of the frame, seconds"}),
+        pa.field("wall_time", _TIME, True, {"meaning": "UTC; null where the path tells no start"}),
+        pa.field("psnr", pa.float32(), False, {"meaning": "dB; low = badly predicted"}),
+        pa.field("memory_distance_appearance", pa.float32(), False),
+        pa.field("memory_distance_motion", pa.float32(), False),
+        pa.field(
+            "peak_tile",
+            pa.int16(),
+            False,
+            {"meaning": "row * 16 + column of the tile with the highest error"},
+        ),
+        pa.field("peak_tile_error", pa.float32(), False, {"meaning": "mean squared error of that tile"}),
+        pa.field(
+            "error_tiles",
+            pa.list_(pa.field("element", pa.float32(), False)),
+            False,
+            {"meaning": "256 tile errors, row by row, 8 significant bits"},
+        ),
+    ]
+)
+
+COVERAGE = pa.schema(
+    [
+        *_SOURCE,
+        pa.field("bytes", pa.int64(), False),
+        pa.field("status", pa.string(), False, {"meaning": ", ".join(STATUSES)}),
+        pa.field("reason", pa.string(), True, {"meaning": "why, where the status is not `scored`"}),
+        pa.field("frames_reported", pa.int64(), True, {"meaning": "what the container says"}),
+        pa.field("frames_decoded", pa.int64(), False),
+        pa.field("frames_scored", pa.int64(), False),
+        pa.field("seconds_reported", pa.float64(), True),
+        pa.field("seconds_decoded", pa.float64(), False),
+        pa.field("seconds_scored", pa.float64(), False),
+        pa.field("start_time", _TIME, True),
+    ]
+)
+
+EVENTS = pa.schema(
+    [
+        *_SOURCE,
+        pa.field("event_id", pa.string(), False),
+        pa.field("start_frame", pa.int32(), False),
+        pa.field("peak_frame", pa.int32(), False),
+        pa.field("end_frame", pa.int32(), False),
+        pa.field("start_s", pa.float64(), False),
+        pa.field("peak_s", pa.float64(), False),
+        pa.field("end_s", pa.float64(), False),
+        pa.field("start_time", _TIME, True),
+        pa.field("peak_time", _TIME, True),
+        pa.field("end_time", _TIME, True),
+        pa.field("peak_score", pa.float64(), False, {"meaning": "calibrated; 0 is usual"}),
+        pa.field("box_left", pa.float32(), False, {"meaning": "fraction of the frame's width"}),
+        pa.field("box_top", pa.float32(), False),
+        pa.field("box_right", pa.float32(), False),
+        pa.field("box_bottom", pa.float32(), False),
+        pa.field(
+            "error_tiles",
+            pa.list_(pa.field("element", pa.float32(), False)),
+            False,
+            {"meaning": "at the peak"},
+        ),
+        pa.field("thumbnail", pa.string(), True, {"meaning": "key of a JPEG below the tables' root"}),
+        pa.field("calibration_digest", pa.string(), False),
+    ]
+)
+
+RUNS = pa.schema(
+    [
+        pa.field("plan_digest", pa.string(), False),
+        pa.field("archive", pa.string(), False),
+        pa.field("deployment", pa.string(), False),
+        pa.field("model_digest", pa.string(), False),
+        pa.field("config_digest", pa.string(), False),
+        pa.field("calibration_digest", pa.string(), False),
+        pa.field("image_digest", pa.string(), True, {"meaning": "of the container image; null outside one"}),
+        pa.field("sources", pa.int64(), False),
+        pa.field("sources_done_before", pa.int64(), False),
+        pa.field("sources_scored", pa.int64(), False),
+        pa.field("sources_failed", pa.int64(), False),
+        pa.field("frames_scored", pa.int64(), False),
+        pa.field("events", pa.int64(), False),
+        pa.field(
+            "attempts",
+            pa.int64(),
+            False,
+            {"meaning": "tries at sources; more than sources where a server failed"},
+        ),
+        pa.field("started", _TIME, False),
+        pa.field("seconds", pa.float64(), False),
+    ]
+)
+
+SCHEMAS = {"scores": SCORES, "coverage": COVERAGE, "events": EVENTS, "runs": RUNS}
+SOURCE_TABLES = ("scores", "coverage", "events")
+"""Those with one object a source object."""
+
+
+def source_key(uri: str) -> str:
+    """Name of a source's objects: the same source overwrites its own rows and can never duplicate them."""
+    return hashlib.sha256(f"{SCHEMA_VERSION}\n{uri}".encode()).hexdigest()[:32]
+
+
+class Partition(NamedTuple):
+    """Where rows lie. Any text is a camera: it is percent-encoded, as Hive does and as readers undo."""
+
+    model: str
+    """`<deployment>-<digest8>`."""
+    camera: str
+    date: str
+    """YYYY-MM-DD or UNDATED."""
+
+    def folder(self, table: str) -> str:
+        """Below the tables' root, with a slash at its end."""
+        return f"{table}/model={self.model}/camera={quote(self.camera, safe='')}/date={self.date}/"
+
+
+def object_path(table: str, partition: Partition, key: str) -> str:
+    """Path of a source's rows below the tables' root; `key` is its `source_key`."""
+    if table not in SOURCE_TABLES:
+        raise ValueError(f"no table {table!r} of source objects; tables: {', '.join(SOURCE_TABLES)}")
+    return f"{partition.folder(table)}{key}.parquet"
+
+
+def run_path(model: str, plan_digest: str) -> str:
+    """Path of a run's row below the tables' root: a plan that is run again overwrites its own row."""
+    return f"runs/model={model}/{plan_digest[:32]}.parquet"
+
+
+def thumbnail_path(partition: Partition, key: str, frame: int) -> str:
+    """Path of the picture of a source's frame below the tables' root."""
+    return f"{partition.folder('thumbnails')}{key}-{frame:06d}.jpg"
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """Serialise with fixed settings: equal rows give equal bytes (for one pyarrow version)."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", compression_level=3, use_dictionary=False, store_schema=True)
+    return sink.getvalue()

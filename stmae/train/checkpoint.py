@@ -1,0 +1,111 @@
+"""Checkpoints: safetensors, written aside and renamed, complete enough for the identical next step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message names the file, the field and the mend."""
+
+
+def save_modules(path: Path, modules: Mapping[str, nn.Module], metadata: Mapping[str, str]) -> None:
+    """Write the weights of `modules` under their names, atomically."""
+    _write(path, _module_tensors(modules), dict(metadata))
+
+
+def load_modules(path: Path, modules: Mapping[str, nn.Module]) -> dict[str, str]:
+    """Read weights into `modules`; returns the metadata. Raises CheckpointError where file and modules disagree."""
+    tensors, metadata = _read(path)
+    _restore_modules(path, tensors, modules)
+    return metadata
+
+
+def save_training(
+    path: Path,
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    step: int,
+    digest: str,
+) -> None:
+    """Write weights and optimizer state after `step` steps of the run whose settings have `digest`."""
+    tensors = _module_tensors(modules)
+    for name, optimizer in optimizers.items():
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{name}.{index}.{key}": value.contiguous() for key, value in state.items()}
+    _write(path, tensors, {"step": str(step), "digest": digest})
+
+
+def load_training(
+    path: Path,
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    digest: str,
+) -> int:
+    """Restore what `save_training` wrote; returns the number of steps done.
+
+    Raises CheckpointError where the checkpoint belongs to other settings.
+    """
+    tensors, metadata = _read(path)
+    if metadata.get("digest") != digest:
+        raise CheckpointError(
+            f"{path}: digest: is of a run with other settings or data; remove it or use another folder"
+        )
+    _restore_modules(path, tensors, modules)
+    for name, optimizer in optimizers.items():
+        state: dict[int, dict[str, Tensor]] = {}
+        prefix = f"optimizer.{name}."
+        for key, value in tensors.items():
+            if key.startswith(prefix):
+                index, field = key.removeprefix(prefix).split(".")
+                state.setdefault(int(index), {})[field] = value
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(metadata["step"])
+
+
+def _module_tensors(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    return {
+        f"{name}.{key}": value.detach().cpu().contiguous()
+        for name, module in modules.items()
+        for key, value in module.state_dict().items()
+    }
+
+
+def _restore_modules(path: Path, tensors: Mapping[str, Tensor], modules: Mapping[str, nn.Module]) -> None:
+    for name, module in modules.items():
+        prefix = f"{name}."
+        state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        try:
+            module.load_state_dict(state)
+        except RuntimeError as error:
+            raise CheckpointError(f"{path}: {name}: does not fit the configuration: {error}") from None
+
+
+def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file(tensors, aside, metadata=metadata)
+        with aside.open("rb+") as file:
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = file.keys()
+            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such checkpoint; run the step that writes it") from None
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: not a safetensors file ({error}); remove it and train again") from None

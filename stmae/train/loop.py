@@ -1,0 +1,127 @@
+"""The training loop that all stages share: schedule, resumption, checkpoints, logs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from stmae.config import Config
+from stmae.train.checkpoint import load_training, save_modules, save_training
+
+LOG_STEPS = 20
+
+log = logging.getLogger(__name__)
+
+
+class Stage(Protocol):
+    """What the loop knows of a training stage.
+
+    `step(i)` does the i-th optimisation step; all its randomness derives from the run's seed and i, so that a
+    resumed run takes the identical next step.
+    """
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]: ...
+
+    @property
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]: ...
+
+    def step(self, index: int) -> dict[str, Tensor]:
+        """Losses by name, as scalars."""
+        ...
+
+
+def seeded(seed: int, index: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """The random generator of one step."""
+    return torch.Generator(device=device).manual_seed((seed * 1_000_003 + index) % (2**63))
+
+
+def cosine(index: int, total: int) -> float:
+    """Cosine annealing from 1 to 0: the factor of the learning rate at step `index` of `total`."""
+    return 0.5 * (1 + math.cos(math.pi * index / total))
+
+
+def training_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast(config: Config, device: torch.device) -> torch.autocast:
+    """bf16 where the configuration asks for it."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=config.train.bf16)
+
+
+def adam(groups: list[dict[str, Any]]) -> torch.optim.Adam:
+    """Adam whose groups remember their own learning rate for the schedule."""
+    optimizer = torch.optim.Adam(groups)
+    for group in optimizer.param_groups:
+        group["initial_lr"] = group["lr"]
+    return optimizer
+
+
+def run_digest(*digests: str) -> str:
+    """Identity of a run: a checkpoint continues only the run that wrote it."""
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def run(stage: Stage, *, steps: int, out: Path, digest: str, checkpoint_steps: int) -> dict[str, float]:
+    """Train `stage` for `steps` steps in all, continuing from `out/checkpoint.safetensors` where there is one.
+
+    Writes `out/model.safetensors`, `out/metrics.json` and TensorBoard logs; returns the last losses.
+    Raises CheckpointError where the checkpoint is of other settings, and ValueError where a loss is not finite.
+    """
+    checkpoint = out / "checkpoint.safetensors"
+    start = load_training(checkpoint, stage.modules, stage.optimizers, digest) if checkpoint.exists() else 0
+    if start:
+        log.info("continuing", extra={"step": start, "checkpoint": str(checkpoint)})
+    averages: dict[str, float] = {}
+    began = time.monotonic()
+    with SummaryWriter(str(out / "logs"), purge_step=start) as writer:
+        for index in range(start, steps):
+            factor = cosine(index, steps)
+            for optimizer in stage.optimizers.values():
+                for group in optimizer.param_groups:
+                    group["lr"] = group["initial_lr"] * factor
+            losses = stage.step(index)
+            done = index + 1
+            if done % LOG_STEPS == 0 or done == steps:
+                averages = _averaged(averages, losses, out)
+                for name, value in averages.items():
+                    writer.add_scalar(name, value, done)
+                _progress(out.name, done, steps, start, began, averages)
+            if done % checkpoint_steps == 0 and done < steps:
+                save_training(checkpoint, stage.modules, stage.optimizers, done, digest)
+    save_training(checkpoint, stage.modules, stage.optimizers, steps, digest)
+    save_modules(out / "model.safetensors", stage.modules, {"steps": str(steps), "digest": digest})
+    (out / "metrics.json").write_text(json.dumps(averages, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return averages
+
+
+def _averaged(averages: Mapping[str, float], losses: Mapping[str, Tensor], out: Path) -> dict[str, float]:
+    values = {name: float(value) for name, value in losses.items()}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{out}: {name} is {value}: training diverged; lower train.learning_rate")
+    return {name: 0.8 * averages.get(name, value) + 0.2 * value for name, value in values.items()}
+
+
+def _progress(name: str, done: int, steps: int, start: int, began: float, losses: Mapping[str, float]) -> None:
+    if not sys.stderr.isatty():
+        return
+    left = (time.monotonic() - began) / (done - start) * (steps - done)
+    text = " ".join(f"{key} {value:.4f}" for key, value in losses.items())
+    print(
+        f"\r{name} {done}/{steps}, {left:.0f} s left: {text}\033[K",
+        end="\n" if done == steps else "",
+        file=sys.stderr,
+    )

@@ -1,0 +1,129 @@
+"""Synthetic motion: pairs of frames with exact flow, made on the training device.
+
+Layered scenes as surveillance sees them: a static textured background, a few objects with their own texture
+that move a little (translate, turn, grow) and hide what is behind them, then light change, blur and noise.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+OBJECTS = 7
+MAX_STEP = 9.0
+"""Largest displacement of an object, pixels a frame."""
+
+
+def textures(count: int, size: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Random grey textures in [0, 1], [count,1,size,size]: octaves of noise, half of them with hard edges."""
+    total = torch.zeros(count, 1, size, size, device=device)
+    side = 3
+    roughness = torch.rand(count, 1, 1, 1, generator=generator, device=device) * 1.2 + 0.2
+    while side < size:
+        octave = torch.randn(count, 1, side, side, generator=generator, device=device)
+        octave = F.interpolate(octave, size=(size, size), mode="bilinear", align_corners=False)
+        total += octave * float(side) ** -roughness
+        side *= 2
+    steps = torch.randint(2, 6, (count, 1, 1, 1), generator=generator, device=device)
+    hard = torch.rand(count, 1, 1, 1, generator=generator, device=device) < 0.5
+    total = torch.where(hard, (total * steps).round() / steps + 0.15 * total, total)
+    low, high = total.amin((2, 3), keepdim=True), total.amax((2, 3), keepdim=True)
+    bounds = torch.rand(count, 2, 1, 1, generator=generator, device=device)
+    level, contrast = bounds[:, :1] * 0.6, 0.15 + bounds[:, 1:] * 0.85
+    return (level + contrast * (total - low) / (high - low + 1e-6)).clamp(0, 1)
+
+
+def motion_pairs(count: int, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """First and second frames [count,3,size,size] in [-1, 1] and the flow [count,2,size,size] in pixels.
+
+    The flow is that of the visible layer at each point of the first frame.
+    """
+    device = generator.device
+    grid = _pixel_grid(size, device)
+    backdrop = textures(count, size, generator, device)
+    shake = torch.randn(count, 2, generator=generator, device=device) * 0.4
+    shake *= torch.rand(count, 1, generator=generator, device=device) < 0.15
+    first = backdrop
+    second = _sample(backdrop, grid - shake[:, None, None, :])
+    flow = shake[:, :, None, None].expand(-1, -1, size, size).clone()
+    for _ in range(OBJECTS):
+        centre = torch.rand(count, 1, 1, 2, generator=generator, device=device) * size
+        step, turn = _object_motion(count, generator, device)
+        mask = _blob(grid - centre, size, generator)
+        texture = _another(backdrop, generator)
+        # y = centre + step + A (x - centre); its inverse looks the second frame up in the first.
+        forward = (grid - centre) @ turn.transpose(1, 2)[:, None] + centre + step
+        inverse = (grid - centre - step) @ torch.linalg.inv(turn).transpose(1, 2)[:, None] + centre
+        moved_mask = _sample(mask, inverse)
+        first = first + mask * (texture - first)
+        second = second + moved_mask * (_sample(texture, inverse) - second)
+        flow = torch.where(mask > 0.5, (forward - grid).permute(0, 3, 1, 2), flow)
+    first, second = _camera(first, second, generator)
+    return first.expand(-1, 3, -1, -1) * 2 - 1, second.expand(-1, 3, -1, -1) * 2 - 1, flow
+
+
+def _another(texture: Tensor, generator: torch.Generator) -> Tensor:
+    """A different texture for an object, from those at hand: another image's, mirrored, with its own light."""
+    count, device = texture.shape[0], texture.device
+    order = torch.randperm(count, generator=generator, device=device)
+    light = torch.rand(count, 2, 1, 1, generator=generator, device=device)
+    other = texture[order].transpose(2, 3)
+    mean = other.mean((2, 3), keepdim=True)
+    return (light[:, :1] + (other - mean) * (0.3 + 1.2 * light[:, 1:])).clamp(0, 1)
+
+
+def _object_motion(count: int, generator: torch.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Displacement [count,1,1,2], most of them small, and turn-and-scale matrices [count,2,2] near identity."""
+    angle = torch.rand(count, generator=generator, device=device) * 2 * math.pi
+    speed = torch.rand(count, generator=generator, device=device) ** 2.5 * MAX_STEP
+    speed *= torch.rand(count, generator=generator, device=device) < 0.85
+    step = torch.stack((angle.cos() * speed, angle.sin() * speed), -1)[:, None, None, :]
+    tilt = torch.randn(count, generator=generator, device=device) * 0.03
+    scale = 1 + torch.randn(count, generator=generator, device=device) * 0.02
+    still = (speed == 0).float()
+    tilt, scale = tilt * (1 - still), scale * (1 - still) + still
+    cos, sin = tilt.cos() * scale, tilt.sin() * scale
+    return step, torch.stack((torch.stack((cos, -sin), -1), torch.stack((sin, cos), -1)), -2)
+
+
+def _blob(offset: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """Soft-edged wobbly ellipses [count,1,size,size] around the zero of `offset` [count,size,size,2]."""
+    count, device = offset.shape[0], offset.device
+    shape = torch.rand(count, 5, generator=generator, device=device)
+    radius = size * (0.015 + 0.2 * shape[:, 0] ** 2)[:, None, None]
+    stretch = (0.5 + 1.5 * shape[:, 1])[:, None, None]
+    angle = torch.atan2(offset[..., 1], offset[..., 0])
+    waves = (shape[:, 2] * 5 + 1).floor()[:, None, None]
+    wobble = 1 + 0.35 * shape[:, 3][:, None, None] * torch.cos(waves * angle + shape[:, 4][:, None, None] * 6.3)
+    distance = ((offset[..., 0] * stretch) ** 2 + (offset[..., 1] / stretch) ** 2).sqrt() / wobble
+    return (radius - distance + 0.5).clamp(0, 1)[:, None]
+
+
+def _camera(first: Tensor, second: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """What a camera adds: blur common to both frames, a small change of light, noise of its own in each."""
+    count, device = first.shape[0], first.device
+    amount = torch.rand(count, 4, 1, 1, generator=generator, device=device)
+    blur = (amount[:, :1] < 0.4).float() * amount[:, 1:2]
+    first = first + blur * (F.avg_pool2d(first, 3, 1, 1, count_include_pad=False) - first)
+    second = second + blur * (F.avg_pool2d(second, 3, 1, 1, count_include_pad=False) - second)
+    light = torch.randn(count, 2, 1, 1, generator=generator, device=device)
+    second = second * (1 + 0.02 * light[:, :1]) + 0.01 * light[:, 1:]
+    sigma = 0.03 * amount[:, 2:3] ** 2
+    noise = torch.randn(2, *first.shape, generator=generator, device=device)
+    return (first + sigma * noise[0]).clamp(0, 1), (second + sigma * noise[1]).clamp(0, 1)
+
+
+def _pixel_grid(size: int, device: torch.device) -> Tensor:
+    axis = torch.arange(size, dtype=torch.float32, device=device)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    return torch.stack((x, y), -1)[None]
+
+
+def _sample(image: Tensor, points: Tensor) -> Tensor:
+    """Bilinear samples of [count,1,size,size] at pixel positions [count,size,size,2]; the edge is repeated."""
+    size = image.shape[-1]
+    points = points.expand(image.shape[0], -1, -1, -1)
+    return F.grid_sample(image, points * (2 / (size - 1)) - 1, padding_mode="border", align_corners=True)

@@ -1,0 +1,97 @@
+"""Pretraining: the two proxy tasks that teach each encoder its own stream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from stmae import config as configuration
+from stmae import losses
+from stmae.config import Config
+from stmae.data.manifest import Manifest
+from stmae.model.build import build_appearance_proxy, build_motion_proxy
+from stmae.model.stmae import FLOW_UNIT
+from stmae.score import CLIP_FRAMES
+from stmae.train.extract import FlowCache
+from stmae.train.loop import adam, autocast, run, run_digest, seeded, training_device
+from stmae.train.samples import Windows
+
+
+class ProxyStage:
+    """What both tasks share: an encoder and a decoder, one Adam."""
+
+    def __init__(self, config: Config, windows: Windows, proxy: nn.ModuleDict, device: torch.device) -> None:
+        self.config, self.windows, self.device = config, windows, device
+        proxy.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.modules = dict(proxy.items())
+        self.optimizers = {"proxy": adam([{"params": proxy.parameters(), "lr": config.train.learning_rate}])}
+
+    def loss(self, index: int) -> Tensor:
+        raise NotImplementedError
+
+    def step(self, index: int) -> dict[str, Tensor]:
+        loss = self.loss(index)
+        self.optimizers["proxy"].zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizers["proxy"].step()
+        return {"loss": loss.detach()}
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        with autocast(self.config, self.device):
+            y: Tensor = self.modules["decoder"](self.modules["encoder"](x))
+        return y.float()
+
+
+class AppearanceStage(ProxyStage):
+    """Denoising: the clean clip from one with salt and pepper."""
+
+    def loss(self, index: int) -> Tensor:
+        train = self.config.train
+        order = self.windows.order(index, train.batch, self.config.seed)
+        clip = self.windows.frames(order, self.device)[:, :CLIP_FRAMES].flatten(1, 2)
+        noisy = losses.salt_and_pepper(clip, train.noise, seeded(self.config.seed, index, self.device))
+        return losses.denoising_loss(self.reconstruct(noisy), clip)
+
+
+class MotionStage(ProxyStage):
+    """Reconstruction of the three flows between a clip's frames."""
+
+    def loss(self, index: int) -> Tensor:
+        order = self.windows.order(index, self.config.train.batch, self.config.seed)
+        flows = self.windows.flows(order, self.device)[:, : CLIP_FRAMES - 1].flatten(1, 2)
+        flows = flows * (FLOW_UNIT / self.config.model.size)
+        return losses.reconstruction_loss(self.reconstruct(flows), flows)
+
+
+def pretrain_appearance(config: Config, manifest: Manifest, out: Path) -> dict[str, float]:
+    """Train f_a on the denoising task; writes `out/model.safetensors` and returns the last losses."""
+    torch.manual_seed(config.seed)
+    windows = Windows(manifest, "train", stride=config.data.frame_stride)
+    stage = AppearanceStage(config, windows, build_appearance_proxy(config), training_device())
+    return _run(config, manifest, stage, out)
+
+
+def pretrain_motion(config: Config, manifest: Manifest, flow_dir: Path, out: Path) -> dict[str, float]:
+    """Train f_m on flow reconstruction; writes `out/model.safetensors` and returns the last losses."""
+    torch.manual_seed(config.seed)
+    flow = FlowCache.of(flow_dir, manifest)
+    windows = Windows(manifest, "train", flow=flow, stride=config.data.frame_stride)
+    stage = MotionStage(config, windows, build_motion_proxy(config), training_device())
+    return _run(config, manifest, stage, out)
+
+
+def _run(config: Config, manifest: Manifest, stage: ProxyStage, out: Path) -> dict[str, float]:
+    return run(
+        stage,
+        steps=config.train.pretrain_epochs * stage.windows.steps_per_epoch(config.train.batch),
+        out=out,
+        digest=run_digest(
+            type(stage).__name__,
+            configuration.digest(config.train),
+            configuration.digest(config.model),
+            manifest.digest,
+        ),
+        checkpoint_steps=config.train.checkpoint_steps,
+    )

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from nights import archive, night, scored
+from swift import S3Server, serve
+
+__all__ = ["archive", "night", "scored"]
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server; the environment of a test that reaches it comes from `s3_environment`."""
+    with serve(tmp_path_factory.mktemp("swift")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3_environment(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    return s3
+
+
+@pytest.fixture
+def bucket(s3_environment: S3Server, request: pytest.FixtureRequest) -> Any:
+    """An empty bucket of the test's own: (client, name)."""
+    client = boto3.client("s3")
+    name = f"test-{abs(hash(request.node.nodeid)):x}"
+    client.create_bucket(Bucket=name)
+    return client, name

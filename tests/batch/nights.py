@@ -1,0 +1,108 @@
+"""Small archives to score and tables to compare, for the tests of the batch job and of its faults."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pytest
+
+from stmae import tables
+from stmae.batch.run import RunSummary, score_archive
+from stmae.data.video import write_video
+from stmae.score import Calibration
+
+GOOD = {
+    "gate/2026-03-01/08-00-00.mp4": 40,
+    "gate/2026-03-01/08-10-00.mp4": 21,
+    "yard 2/2026-03-02/23-59-58.avi": 30,
+    "yard 2/loose.mp4": 17,
+    "flat.mp4": 16,
+}
+"""Frames of each video of the archive."""
+
+ALERT = Calibration(
+    median=15.3,
+    spread=0.25,
+    enter=1.0,
+    exit=0.5,
+    smoothing_seconds=0.1,
+    min_seconds=0.1,
+    merge_seconds=0.2,
+    frames=100,
+)
+"""A calibration that makes events out of the scores of a model with random weights."""
+
+
+def film(path: Path, frames: int, seed: int = 0, size: tuple[int, int] = (96, 128)) -> None:
+    """A bright block wanders over noise, 10 frames a second; from frame 20 to 24 a lamp blinds the camera."""
+    generator = np.random.default_rng(seed)
+    ground = generator.integers(60, 120, (*size, 3))
+    images = []
+    for index in range(frames):
+        image = ground + generator.integers(-4, 5, ground.shape)
+        left = (seed * 17 + index * 3) % (size[1] - 24)
+        image[30:60, left : left + 24] = 230
+        if 20 <= index < 25 and frames >= 30:
+            image[:] = 250
+        images.append(image.astype(np.uint8))
+    write_video(path, images, 10.0, "MJPG" if path.suffix == ".avi" else "mp4v")
+
+
+def film_archive(folder: Path) -> Path:
+    for seed, (path, frames) in enumerate(GOOD.items()):
+        film(folder / path, frames, seed)
+    return folder
+
+
+@dataclasses.dataclass(frozen=True)
+class Night:
+    """Scores archives with the tests' deployment."""
+
+    server_url: str
+    deployment: str
+    calibration: Path
+
+    def score(self, archive: Path | str, into: Path | str, **options: Any) -> RunSummary:
+        return score_archive(
+            str(archive), str(into), self.server_url, self.deployment, str(self.calibration), **options
+        )
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five good videos in all layouts. Tests that change it copy it."""
+    return film_archive(tmp_path_factory.mktemp("archive") / "site")
+
+
+@pytest.fixture(scope="session")
+def night(triton_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Night:
+    calibration = tmp_path_factory.mktemp("calibration") / "calibration.json"
+    calibration.write_text(ALERT.to_json())
+    return Night(triton_server.grpc_url, triton_server.deployment, calibration)
+
+
+@pytest.fixture(scope="session")
+def scored(night: Night, archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tables of an undisturbed run. Not to be written to."""
+    tables = tmp_path_factory.mktemp("tables") / "tables"
+    assert night.score(archive, tables).complete
+    return tables
+
+
+def read(root: Path | str, table: str, **options: Any) -> pa.Table:
+    return ds.dataset(f"{root}/{table}", partitioning=tables.PARTITIONING, **options).to_table()
+
+
+def rows(root: Path | str, table: str) -> list[dict[str, Any]]:
+    return sorted(read(root, table).to_pylist(), key=lambda row: str(row.get("source")))
+
+
+def bytes_of(root: Path, *, runs: bool = False) -> dict[str, bytes]:
+    """Every file below the tables' root; of `runs`, which tell of times, only on demand."""
+    files = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    return files if runs else {name: data for name, data in files.items() if not name.startswith("runs/")}

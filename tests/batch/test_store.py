@@ -1,0 +1,116 @@
+"""Files and S3 behave the same, and say what is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from swift import S3Server
+
+from stmae.batch.store import ObjectMissingError, Store, StoreError, open_store
+
+
+@pytest.fixture(params=["file", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "file":
+        return open_store(str(tmp_path / "root"))
+    _, name = request.getfixturevalue("bucket")
+    return open_store(f"s3://{name}/some/prefix/")
+
+
+def test_what_is_put_is_listed_got_and_downloaded(store: Store, tmp_path: Path) -> None:
+    store.prepare()
+    store.put("b/camera=gate%202/x.bin", b"old")
+    store.put("b/camera=gate%202/x.bin", b"new bytes")
+    store.put("a.bin", b"")
+    assert [(item.path, item.size) for item in store.list()] == [("a.bin", 0), ("b/camera=gate%202/x.bin", 9)]
+    assert [item.path for item in store.list("b/")] == ["b/camera=gate%202/x.bin"]
+    assert list(store.list("c/")) == []
+    assert store.get("b/camera=gate%202/x.bin") == b"new bytes"
+    etag = store.download("b/camera=gate%202/x.bin", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"new bytes"
+    assert etag == store.etag("b/camera=gate%202/x.bin")
+    assert etag in (hashlib.sha256(b"new bytes").hexdigest(), hashlib.md5(b"new bytes").hexdigest())
+
+
+def test_a_missing_object_is_told_from_other_trouble(store: Store, tmp_path: Path) -> None:
+    store.prepare()
+    for ask in (store.get, store.etag, lambda path: store.download(path, tmp_path / "copy")):
+        with pytest.raises(ObjectMissingError, match=r"not-there\.bin: no such"):
+            ask("not-there.bin")
+
+
+def test_a_listing_goes_over_all_its_pages(bucket: tuple[Any, str]) -> None:
+    client, name = bucket
+    keys = [f"day/{index:02d}.mp4" for index in range(25)]
+    for key in keys:
+        client.put_object(Bucket=name, Key=key, Body=b"x")
+    assert len(client.list_objects_v2(Bucket=name)["Contents"]) < len(keys)
+    assert [item.path for item in open_store(f"s3://{name}").list("day/")] == keys
+
+
+def test_a_missing_bucket_is_named_with_the_mend(s3_environment: S3Server) -> None:
+    store = open_store("s3://no-such-bucket/archive")
+    for ask in (store.prepare, lambda: list(store.list()), lambda: store.put("x", b"x"), lambda: store.get("x")):
+        with pytest.raises(StoreError, match=r"no bucket 'no-such-bucket' at http://127.*create it or correct"):
+            ask()
+
+
+@pytest.mark.parametrize("variable", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_wrong_credentials_are_refused_with_the_mend(
+    bucket: tuple[Any, str], variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, name = bucket
+    monkeypatch.setenv(variable, "demo:wrong")
+    store = open_store(f"s3://{name}")
+    for ask in (store.prepare, lambda: list(store.list()), lambda: store.put("x", b"x"), lambda: store.get("x")):
+        with pytest.raises(StoreError, match=r"access denied .*check AWS_ACCESS_KEY_ID"):
+            ask()
+
+
+def test_no_credentials_are_asked_for(bucket: tuple[Any, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(StoreError, match="no credentials; set AWS_ACCESS_KEY_ID"):
+        open_store(f"s3://{bucket[1]}").prepare()
+
+
+def test_an_endpoint_that_is_not_there_is_named(s3_environment: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(StoreError, match=r"http://127\.0\.0\.1:9 does not answer.*check AWS_ENDPOINT_URL"):
+        open_store("s3://archive").prepare()
+
+
+def test_a_file_uri_and_a_plain_path_are_the_same_store(tmp_path: Path) -> None:
+    folder = tmp_path / "with blank"
+    assert open_store(folder.as_uri()).root == open_store(str(folder)).root == folder.as_uri()
+
+
+@pytest.mark.parametrize(
+    ("uri", "why"), [("gs://bucket", "'gs' is not supported"), ("s3://", "names no"), ("file://x/y", "three slashes")]
+)
+def test_a_uri_that_cannot_be_a_store_is_refused(uri: str, why: str) -> None:
+    with pytest.raises(StoreError, match=why):
+        open_store(uri)
+
+
+def test_a_folder_that_is_not_there_is_no_empty_archive(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="absent: no such folder; correct the path"):
+        list(open_store(str(tmp_path / "absent")).list())
+
+
+def test_a_put_that_fails_leaves_the_old_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(str(tmp_path))
+    store.put("x", b"old")
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(StoreError, match="Input/output error"):
+        store.put("x", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    assert store.get("x") == b"old"

@@ -1,0 +1,104 @@
+"""Trouble of the server is no property of a video: nothing is marked done, and the message says what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nights import GOOD, Night, bytes_of
+
+from stmae.batch import work
+from stmae.serving.client import Client, ServingError
+from stmae.serving.launcher import EmbeddedTriton
+
+
+def test_without_a_server_nothing_is_written(night: Night, archive: Path, tmp_path: Path) -> None:
+    with pytest.raises(ServingError, match=r"127\.0\.0\.1:9.*no Triton answers"):
+        dataclasses.replace(night, server_url="127.0.0.1:9").score(archive, tmp_path / "tables")
+    assert not (tmp_path / "tables").exists()
+
+
+def test_without_the_model_nothing_is_written(night: Night, archive: Path, tmp_path: Path) -> None:
+    with pytest.raises(ServingError, match="'nobody' is not served there"):
+        dataclasses.replace(night, deployment="nobody").score(archive, tmp_path / "tables")
+    assert not (tmp_path / "tables").exists()
+
+
+@pytest.mark.parametrize("text", ["{}", "no json"])
+def test_a_calibration_that_is_none_is_refused(night: Night, archive: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "calibration.json").write_text(text)
+    with pytest.raises(ValueError, match=r"calibration\.json: not a calibration"):
+        dataclasses.replace(night, calibration=tmp_path / "calibration.json").score(archive, tmp_path / "tables")
+    with pytest.raises(OSError, match=r"absent\.json: no calibration there"):
+        dataclasses.replace(night, calibration=tmp_path / "absent.json").score(archive, tmp_path / "tables")
+
+
+def test_a_server_that_dies_in_mid_run_leaves_the_rest_for_the_next_run(
+    triton_server: Any,
+    triton_runtime: Path,
+    night: Night,
+    archive: Path,
+    scored: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(work, "RETRY_SECONDS", (0.05, 0.05))
+    ask, asked = work.Worker._ask, 0
+    with EmbeddedTriton(triton_server.repository, runtime=triton_runtime) as server:
+
+        def stop_before_the_third(worker: work.Worker, path: Path) -> Any:
+            nonlocal asked
+            asked += 1
+            if asked == 3:
+                server.__exit__(None, None, None)
+            return ask(worker, path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(work.Worker, "_ask", stop_before_the_third)
+            summary = dataclasses.replace(night, server_url=server.grpc_url).score(archive, tmp_path)
+    assert (summary.sources_scored, summary.sources_failed) == (2, len(GOOD) - 2)
+    assert "no Triton answers" in summary.message()
+    assert "3 left for the next run" in summary.message()
+    assert len([name for name in bytes_of(tmp_path) if name.startswith("coverage/")]) == 2
+    assert night.score(archive, tmp_path).sources_scored == len(GOOD) - 2
+    assert bytes_of(tmp_path) == bytes_of(scored)
+
+
+def test_a_server_that_is_away_for_a_moment_is_asked_again(
+    night: Night, archive: Path, scored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "RETRY_SECONDS", (0.01, 0.01))
+    stream, left = Client.score_stream, 2
+
+    def away_twice(client: Client, segments: Any) -> Any:
+        nonlocal left
+        if left:
+            left -= 1
+            next(iter(segments))
+            raise ServingError("unavailable", "no Triton answers")
+        return stream(client, segments)
+
+    monkeypatch.setattr(Client, "score_stream", away_twice)
+    summary = night.score(archive, tmp_path)
+    assert summary.complete
+    assert summary.attempts == len(GOOD) + 2
+    assert bytes_of(tmp_path) == bytes_of(scored)
+
+
+def test_a_model_published_in_mid_run_ends_it(
+    night: Night, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe, asked = Client.describe, 0
+
+    def another_after_two(client: Client) -> Any:
+        nonlocal asked
+        asked += 1
+        answer = describe(client)
+        return answer if asked <= 2 else dataclasses.replace(answer, digest="0" * 64)
+
+    monkeypatch.setattr(Client, "describe", another_after_two)
+    summary = night.score(archive, tmp_path)
+    assert (summary.sources_scored, summary.complete) == (1, False)
+    assert "published anew during the run" in summary.message()

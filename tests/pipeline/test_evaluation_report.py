@@ -1,0 +1,210 @@
+"""The evaluation page: what it says about a made-up evaluation whose answers are known."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from stmae.data.manifest import Clip, Manifest
+from stmae.report.evaluation import evaluation_report
+from stmae.report.page import heat_overlay, jpeg_uri
+from stmae.report.plot import curve, spans
+from stmae.report.scored import ScoredClip, roc_points, scored_clips
+from stmae.score import CLIP_FRAMES, min_max
+
+FRAMES, SIZE = 60, 32
+
+
+def made_up(folder: Path, *, labelled: bool = True) -> tuple[Path, Path]:
+    """Two clips, `good` told apart perfectly and `bad` the wrong way round. Returns (evaluation, dataset)."""
+    random = np.random.default_rng(3)
+    clips, arrays = [], {}
+    truth = np.zeros(FRAMES, np.uint8)
+    truth[30:] = 1
+    for name, sign in (("good", -1), ("bad", 1)):
+        frames = random.integers(0, 256, (FRAMES, SIZE, SIZE, 3), dtype=np.uint8)
+        for kind, array in (("frames", frames), ("labels", truth)):
+            path = folder / "dataset" / kind / "test" / f"{name}.npy"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, array)
+        clips.append(Clip(name, "test", f"testing/{name}", FRAMES, 10.0, 48, 64, "0", "", labelled, False))
+        arrays[f"{name}/psnr"] = 30 + 5.0 * sign * truth[CLIP_FRAMES:] + random.random(FRAMES - CLIP_FRAMES)
+        arrays[f"{name}/memory_distance"] = random.random((FRAMES - CLIP_FRAMES, 2))
+        arrays[f"{name}/error_tiles"] = random.random((FRAMES - CLIP_FRAMES, 16, 16)) / 100
+        if labelled:
+            arrays[f"{name}/labels"] = truth[CLIP_FRAMES:]
+    Manifest.of(folder / "dataset", "street", SIZE, tuple(clips)).save()
+    (folder / "evaluation").mkdir()
+    np.savez(folder / "evaluation" / "scores.npz", **arrays)
+    figures, roc = {"frames": 2.0 * (FRAMES - CLIP_FRAMES)}, []
+    if labelled:
+        labels = np.concatenate([truth[CLIP_FRAMES:]] * 2)
+        scores = np.concatenate([1 - min_max(arrays[f"{clip.name}/psnr"]) for clip in clips])
+        figures["paper_auc_micro"] = float(roc_auc_score(labels, scores))
+        fpr, tpr, thresholds = roc_curve(labels, scores)
+        roc = list(zip(fpr.tolist(), tpr.tolist(), np.minimum(thresholds, 1.0).tolist(), strict=True))
+    entries = [{"name": clip.name, "fps": 10.0, "frames": FRAMES - CLIP_FRAMES} for clip in clips]
+    evaluation = {
+        "name": "a <street>",
+        "figures": figures,
+        "clips": entries,
+        "roc": roc,
+        "config": {"seed": 1},
+    }
+    (folder / "evaluation" / "evaluation.json").write_text(json.dumps(evaluation))
+    return folder / "evaluation", folder / "dataset"
+
+
+class Reader(HTMLParser):
+    """Collects what a browser would fetch and the sections' titles."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.titles: list[str] = []
+        self._in_title = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._in_title = tag == "h2"
+        self.sources += [value or "" for key, value in attrs if key in ("src", "href")]
+        assert tag not in ("script", "link", "iframe")
+
+    def handle_data(self, data: str) -> None:
+        if self._in_title:
+            self.titles.append(data)
+        self._in_title = False
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    return reader
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("labelled")
+    return evaluation_report(*made_up(folder), folder / "out" / "report").read_text(encoding="utf-8")
+
+
+def test_everything_the_page_shows_is_in_the_page(labelled: str) -> None:
+    sources = read(labelled).sources
+    assert sources
+    assert all(source.startswith(("data:image/jpeg;base64,", "#clip-")) for source in sources)
+    assert "url(" not in labelled
+
+
+def test_names_from_outside_cannot_become_markup(labelled: str) -> None:
+    assert "Evaluation of a &lt;street&gt;" in labelled
+    assert "<street>" not in labelled
+
+
+def test_labelled_footage_has_roc_galleries_of_both_errors_and_a_table_with_the_worst_clip_first(
+    labelled: str,
+) -> None:
+    titles = read(labelled).titles
+    assert titles == [
+        "Figures",
+        "ROC, all test frames, paper metric",
+        "Highest scores",
+        "Normal frames with the highest scores",
+        "Abnormal frames with the lowest scores",
+        "Clips, worst first",
+        "Anomaly score over time",
+    ]
+    table = labelled[labelled.index("Clips, worst first") :]
+    assert table.index(">bad<") < table.index(">good<")
+    assert "0.0000" in table
+    assert "1.0000" in table
+
+
+def test_what_is_shown_as_normal_is_normal_and_what_is_shown_as_abnormal_is_abnormal(labelled: str) -> None:
+    alarms = labelled[labelled.index("<h2>Normal frames") : labelled.index("<h2>Abnormal frames")]
+    misses = labelled[labelled.index("<h2>Abnormal frames") : labelled.index("<h2>Clips")]
+    for gallery, wanted in ((alarms, range(CLIP_FRAMES, 30)), (misses, range(30, FRAMES))):
+        shown = [int(number) for number in re.findall(r"</a>, frame (\d+) ", gallery)]
+        assert shown
+        assert all(frame in wanted for frame in shown)
+
+
+def test_abnormal_spans_are_shaded_where_they_are(labelled: str) -> None:
+    drawings = re.findall(r'<svg [^>]*anomaly score of clip \w+">.*?</svg>', labelled)
+    assert len(drawings) == 2
+    for drawing in drawings:
+        (rectangle,) = ElementTree.fromstring(drawing).findall("rect")
+        left, width = float(rectangle.attrib["x"]), float(rectangle.attrib["width"])
+        # Frames 30 to 59 of a curve from frame 4 to frame 59.
+        assert (left - 46) / (988 - 46) == pytest.approx((30 - 4) / (59 - 4), abs=1e-3)
+        assert left + width == pytest.approx(988, abs=0.2)
+
+
+def test_unlabelled_footage_gets_a_page_without_roc_and_errors(tmp_path: Path) -> None:
+    out = evaluation_report(*made_up(tmp_path, labelled=False), tmp_path / "report.html")
+    page = out.read_text(encoding="utf-8")
+    assert read(page).titles == ["Figures", "Highest scores", "Clips", "Anomaly score over time"]
+    assert "no labels" in page
+    assert "AUC" not in page
+
+
+def test_the_auc_of_a_clip_is_the_one_of_scikit_learn(tmp_path: Path) -> None:
+    evaluation, dataset = made_up(tmp_path)
+    random = np.random.default_rng(0)
+    with np.load(evaluation / "scores.npz") as scores:
+        ties = dict(scores)
+    ties["good/psnr"] = random.integers(20, 25, FRAMES - CLIP_FRAMES).astype(np.float64)
+    entries = json.loads((evaluation / "evaluation.json").read_text())["clips"]
+    clips: list[ScoredClip] = list(scored_clips(entries, ties, Manifest.load(dataset)))
+    assert clips[0].auc() == pytest.approx(roc_auc_score(clips[0].labels, clips[0].anomaly))
+    assert clips[1].auc() == 0.0
+
+
+def test_roc_points_are_few_finite_and_end_in_the_corners() -> None:
+    random = np.random.default_rng(1)
+    labels, scores = random.integers(0, 2, 20000), random.random(20000)
+    fpr, tpr, thresholds = roc_points(list(zip(*roc_curve(labels, scores), strict=True)))
+    assert len(fpr) == len(tpr) == len(thresholds) <= 200
+    assert (fpr[0], tpr[0]) == (0, 0)
+    assert (fpr[-1], tpr[-1]) == (1, 1)
+    assert all(np.isfinite(thresholds))
+    assert thresholds == sorted(thresholds, reverse=True)
+
+
+def test_spans_are_the_runs_of_ones() -> None:
+    assert spans(np.array([1, 1, 0, 0, 1, 0, 1], np.uint8)) == [(0, 2), (4, 5), (6, 7)]
+    assert spans(np.zeros(3, np.uint8)) == []
+
+
+def test_a_peak_survives_the_thinning_of_a_long_curve() -> None:
+    values = np.zeros(50_000)
+    values[31_234] = 1.0
+    drawing = curve(np.arange(50_000) / 25, values, label="long")
+    assert len(drawing) < 40_000
+    points = ElementTree.fromstring(drawing).find("polyline")
+    assert points is not None
+    assert min(float(point.split(",")[1]) for point in points.attrib["points"].split()) == 8.0
+
+
+def test_the_error_map_colours_the_tile_that_errs() -> None:
+    tiles = np.zeros((16, 16))
+    tiles[2, 13] = 1.0
+    overlay = heat_overlay(np.full((160, 160, 3), 60, np.uint8), tiles, 1.0)
+    brightest = np.unravel_index(int(overlay.sum(axis=2).argmax()), (160, 160))
+    assert (brightest[0] // 10, brightest[1] // 10) == (2, 13)
+    assert (overlay[100, 20] == 60).all(), "no error, no colour"
+
+
+def test_a_picture_survives_the_way_into_the_page() -> None:
+    red = np.zeros((24, 32, 3), np.uint8)
+    red[..., 0] = 200
+    data = base64.b64decode(jpeg_uri(red).partition(",")[2])
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert np.abs(decoded.astype(int) - red).max() <= 6

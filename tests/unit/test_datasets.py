@@ -1,0 +1,432 @@
+"""Preparation: every layout becomes the same arrays, nothing is done twice, what does not fit is refused by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy.io import savemat
+
+from stmae.config import Config, DataConfig, ModelConfig, WalkwayConfig
+from stmae.data.arrays import write_npy
+from stmae.data.datasets import DatasetError, Manifest, prepare
+from stmae.data.video import write_video
+
+SIZE = 32
+Reader = Literal["walkway", "ped2", "avenue", "shanghaitech", "folder"]
+Bytes = npt.NDArray[np.uint8]
+
+
+def config(reader: Reader = "folder", **data: object) -> Config:
+    settings = dataclasses.replace(DataConfig(reader=reader), **data)  # type: ignore[arg-type]
+    return Config(name="test", data=settings, model=ModelConfig(size=SIZE))
+
+
+def clip(frames: int, seed: int = 0, height: int = 40, width: int = 60) -> list[Bytes]:
+    texture = np.random.default_rng(seed).integers(0, 200, (height, width, 3), dtype=np.uint8)
+    return [np.roll(texture, i, axis=1) for i in range(frames)]
+
+
+def images(folder: Path, frames: int, seed: int = 0, suffix: str = ".png") -> None:
+    folder.mkdir(parents=True)
+    for i, image in enumerate(clip(frames, seed), start=1):
+        cv2.imwrite(str(folder / f"{i:03}{suffix}"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+
+def mask_images(folder: Path, abnormal: Sequence[int], suffix: str = ".png") -> None:
+    folder.mkdir(parents=True)
+    for i, odd in enumerate(abnormal, start=1):
+        mask = np.zeros((40, 60), np.uint8)
+        mask[10:30, 20:40] = 255 * odd
+        cv2.imwrite(str(folder / f"{i:03}{suffix}"), mask)
+
+
+@pytest.fixture
+def cameras(tmp_path: Path) -> Path:
+    """Three normal videos, a labelled test video and an unlabelled test folder of images."""
+    root = tmp_path / "cameras"
+    for i in range(3):
+        write_video(root / f"training/{i}.mp4", clip(12, i), 8.0)
+    write_video(root / "testing/a.mp4", clip(10, 5), 8.0)
+    images(root / "testing/b", 7)
+    (root / "training/README.txt").write_text("notes")
+    (root / "labels").mkdir()
+    np.save(root / "labels/a.npy", np.array([0] * 6 + [1] * 4))
+    (root / "masks").mkdir()
+    masks = np.zeros((10, 40, 60), np.uint8)
+    masks[6:, 10:20, 30:40] = 1
+    np.savez_compressed(root / "masks/a.npz", masks=masks)
+    return root
+
+
+def arrays(manifest: Manifest) -> dict[str, Bytes]:
+    return {f"{clip.split}/{clip.name}": np.array(manifest.frames(clip)) for clip in manifest.clips}
+
+
+def test_ones_own_cameras_are_prepared(cameras: Path, tmp_path: Path) -> None:
+    manifest = prepare(config(), cameras, tmp_path / "out")
+    assert [(c.split, c.name, c.frames, c.fps) for c in manifest.clips] == [
+        ("train", "0", 12, 8.0),
+        ("heldout", "1", 12, 8.0),
+        ("train", "2", 12, 8.0),
+        ("test", "a", 10, 8.0),
+        ("test", "b", 7, 10.0),
+    ]
+    for item in manifest.clips:
+        frames = manifest.frames(item)
+        assert frames.shape == (item.frames, SIZE, SIZE, 3)
+        assert frames.dtype == np.uint8
+        assert (item.height, item.width) == (40, 60)
+    a, b = manifest.split("test")
+    labels, masks = manifest.labels(a), manifest.masks(a)
+    assert labels is not None
+    assert masks is not None
+    assert labels.tolist() == [0] * 6 + [1] * 4
+    assert masks.shape == (10, SIZE, SIZE)
+    assert np.array_equal(masks.any(axis=(1, 2)), labels)
+    assert manifest.labels(b) is None
+    assert manifest.masks(b) is None
+
+
+def test_a_manifest_reads_back_and_its_digest_covers_the_content(cameras: Path, tmp_path: Path) -> None:
+    manifest = prepare(config(), cameras, tmp_path / "out")
+    assert Manifest.load(tmp_path / "out") == manifest
+    elsewhere = prepare(config(), cameras, tmp_path / "elsewhere")
+    assert elsewhere.digest == manifest.digest
+    np.save(cameras / "labels/a.npy", np.array([0] * 5 + [1] * 5))
+    assert prepare(config(), cameras, tmp_path / "out").digest != manifest.digest
+
+
+def test_a_second_preparation_writes_no_clip_again(cameras: Path, tmp_path: Path) -> None:
+    prepare(config(), cameras, tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.npy")}
+    prepare(config(), cameras, tmp_path / "out")
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.npy")}
+
+
+def test_a_changed_source_a_new_size_and_a_lost_array_are_prepared_again(cameras: Path, tmp_path: Path) -> None:
+    first = prepare(config(), cameras, tmp_path / "out")
+    kept = arrays(first)
+    write_video(cameras / "training/2.mp4", clip(14, 9), 8.0)
+    (tmp_path / "out/frames/train/0.npy").unlink()
+    second = prepare(config(), cameras, tmp_path / "out")
+    assert [c.frames for c in second.split("train")] == [12, 14]
+    assert np.array_equal(arrays(second)["train/0"], kept["train/0"])
+    bigger = dataclasses.replace(config(), model=ModelConfig(size=64))
+    assert all(
+        frames.shape[1:] == (64, 64, 3) for frames in arrays(prepare(bigger, cameras, tmp_path / "out")).values()
+    )
+
+
+def test_clips_that_left_the_source_leave_the_prepared_dataset(cameras: Path, tmp_path: Path) -> None:
+    prepare(config(), cameras, tmp_path / "out")
+    (cameras / "testing/a.mp4").unlink()
+    manifest = prepare(config(), cameras, tmp_path / "out")
+    assert [c.name for c in manifest.split("test")] == ["b"]
+    assert sorted(p.name for p in (tmp_path / "out").glob("*/test/*")) == ["b.json", "b.npy"]
+
+
+def test_globs_choose_the_footage(cameras: Path, tmp_path: Path) -> None:
+    chosen = config(train_glob="training/0.mp4, training/1.mp4", test_glob="training/2.mp4")
+    manifest = prepare(chosen, cameras, tmp_path / "out")
+    assert sorted(c.source for c in manifest.clips) == ["training/0.mp4", "training/1.mp4", "training/2.mp4"]
+    with pytest.raises(DatasetError, match=r"0\.mp4: matched by data\.train_glob and data\.test_glob"):
+        prepare(config(test_glob="training/0*"), cameras, tmp_path / "out")
+
+
+def test_two_cameras_may_use_the_same_file_names(tmp_path: Path) -> None:
+    for camera in ("north", "south"):
+        write_video(tmp_path / f"in/{camera}/0800.mp4", clip(8), 8.0)
+    manifest = prepare(config(train_glob="*/*.mp4", test_glob=""), tmp_path / "in", tmp_path / "out")
+    assert sorted(c.name for c in manifest.clips) == ["north__0800.mp4", "south__0800.mp4"]
+
+
+@pytest.mark.parametrize(("clips", "heldout"), [(2, 1), (8, 1), (9, 2), (16, 2), (25, 3)])
+def test_at_least_one_and_at_least_the_fraction_of_the_clips_is_held_out(
+    tmp_path: Path, clips: int, heldout: int
+) -> None:
+    write_video(tmp_path / "in/training/1.mp4", clip(5), 8.0)
+    for i in range(2, clips + 1):
+        os.link(tmp_path / "in/training/1.mp4", tmp_path / f"in/training/{i}.mp4")
+    manifest = prepare(config(), tmp_path / "in", tmp_path / "out")
+    assert len(manifest.split("heldout")) == heldout
+    assert len(manifest.split("train")) == clips - heldout
+
+
+def test_the_end_of_a_single_training_video_is_held_out(tmp_path: Path) -> None:
+    write_video(tmp_path / "in/training/day.mp4", clip(60), 8.0)
+    for _ in range(2):  # the second time from what is there
+        manifest = prepare(config(), tmp_path / "in", tmp_path / "out")
+        assert [(c.split, c.name, c.frames) for c in manifest.clips] == [
+            ("train", "day", 52),
+            ("heldout", "day-end", 8),
+        ]
+    whole = prepare(config(train_glob="x/*,training/*"), tmp_path / "in", tmp_path / "again")
+    assert whole.digest == manifest.digest
+    assert not list((tmp_path / "out").rglob(".*"))
+
+
+def ped2_circulated(root: Path) -> None:
+    for i in (1, 2):
+        images(root / f"training/frames/0{i}", 8, i, ".jpg")
+        images(root / f"testing/frames/0{i}", 8, i, ".jpg")
+        mask_images(root / f"testing/masks/0{i}", [0] * 4 + [1] * 4)
+
+
+def ped2_official(root: Path) -> None:
+    for i in (1, 2):
+        images(root / f"Train/Train00{i}", 8, i, ".tif")
+        images(root / f"Test/Test00{i}", 8, i, ".tif")
+        mask_images(root / f"Test/Test00{i}_gt", [0] * 4 + [1] * 4, ".bmp")
+    (root / "Test/UCSDped2.m").write_text("TestVideoFile{end+1}.gt_frame = [5:8];\n" * 2)
+    (root / "Test/Test001/._001.tif").write_bytes(b"resource fork")
+
+
+@pytest.mark.parametrize("layout", [ped2_circulated, ped2_official])
+@pytest.mark.parametrize("place", ["", "ped2", "UCSDped2"])
+def test_ped2_reads_in_both_layouts_from_its_folder_or_the_one_above(
+    tmp_path: Path, layout: object, place: str
+) -> None:
+    layout(tmp_path / "in" / place)  # type: ignore[operator]
+    manifest = prepare(config("ped2"), tmp_path / "in", tmp_path / "out")
+    assert [len(manifest.split(s)) for s in ("train", "heldout", "test")] == [1, 1, 2]  # type: ignore[arg-type]
+    for item in manifest.split("test"):
+        labels, masks = manifest.labels(item), manifest.masks(item)
+        assert labels is not None
+        assert masks is not None
+        assert labels.tolist() == [0] * 4 + [1] * 4 == masks.any(axis=(1, 2)).astype(int).tolist()
+        assert item.fps == 10.0
+
+
+def avenue(root: Path, masks: int = 10) -> None:
+    for i in (1, 2, 3):
+        write_video(root / f"training_videos/0{i}.avi", clip(8, i), 25.0, fourcc="XVID")
+    write_video(root / "testing_videos/01.avi", clip(10), 25.0, fourcc="XVID")
+    cells = np.empty((1, masks), dtype=object)
+    for i in range(masks):
+        cells[0, i] = np.zeros((40, 60), np.uint8)
+        cells[0, i][5:15, 5:15] = i >= 7
+    (root / "ground_truth_demo/testing_label_mask").mkdir(parents=True)
+    savemat(root / "ground_truth_demo/testing_label_mask/1_label.mat", {"volLabel": cells})
+
+
+def test_avenue_reads_in_its_official_layout(tmp_path: Path) -> None:
+    avenue(tmp_path / "in/Avenue Dataset")
+    manifest = prepare(config("avenue"), tmp_path / "in", tmp_path / "out")
+    (test,) = manifest.split("test")
+    labels = manifest.labels(test)
+    assert labels is not None
+    assert labels.tolist() == [0] * 7 + [1] * 3
+    assert (test.fps, test.masked) == (25.0, True)
+
+
+def test_shanghaitech_reads_in_its_official_layout(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    for i in (1, 2):
+        write_video(root / f"training/videos/01_00{i}.avi", clip(8, i), 24.0, fourcc="XVID")
+    images(root / "testing/frames/01_0014", 6, suffix=".jpg")
+    for kind in ("test_frame_mask", "test_pixel_mask"):
+        (root / "testing" / kind).mkdir()
+    np.save(root / "testing/test_frame_mask/01_0014.npy", np.array([0, 0, 1, 1, 0, 0], np.int8))
+    pixels = np.zeros((6, 40, 60), np.uint8)
+    pixels[2:4, :20] = 1
+    np.save(root / "testing/test_pixel_mask/01_0014.npy", pixels)
+    manifest = prepare(config("shanghaitech"), root, tmp_path / "out")
+    (test,) = manifest.split("test")
+    labels, masks = manifest.labels(test), manifest.masks(test)
+    assert labels is not None
+    assert masks is not None
+    assert labels.tolist() == [0, 0, 1, 1, 0, 0]
+    assert masks[2, :16].all()
+    assert (test.name, test.fps) == ("01_0014", 24.0)
+
+
+def test_walkway_is_filmed_where_it_is_missing(tmp_path: Path) -> None:
+    scene = WalkwayConfig(train_clips=2, test_clips=1, frames=40, height=48, width=64)
+    settings = dataclasses.replace(config("walkway"), walkway=scene)
+    manifest = prepare(settings, tmp_path / "in", tmp_path / "out")
+    assert [(c.split, c.frames, c.labelled, c.masked) for c in manifest.clips] == [
+        ("train", 40, False, False),
+        ("heldout", 40, False, False),
+        ("test", 40, True, True),
+    ]
+
+
+# What does not fit is refused, and the message names the file, what is wrong and the mend.
+
+
+@pytest.mark.parametrize("reader", ["ped2", "avenue", "shanghaitech", "folder"])
+def test_a_missing_dataset_folder_is_refused(tmp_path: Path, reader: Reader) -> None:
+    with pytest.raises(DatasetError, match=r"DATA_ROOT=.*gone: no such folder.*pass the folder that holds"):
+        prepare(config(reader), tmp_path / "gone", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("reader", ["ped2", "avenue", "shanghaitech"])
+def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path, reader: Reader) -> None:
+    with pytest.raises(DatasetError, match=f"DATA_ROOT=.*data.reader = '{reader}'"):
+        prepare(config(reader), tmp_path, tmp_path / "out")
+
+
+def test_a_glob_without_a_match_is_refused(cameras: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"data\.train_glob = 'night/\*' matches no video"):
+        prepare(config(train_glob="night/*"), cameras, tmp_path / "out")
+
+
+def test_an_empty_clip_is_refused(cameras: Path, tmp_path: Path) -> None:
+    (cameras / "training/empty").mkdir()
+    with pytest.raises(DatasetError, match=r"training/empty: empty: the folder holds no images; .*training data"):
+        prepare(config(), cameras, tmp_path / "out")
+    (cameras / "training/empty").rmdir()
+    (cameras / "training/zero.mp4").touch()
+    with pytest.raises(DatasetError, match=r"zero\.mp4: empty: the file has 0 bytes"):
+        prepare(config(), cameras, tmp_path / "out")
+
+
+def test_a_clip_shorter_than_five_frames_is_refused(cameras: Path, tmp_path: Path) -> None:
+    write_video(cameras / "training/short.mp4", clip(4), 8.0)
+    with pytest.raises(DatasetError, match=r"short\.mp4: 4 frames; a clip needs at least 5"):
+        prepare(config(), cameras, tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*short*"))
+
+
+def test_a_single_training_video_needs_frames_for_both_parts(tmp_path: Path) -> None:
+    write_video(tmp_path / "in/training/1.mp4", clip(9), 8.0)
+    with pytest.raises(DatasetError, match=r"1\.mp4: 9 frames are too few for the only training video"):
+        prepare(config(), tmp_path / "in", tmp_path / "out")
+
+
+@pytest.mark.parametrize("count", [9, 11])
+def test_labels_that_do_not_match_the_frames_are_refused(cameras: Path, tmp_path: Path, count: int) -> None:
+    np.save(cameras / "labels/a.npy", np.zeros(count))
+    with pytest.raises(DatasetError, match=rf"labels/a\.npy: {count} labels for a clip of 10 frames"):
+        prepare(config(), cameras, tmp_path / "out")
+    assert not (tmp_path / "out/manifest.json").exists()
+
+
+@pytest.mark.parametrize("count", [9, 11])
+def test_masks_that_do_not_match_the_frames_are_refused(cameras: Path, tmp_path: Path, count: int) -> None:
+    np.savez(cameras / "masks/a.npz", masks=np.zeros((count, 40, 60), np.uint8))
+    with pytest.raises(DatasetError, match=rf"masks/a\.npz: {count} masks for a clip of 10 frames"):
+        prepare(config(), cameras, tmp_path / "out")
+
+
+def test_avenue_masks_that_do_not_match_the_frames_are_refused(tmp_path: Path) -> None:
+    avenue(tmp_path / "in", masks=9)
+    with pytest.raises(DatasetError, match=r"1_label\.mat: 9 masks for a clip of 10 frames"):
+        prepare(config("avenue"), tmp_path / "in", tmp_path / "out")
+
+
+def test_missing_ground_truth_of_a_benchmark_is_refused(tmp_path: Path) -> None:
+    avenue(tmp_path / "in")
+    shutil.rmtree(tmp_path / "in/ground_truth_demo")
+    with pytest.raises(DatasetError, match=r"1_label\.mat: missing, the ground truth of 01\.avi"):
+        prepare(config("avenue"), tmp_path / "in", tmp_path / "out")
+    ped2_circulated(tmp_path / "ped2")
+    shutil.rmtree(tmp_path / "ped2/testing/masks")
+    with pytest.raises(DatasetError, match=r"masks/01: missing, and no UCSDped2\.m or ped2\.mat"):
+        prepare(config("ped2"), tmp_path / "ped2", tmp_path / "out")
+
+
+def test_frames_of_mixed_sizes_are_refused(cameras: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(cameras / "testing/b/004.png"), np.zeros((20, 20, 3), np.uint8))
+    with pytest.raises(DatasetError, match=r"testing/b: undecodable: mixed frame sizes: 004\.png is 20x20"):
+        prepare(config(), cameras, tmp_path / "out")
+
+
+def test_unreadable_footage_is_refused(cameras: Path, tmp_path: Path) -> None:
+    (cameras / "training/0.mp4").write_text("no video at all")
+    with pytest.raises(DatasetError, match=r"0\.mp4: undecodable: not a video.*repair it or remove it"):
+        prepare(config(), cameras, tmp_path / "out")
+    (cameras / "training/0.mp4").unlink()
+    (cameras / "testing/b/004.png").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"testing/b: truncated: 004\.png is not a readable image"):
+        prepare(config(), cameras, tmp_path / "out")
+
+
+def test_a_cut_training_video_is_used_up_to_the_cut_and_said_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for i in range(2):
+        write_video(tmp_path / f"in/training/{i}.avi", clip(30, i), 8.0, fourcc="XVID")
+    path = tmp_path / "in/training/0.avi"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    manifest = prepare(config(), tmp_path / "in", tmp_path / "out")
+    cut = next(c for c in manifest.clips if c.name == "0")
+    assert 5 <= cut.frames < 30
+    assert f"0.avi: {cut.frames} of 30 reported frames could be decoded" in caplog.text
+
+
+def test_a_missing_or_broken_manifest_says_what_to_do(cameras: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"manifest\.json: no prepared dataset there; run `stmae prepare`"):
+        Manifest.load(tmp_path / "out")
+    manifest = prepare(config(), cameras, tmp_path / "out")
+    path = tmp_path / "out/manifest.json"
+    text = path.read_text()
+    path.write_text(text.replace('"frames": 12', '"frames": 13'))
+    with pytest.raises(DatasetError, match="field digest does not match"):
+        Manifest.load(tmp_path / "out")
+    path.write_text(text[:100])
+    with pytest.raises(DatasetError, match="not a manifest"):
+        Manifest.load(tmp_path / "out")
+    manifest.path("frames", "test", "a").unlink()
+    with pytest.raises(DatasetError, match=r"frames/test/a\.npy: listed in the manifest but unreadable"):
+        manifest.frames(manifest.split("test")[0])
+
+
+@pytest.mark.parametrize("count", [1, 9, 10, 12_345])
+def test_streamed_arrays_read_back(tmp_path: Path, count: int) -> None:
+    rows = np.arange(count * 3, dtype=np.uint8).reshape(count, 3)
+    assert write_npy(tmp_path / "x.npy", rows) == count
+    assert np.array_equal(np.load(tmp_path / "x.npy"), rows)
+
+
+def test_a_stream_that_fails_leaves_no_file(tmp_path: Path) -> None:
+    def rows() -> object:
+        yield np.zeros(3, np.uint8)
+        raise RuntimeError("disk pulled")
+
+    with pytest.raises(RuntimeError, match="disk pulled"):
+        write_npy(tmp_path / "x.npy", rows())  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_real_ped2_clips_are_prepared(shared_data: Path, tmp_path: Path) -> None:
+    source, root = shared_data / "ped2", tmp_path / "in/ped2"
+    for folder in ("training/frames/01", "training/frames/05", "testing/frames/03", "testing/masks/03"):
+        (root / folder).parent.mkdir(parents=True, exist_ok=True)
+        (root / folder).symlink_to(source / folder)
+    shutil.copy(source / "UCSDped2.m", root)
+    manifest = prepare(config("ped2"), tmp_path / "in", tmp_path / "out")
+    assert [(c.split, c.name, c.frames, c.height, c.width) for c in manifest.clips] == [
+        ("train", "01", 120, 240, 360),
+        ("heldout", "05", 180, 240, 360),
+        ("test", "03", 150, 240, 360),
+    ]
+    labels, masks = manifest.labels(manifest.clips[2]), manifest.masks(manifest.clips[2])
+    assert labels is not None
+    assert masks is not None
+    assert labels.tolist() == [1] * 146 + [0] * 4
+    assert np.array_equal(masks.any(axis=(1, 2)), labels)
+
+
+def test_real_avenue_clips_are_prepared(shared_data: Path, tmp_path: Path) -> None:
+    manifest = prepare(config("avenue"), shared_data, tmp_path / "out")
+    assert [(c.split, c.name, c.frames) for c in manifest.clips] == [
+        ("train", "12", 127),
+        ("heldout", "12-end", 18),
+        ("test", "08", 36),
+        ("test", "21", 76),
+    ]
+    everything = np.load(shared_data / "labels/frame_labels_avenue.npy").reshape(-1)
+    labels = manifest.labels(manifest.clips[3])
+    assert labels is not None
+    assert np.array_equal(labels, everything[-76:])
