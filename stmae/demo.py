@@ -20,6 +20,7 @@ from stmae.data.datasets import read_footage
 from stmae.data.video import FrameSource, write_video
 from stmae.report.night import night_report
 from stmae.serving.launcher import EmbeddedTriton
+from stmae.tables import PARTITIONING
 
 FIRST_HOUR = datetime(2026, 1, 1, 20, tzinfo=UTC)
 """When the archive's night begins; its clips follow each other every half hour."""
@@ -85,6 +86,6 @@ def _rows(tables: Path, model: str) -> dict[str, int]:
     import pyarrow.dataset as ds
 
     def count(table: str) -> int:
-        return int(ds.dataset(tables / table / f"model={model}", format="parquet", partitioning="hive").count_rows())
+        return int(ds.dataset(tables / table / f"model={model}", format="parquet", partitioning=PARTITIONING).count_rows())
 
     return {"videos_scored": count("coverage"), "frames_scored": count("scores"), "events": count("events")}

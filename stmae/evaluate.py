@@ -77,10 +77,8 @@ def score_clip(model: STMAE, manifest: Manifest, clip: Clip, flow: FlowCache, de
     frames, flows = manifest.frames(clip), flow.flows(clip)
     tiles, distances = [], []
     for start, stop in score.segments(len(frames), SEGMENT):
-        signed = to_signed(torch.from_numpy(np.ascontiguousarray(frames[start:stop])).to(device))
-        flow_T = model.normalise_flow(
-            torch.from_numpy(np.ascontiguousarray(flows[start : stop - 1])).to(device).float()
-        )
+        signed = to_signed(torch.from_numpy(np.array(frames[start:stop])).to(device))
+        flow_T = model.normalise_flow(torch.from_numpy(np.array(flows[start : stop - 1])).to(device).float())
         count = stop - start - CLIP_FRAMES
         features, distance = model.encode(windows(signed, CLIP_FRAMES, count), windows(flow_T, CLIP_FRAMES - 1, count))
         prediction, target = to_unit(model.decode(features)), to_unit(signed[CLIP_FRAMES:])

@@ -61,7 +61,7 @@ def min_max(values: Floats) -> Floats:
 
 def smooth(values: Floats, sigma: float) -> Floats:
     """Gaussian average over time with `sigma` in frames; weights are renormalised at the ends."""
-    if sigma <= 0 or len(values) < 2:
+    if sigma < 0.1 or len(values) < 2:  # the neighbours' weight would be below 1e-21
         return values.astype(np.float64)
     reach = min(int(np.ceil(3 * sigma)), len(values) - 1)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)

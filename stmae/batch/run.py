@@ -167,10 +167,9 @@ def read_calibration(uri: str) -> Calibration:
 def _until_hopeless(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
     """Pass outcomes on until no further source could succeed; progress goes to a terminal."""
     in_a_row = 0
+    _progress(f"0 of {total} videos", last=not total)
     for count, outcome in enumerate(outcomes, 1):
-        if sys.stderr.isatty():
-            end = "\n" if count == total else ""
-            print(f"\r\033[K{count}/{total} {outcome.source.path}", end=end, file=sys.stderr, flush=True)
+        _progress(f"{count} of {total} videos, last {outcome.source.path}", last=count == total)
         if outcome.failure:
             log.error("%s", outcome.failure)
         else:
@@ -179,6 +178,12 @@ def _until_hopeless(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome
         in_a_row = in_a_row + 1 if outcome.failure else 0
         if outcome.hopeless or in_a_row == FAILURES_IN_A_ROW:
             return
+
+
+def _progress(text: str, *, last: bool) -> None:
+    """One line that is written over, on a terminal only."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="\n" if last else "", file=sys.stderr, flush=True)
 
 
 def _keep(store: Store, job: Job, plan: Plan, summary: RunSummary, started: datetime) -> RunSummary:

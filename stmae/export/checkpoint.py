@@ -23,6 +23,6 @@ def export_checkpoint(config: Config, manifest: Manifest, model_dir: Path, out: 
     """
     frames = manifest.frames(manifest.split("heldout")[0])
     start = max(len(frames) - GOLDEN_FRAMES, 0) // 2
-    golden = np.ascontiguousarray(frames[start : start + GOLDEN_FRAMES])
+    golden = np.array(frames[start : start + GOLDEN_FRAMES])
     export(config, load_model(config, model_dir, torch.device("cpu")), out, golden)
     return check(out)

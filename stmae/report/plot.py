@@ -72,9 +72,7 @@ def roc(fpr: Sequence[float], tpr: Sequence[float], *, label: str, size: int = 3
     for value in (0.0, 0.25, 0.5, 0.75, 1.0):
         parts += [_rule(x(0), y(value), x(1), y(value)), _rule(x(value), y(0), x(value), y(1))]
         parts += [_text(x(0) - 8, y(value) + 4, f"{value:g}", "end"), _text(x(value), bottom + 16, f"{value:g}")]
-    parts.append(
-        f'<line x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}" stroke="var(--soft)" stroke-dasharray="4 4"/>'
-    )
+    parts.append(f'<line x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}" stroke="var(--soft)" stroke-dasharray="4 4"/>')
     parts.append(_line([(x(a), y(b)) for a, b in zip(fpr, tpr, strict=True)], "var(--accent)", 2.0))
     parts.append(_text(x(0.5), size - 8, "normal frames flagged (false positive rate)"))
     middle = y(0.5)
@@ -118,6 +116,4 @@ def _line(points: Iterable[tuple[float, float]], stroke: str, width: float = 1.5
 
 
 def _svg(width: int, height: int, label: str, parts: Iterable[str]) -> str:
-    return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(label)}">{"".join(parts)}</svg>'
-    )
+    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(label)}">{"".join(parts)}</svg>'

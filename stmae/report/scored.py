@@ -61,9 +61,7 @@ def _auc(labels: npt.NDArray[np.uint8], scores: Floats) -> float:
     return float(wins / (positive.sum() * (~positive).sum()))
 
 
-def most_wrong(
-    clips: list[ScoredClip], label: int | None, *, highest: bool, most: int
-) -> list[tuple[ScoredClip, int]]:
+def most_wrong(clips: list[ScoredClip], label: int | None, *, highest: bool, most: int) -> list[tuple[ScoredClip, int]]:
     """The extreme frames of a class by the paper metric (ties: by PSNR), no two within a second of a clip.
 
     `label` None takes all frames. Returns at most `most` of (clip, position in its arrays), the worst first.

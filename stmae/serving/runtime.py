@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 DEFAULT = Path(".triton")
-MEND = "set the environment up again: rm -rf {env} && make {env}"
+MEND = "set the environment up again: rm -rf {env} && make setup"
 _STAND_IN = Path(__file__).parent / "backends" / "onnxruntime" / "model.py"
 _PROBE = """
 import ctypes, json, sys, sysconfig

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+METADATA = "stmae"
 
 
 class CheckpointError(ValueError):
@@ -92,7 +95,8 @@ def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file(tensors, aside, metadata=metadata)
+        # One entry: safetensors writes several in random order, and equal weights should be equal bytes.
+        save_file(tensors, aside, metadata={METADATA: json.dumps(metadata, sort_keys=True)})
         with aside.open("rb+") as file:
             os.fsync(file.fileno())
         aside.replace(path)
@@ -104,7 +108,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
             names = file.keys()
-            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+            return {name: file.get_tensor(name) for name in names}, json.loads(
+                (file.metadata() or {}).get(METADATA, "{}")
+            )
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint; run the step that writes it") from None
     except SafetensorError as error:

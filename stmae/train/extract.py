@@ -61,7 +61,7 @@ def compute_flow(
     What the cache holds; calling it on the fly gives the same values.
     """
     for start in range(0, len(frames) - 1, PAIRS):
-        run = torch.from_numpy(np.ascontiguousarray(frames[start : start + PAIRS + 1])).to(device)
+        run = torch.from_numpy(np.array(frames[start : start + PAIRS + 1])).to(device)
         signed = to_signed(run)
         with torch.inference_mode():
             yield net(signed[:-1], signed[1:]).half().cpu().numpy()

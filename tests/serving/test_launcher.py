@@ -92,7 +92,7 @@ def test_a_port_in_use_is_told_by_its_number(triton_runtime, triton_server):
 
 def test_a_missing_environment_is_told_with_its_mend(triton_server, tmp_path):
     with (
-        pytest.raises(LauncherError, match=r"no Triton environment there; .*make \.triton"),
+        pytest.raises(LauncherError, match=r"no Triton environment there; .*make setup"),
         EmbeddedTriton(triton_server.repository, runtime=tmp_path / ".triton"),
     ):
         pass

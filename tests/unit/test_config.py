@@ -1,0 +1,70 @@
+"""Configuration: shipped files load, mistakes are refused with the nearest valid name, digests follow the content."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from stmae import config
+from stmae.config import ConfigError
+
+
+@pytest.mark.parametrize("name", ["walkway", "ped2", "ped2-cpu", "avenue", "shanghaitech", "folder"])
+def test_each_shipped_configuration_loads_under_its_own_name(name: str) -> None:
+    assert config.load(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("model.sise=64", "did you mean 'size'"),
+        ("modle.size=64", "did you mean 'model'"),
+        ("data.reader=ped", "did you mean 'ped2'"),
+        ("model.size=100", "a multiple of 32"),
+        ("model.size=big", "must be int"),
+        ("train.learning_rate=-1", "positive"),
+        ("name=Ped 2", "lower-case"),
+        ("seed", "section.key=value"),
+    ],
+)
+def test_a_wrong_override_is_refused_with_its_mend(override: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        config.load("ped2", [override])
+
+
+def test_an_unknown_configuration_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'shanghaitech'"):
+        config.load("shanghai-tech")
+
+
+def test_an_own_file_is_read_and_its_mistakes_name_it(tmp_path: Path) -> None:
+    file = tmp_path / "gate.toml"
+    file.write_text('name = "gate"\n[data]\ntrain_glob = "march/*.mp4"\n')
+    assert config.load(str(file), ["model.width=16"]).model.width == 16
+    file.write_text("name = 'gate'\n[data]\ntrian_glob = 'x'\n")
+    with pytest.raises(ConfigError, match=r"gate\.toml.*data\.trian_glob.*train_glob"):
+        config.load(str(file))
+    file.write_text("name = ")
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        config.load(str(file))
+    with pytest.raises(ConfigError, match="no such configuration file"):
+        config.load(str(tmp_path / "none.toml"))
+
+
+def test_json_carries_a_configuration_whole() -> None:
+    loaded = config.load("ped2-cpu", ["train.learning_rate=1", "score.min_seconds=2"])
+    assert config.from_json(loaded.to_json()) == loaded
+
+
+def test_the_digest_changes_with_a_value_and_only_with_it() -> None:
+    a, b = config.load("ped2"), config.load("ped2", ["seed=2"])
+    assert config.digest(a) == config.digest(config.load("ped2"))
+    assert config.digest(a) != config.digest(b)
+    assert config.digest(a.model) == config.digest(b.model)
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.load("ped2").seed = 3  # type: ignore[misc]

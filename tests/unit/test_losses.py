@@ -1,0 +1,54 @@
+"""Losses: each equation at points where its value is known."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from stmae import losses
+
+
+def test_appearance_loss_is_the_mean_squared_difference() -> None:
+    assert losses.appearance_loss(torch.full((2, 3), 0.5), torch.zeros(2, 3)) == pytest.approx(0.25)
+
+
+def test_motion_loss_is_the_mean_absolute_difference_of_flows() -> None:
+    assert losses.motion_loss(torch.tensor([1.0, -2.0]), torch.tensor([0.0, 0.0])) == pytest.approx(1.5)
+
+
+def test_the_generator_is_content_where_its_patches_are_taken_for_real() -> None:
+    assert losses.adversarial_loss(torch.ones(4)) == 0
+    assert losses.adversarial_loss(torch.zeros(4)) == pytest.approx(0.5)
+
+
+def test_the_discriminator_wants_1_on_real_and_0_on_predicted() -> None:
+    assert losses.discriminator_loss(torch.ones(4), torch.zeros(4)) == 0
+    assert losses.discriminator_loss(torch.zeros(4), torch.ones(4)) == pytest.approx(1.0)
+
+
+def test_compactness_asks_the_nearest_item_to_win_by_the_margin() -> None:
+    distances = torch.tensor([[0.1, 2.0], [0.5, 0.7]])
+    assert losses.compactness_loss(distances, 1.0) == pytest.approx((0 + 0.8) / 2)
+
+
+def test_the_generator_loss_weighs_its_parts_as_equation_6() -> None:
+    one = torch.ones(())
+    total = losses.generator_loss(
+        one, 2 * one, 3 * one, 4 * one, lambda_motion=0.6, lambda_compact=0.01, lambda_adversarial=0.05
+    )
+    assert total == pytest.approx(1 + 1.2 + 0.03 + 0.2)
+
+
+def test_proxy_losses_are_mean_squared_errors() -> None:
+    a, b = torch.rand(2, 3), torch.rand(2, 3)
+    assert losses.denoising_loss(a, b) == losses.reconstruction_loss(a, b) == ((a - b) ** 2).mean()
+
+
+def test_salt_and_pepper_replaces_a_fifth_half_white_half_black_in_all_colours() -> None:
+    clip = torch.zeros(2, 12, 100, 100)
+    noisy = losses.salt_and_pepper(clip, 0.2, torch.Generator().manual_seed(0))
+    assert (noisy == 1).float().mean() == pytest.approx(0.1, abs=0.005)
+    assert (noisy == -1).float().mean() == pytest.approx(0.1, abs=0.005)
+    colours = noisy.view(2, 4, 3, 100, 100)
+    assert (colours == colours[:, :, :1]).all()
+    assert clip.abs().sum() == 0

@@ -1,0 +1,162 @@
+"""The model: shapes of design, memory rules, a flow net that sees motion, gradients where they belong."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from stmae import config
+from stmae.model import memory
+from stmae.model.build import (
+    FLOW_WEIGHTS,
+    build_appearance_proxy,
+    build_discriminator,
+    build_flow_net,
+    build_motion_proxy,
+    build_stmae,
+)
+from stmae.model.stmae import to_signed, to_unit, windows
+from stmae.train.flow import at_flow_resolution, end_point_error
+from stmae.train.motion import motion_pairs
+
+TINY = config.load("walkway", ["model.size=64", "model.width=8", "model.memory_items=6"])
+
+
+def unit(*shape: int, seed: int = 0) -> torch.Tensor:
+    return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=-1)
+
+
+def test_shapes_from_frames_to_prediction() -> None:
+    model = build_stmae(TINY).eval()
+    frames = torch.rand(2, 3, 64, 64) * 2 - 1
+    flow = model.flow_net(frames, frames)
+    assert flow.shape == (2, 2, 32, 32)
+    features, distances = model.encode(torch.rand(2, 12, 64, 64), torch.rand(2, 6, 32, 32))
+    assert features.shape == (2, 4 * 32, 8, 8)
+    assert distances.shape == (2, 2)
+    prediction = model.decode(features)
+    assert prediction.shape == (2, 3, 64, 64)
+    assert prediction.abs().max() <= 1
+
+
+def test_encoders_have_five_convolutions_and_proxy_decoders_six() -> None:
+    def convolutions(module: torch.nn.Module) -> int:
+        return sum(isinstance(part, torch.nn.Conv2d) for part in module.modules())
+
+    for proxy in (build_appearance_proxy(TINY), build_motion_proxy(TINY)):
+        assert convolutions(proxy["encoder"]) == 5
+        assert convolutions(proxy["decoder"]) == 6
+
+
+def test_a_proxy_gives_back_the_shape_of_its_input() -> None:
+    for proxy, x in (
+        (build_appearance_proxy(TINY), torch.rand(2, 12, 64, 64)),
+        (build_motion_proxy(TINY), torch.rand(2, 6, 32, 32)),
+    ):
+        assert proxy["decoder"](proxy["encoder"](x)).shape == x.shape
+
+
+def test_the_discriminator_judges_patches() -> None:
+    assert build_discriminator(TINY)(torch.rand(2, 3, 64, 64)).shape == (2, 1, 6, 6)
+
+
+def test_reading_is_a_softmax_over_cosines() -> None:
+    items, queries = unit(4, 5), unit(3, 5, seed=1)
+    weights = torch.exp(queries @ items.T)
+    expected = (weights / weights.sum(1, keepdim=True)) @ items
+    torch.testing.assert_close(memory.read(items, queries), expected)
+
+
+def test_an_item_moves_to_its_top_k_queries_only() -> None:
+    items, queries = unit(1, 3), unit(6, 3, seed=1)
+    similarity = (queries @ items[0]).tolist()
+    best = sorted(range(6), key=lambda i: -similarity[i])[:2]
+    weights = torch.softmax(torch.tensor([similarity[i] for i in best]), 0)
+    expected = F.normalize(items[0] + weights[0] * queries[best[0]] + weights[1] * queries[best[1]], dim=0)
+    torch.testing.assert_close(memory.write(items, queries, 2)[0], expected)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 40), st.integers(2, 8), st.integers(1, 12))
+def test_written_items_stay_unit_vectors_and_the_old_ones_are_untouched(queries: int, items: int, top_k: int) -> None:
+    before = unit(items, 4)
+    kept = before.clone()
+    after = memory.write(before, unit(queries, 4, seed=2), top_k)
+    torch.testing.assert_close(after.norm(dim=1), torch.ones(items))
+    torch.testing.assert_close(before, kept, rtol=0, atol=0)
+
+
+def test_distances_are_those_to_the_nearest_and_the_second_nearest_item() -> None:
+    items, queries = unit(5, 4), unit(7, 4, seed=3)
+    expected = (queries[:, None] - items[None]).pow(2).sum(-1).sort(1).values[:, :2]
+    torch.testing.assert_close(memory.nearest_distances(items, queries), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_pool_starts_from_distinct_features_and_writes_without_touching_the_graph() -> None:
+    pool = memory.MemoryPool(4, 8)
+    features = torch.randn(2, 8, 4, 4, requires_grad=True)
+    pool.start(features)
+    assert len(torch.unique(pool.items, dim=0)) == 4
+    read, distances = pool(features)
+    pool.write(features, 2)
+    (read.sum() + distances.sum()).backward()  # items were replaced, not overwritten: the graph still holds
+    assert features.grad is not None
+
+
+def test_windows_cut_inside_a_segment_are_those_cut_one_by_one() -> None:
+    frames = torch.rand(9, 3, 4, 4)
+    cut = windows(frames, 4, 5)
+    for i in range(5):
+        torch.testing.assert_close(cut[i], frames[i : i + 4].flatten(0, 1), rtol=0, atol=0)
+
+
+def test_pixels_go_to_signed_and_unit_range() -> None:
+    frames = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 2, 2, 3)
+    assert to_signed(frames).shape == (2, 3, 2, 2)
+    assert to_signed(frames).unique().tolist() == [-1, 1]
+    assert to_unit(to_signed(frames)).unique().tolist() == [0, 1]
+
+
+def test_the_shipped_flow_net_sees_motion_and_stillness() -> None:
+    net = build_flow_net()
+    first, second, truth = motion_pairs(16, 96, torch.Generator().manual_seed(20_000))
+    with torch.no_grad():
+        error = end_point_error(net(first, second), at_flow_resolution(truth))
+        still = net(first, first)
+    no_motion = end_point_error(torch.zeros_like(still), at_flow_resolution(truth))
+    assert error < 0.6 * no_motion
+    assert still.abs().mean() < 0.15
+
+
+def test_the_shipped_flow_net_is_small() -> None:
+    assert FLOW_WEIGHTS.stat().st_size < 12 * 2**20
+
+
+def test_flow_is_differentiable_with_respect_to_the_second_frame() -> None:
+    net = build_flow_net()
+    second = torch.rand(1, 3, 32, 32, requires_grad=True)
+    net(torch.rand(1, 3, 32, 32), second).abs().sum().backward()
+    assert second.grad is not None
+    assert second.grad.abs().sum() > 0
+    assert all(not parameter.requires_grad for parameter in net.parameters())
+
+
+def test_synthetic_flow_explains_the_second_frame() -> None:
+    """Looking the second frame up along the true flow gives the first, but for occlusion, light and noise."""
+    first, second, flow = motion_pairs(8, 64, torch.Generator().manual_seed(3))
+    axis = torch.arange(64.0)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    at = torch.stack((x + flow[:, 0], y + flow[:, 1]), -1) * 2 / 63 - 1
+    warped = F.grid_sample(second, at, align_corners=True, padding_mode="border")
+    moving = flow.norm(dim=1) > 1
+    along, in_place = (warped - first).abs().mean(1)[moving], (second - first).abs().mean(1)[moving]
+    assert along.mean() < 0.6 * in_place.mean()
+
+
+def test_flow_resolution_averages_the_true_flow() -> None:
+    truth = torch.arange(16.0).view(1, 1, 4, 4).repeat(1, 2, 1, 1)
+    assert at_flow_resolution(truth)[0, 0].tolist() == [[2.5, 4.5], [10.5, 12.5]]
+    assert float(end_point_error(torch.zeros(1, 2, 2, 2), torch.full((1, 2, 2, 2), 3.0))) == pytest.approx(18**0.5)

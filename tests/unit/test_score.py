@@ -1,0 +1,115 @@
+"""Scores: PSNR, segments, smoothing, calibration and events keep their definitions for any input."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from stmae import score
+from stmae.score import CLIP_FRAMES, TILES
+
+curves = arrays(np.float64, st.integers(1, 60), elements=st.floats(-50, 50))
+
+
+def test_psnr_of_known_errors() -> None:
+    assert score.psnr(np.array([1.0, 0.1, 0.001])).tolist() == pytest.approx([0, 10, 30])
+    assert score.psnr(np.array([0.0]))[0] == pytest.approx(100)
+
+
+def test_error_tiles_average_to_the_mean_squared_error_and_lie_where_the_error_is() -> None:
+    target = np.random.default_rng(0).random((2, 3, 64, 64))
+    prediction = target.copy()
+    prediction[1, :, 8:12, 60:64] += 0.5
+    tiles = score.error_tiles(prediction, target)
+    assert tiles.shape == (2, TILES, TILES)
+    assert tiles[1].argmax() == 2 * TILES + 15
+    assert tiles.mean(axis=(1, 2)) == pytest.approx(((prediction - target) ** 2).mean(axis=(1, 2, 3)))
+
+
+@given(frames=st.integers(0, 500), length=st.integers(CLIP_FRAMES + 1, 80))
+def test_segments_predict_each_frame_from_the_fifth_on_exactly_once(frames: int, length: int) -> None:
+    ranges = list(score.segments(frames, length))
+    predicted = [frame for start, stop in ranges for frame in range(start + CLIP_FRAMES, stop)]
+    assert predicted == list(range(CLIP_FRAMES, frames))
+    assert all(CLIP_FRAMES < stop - start <= length for start, stop in ranges)
+
+
+def test_a_segment_must_hold_a_clip_and_its_next_frame() -> None:
+    with pytest.raises(ValueError, match="at least 5"):
+        list(score.segments(10, CLIP_FRAMES))
+
+
+@given(curves)
+def test_min_max_ends_at_0_and_1_and_keeps_the_order(values: np.ndarray) -> None:
+    scaled = score.min_max(values)
+    assert scaled.max() == 1
+    assert scaled.min() == (0 if len(np.unique(values)) > 1 else 1)
+    assert (np.diff(scaled[np.argsort(values)]) >= 0).all()
+
+
+@given(curves, st.floats(0, 20))
+def test_smoothing_keeps_length_bounds_and_constants(values: np.ndarray, sigma: float) -> None:
+    smoothed = score.smooth(values, sigma)
+    assert len(smoothed) == len(values)
+    assert smoothed.min() >= values.min() - 1e-9
+    assert smoothed.max() <= values.max() + 1e-9
+    assert score.smooth(np.full(len(values), 7.0), sigma) == pytest.approx(7.0)
+
+
+def _fit(clips: list[np.ndarray]) -> score.Calibration:
+    return score.fit_calibration(
+        clips,
+        [10.0] * len(clips),
+        smoothing_seconds=0,
+        enter_quantile=0.99,
+        exit_quantile=0.9,
+        min_seconds=0.2,
+        merge_seconds=0.5,
+    )
+
+
+def test_a_calibrated_score_is_0_for_the_usual_and_rises_as_psnr_falls() -> None:
+    normal = np.random.default_rng(0).normal(30, 1, 2000)
+    calibration = _fit([normal])
+    assert np.median(calibration.score(normal, 10)) == pytest.approx(0, abs=1e-9)
+    assert calibration.score(np.array([25.0]), 10)[0] == pytest.approx(5, rel=0.1)
+    assert (calibration.score(normal, 10) > calibration.enter).mean() == pytest.approx(0.01, abs=0.002)
+
+
+def test_a_camera_with_no_variation_does_not_alarm_on_noise() -> None:
+    calibration = _fit([np.full(100, 30.0)])
+    assert calibration.score(np.array([29.99]), 10)[0] == pytest.approx(0.04)
+
+
+def test_a_calibration_survives_its_json_and_refuses_other_text() -> None:
+    calibration = _fit([np.linspace(20, 30, 50)])
+    assert score.Calibration.from_json(calibration.to_json()) == calibration
+    for text in ("{}", "no", "[]"):
+        with pytest.raises(ValueError, match="not a calibration"):
+            score.Calibration.from_json(text)
+    with pytest.raises(ValueError, match="no scored frame"):
+        _fit([])
+
+
+@given(curves, st.integers(1, 5), st.integers(0, 5))
+def test_events_are_apart_long_enough_and_hold_their_peak(values: np.ndarray, least: int, merge: int) -> None:
+    events = score.hysteresis(values, 10, 5, min_frames=least, merge_frames=merge)
+    for event in events:
+        assert event.start <= event.peak <= event.end
+        assert event.end - event.start + 1 >= least
+        assert values[event.peak] == values[event.start : event.end + 1].max() > 10
+        assert values[event.start] > 5 < values[event.end]
+    assert all(b.start - a.end > merge for a, b in itertools.pairwise(events))
+
+
+def test_hysteresis_bridges_a_dip_but_not_a_calm() -> None:
+    curve = np.array([0, 12, 6, 12, 0, 0, 0, 0, 11, 0.0])
+    found = score.hysteresis(curve, 10, 5, min_frames=1, merge_frames=1)
+    assert [(e.start, e.peak, e.end) for e in found] == [(1, 1, 3), (8, 8, 8)]
+    assert len(score.hysteresis(curve, 10, 5, min_frames=2, merge_frames=1)) == 1
+    assert len(score.hysteresis(curve, 10, 5, min_frames=1, merge_frames=5)) == 1

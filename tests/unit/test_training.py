@@ -1,0 +1,199 @@
+"""Training: cached flow equals fresh flow, runs resume to identical weights, checkpoints refuse what does not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stmae import config
+from stmae.data.manifest import Clip, Manifest, Split
+from stmae.evaluate import evaluate, load_model
+from stmae.model.build import build_flow_net
+from stmae.train import loop
+from stmae.train.adversarial import AdversarialStage, train_adversarial
+from stmae.train.checkpoint import CheckpointError, load_modules
+from stmae.train.extract import FlowCache, compute_flow, extract_flow
+from stmae.train.flow import FlowRecipe, train_flow
+from stmae.train.pretrain import pretrain_appearance, pretrain_motion
+from stmae.train.samples import Windows
+
+SETTINGS = [
+    "model.size=32",
+    "model.width=4",
+    "model.memory_items=4",
+    "train.batch=4",
+    "train.pretrain_epochs=1",
+    "train.adversarial_epochs=1",
+    "train.checkpoint_steps=2",
+]
+CONFIG = config.load("walkway", SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """Two training clips, one held out, one to test: a bright block that drifts, and jumps where it is abnormal."""
+    root = tmp_path_factory.mktemp("dataset")
+    clips = []
+    for number, split in enumerate(("train", "train", "heldout", "test")):
+        clips.append(_write_clip(root, f"{number:02d}", split, seed=number))
+    manifest = Manifest.of(root, "blocks", 32, tuple(clips))
+    manifest.save()
+    return manifest
+
+
+def _write_clip(root: Path, name: str, split: Split, seed: int) -> Clip:
+    random = np.random.default_rng(seed)
+    frames = np.full((20, 32, 32, 3), 90, np.uint8)
+    labels = np.zeros(20, np.uint8)
+    labels[10:15] = split == "test"
+    for t in range(20):
+        left, top = (random.integers(0, 24, 2) if labels[t] else (t % 24, 8)).__iter__()
+        frames[t, top : top + 8, left : left + 8] = 230
+    for kind, array in (("frames", frames), ("labels", labels)):
+        path = root / kind / split / f"{name}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, array)
+    return Clip(name, split, f"{name}.mp4", 20, 10.0, 32, 32, f"{seed}", "", split == "test", masked=False)
+
+
+@pytest.fixture(scope="module")
+def trained(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the three stages of an undisturbed run."""
+    out = tmp_path_factory.mktemp("run")
+    extract_flow(CONFIG, manifest, out / "flow")
+    pretrain_appearance(CONFIG, manifest, out / "appearance")
+    pretrain_motion(CONFIG, manifest, out / "flow", out / "motion")
+    _adversarial(manifest, out, out / "stmae")
+    return out
+
+
+def _adversarial(manifest: Manifest, run: Path, out: Path) -> dict[str, float]:
+    return train_adversarial(CONFIG, manifest, run / "flow", run / "appearance", run / "motion", out)
+
+
+def test_cached_flow_has_the_values_of_flow_computed_on_the_fly(manifest: Manifest, trained: Path) -> None:
+    cache = FlowCache.of(trained / "flow", manifest)
+    for clip in manifest.clips:
+        fresh = np.concatenate(list(compute_flow(build_flow_net(), manifest.frames(clip), torch.device("cpu"))))
+        assert cache.flows(clip).dtype == np.float16
+        np.testing.assert_array_equal(cache.flows(clip), fresh)
+
+
+def test_flow_is_extracted_once_and_its_absence_names_the_step(manifest: Manifest, trained: Path) -> None:
+    cache = FlowCache.of(trained / "flow", manifest)
+    before = {clip.name: cache.path(clip).stat().st_mtime_ns for clip in manifest.clips}
+    extract_flow(CONFIG, manifest, trained / "flow")
+    assert before == {clip.name: cache.path(clip).stat().st_mtime_ns for clip in manifest.clips}
+    with pytest.raises(FileNotFoundError, match="run flow extraction"):
+        FlowCache.of(trained / "nowhere", manifest).flows(manifest.clips[0])
+
+
+def test_each_window_comes_once_an_epoch_and_epochs_differ(manifest: Manifest) -> None:
+    windows = Windows(manifest, "train")
+    assert len(windows) == 2 * 16
+    epochs = [np.concatenate([windows.order(8 * e + i, 4, seed=3) for i in range(8)]) for e in range(2)]
+    assert all(sorted(epoch) == list(range(32)) for epoch in epochs)
+    assert not np.array_equal(*epochs)
+    assert windows.frames(np.array([0, 5]), torch.device("cpu")).shape == (2, 5, 3, 32, 32)
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("at", [3, 4, 7])
+def test_a_run_killed_at_any_step_resumes_to_the_same_weights_bit_for_bit(
+    manifest: Manifest, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    step = AdversarialStage.step
+
+    def die(stage: AdversarialStage, index: int) -> dict[str, torch.Tensor]:
+        if index == at:
+            raise KilledError
+        return step(stage, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AdversarialStage, "step", die)
+        with pytest.raises(KilledError):
+            _adversarial(manifest, trained, tmp_path)
+    assert not (tmp_path / "model.safetensors").exists()
+    _adversarial(manifest, trained, tmp_path)
+    whole, resumed = trained / "stmae" / "model.safetensors", tmp_path / "model.safetensors"
+    assert resumed.read_bytes() == whole.read_bytes()
+
+
+def test_a_finished_run_is_not_trained_again(manifest: Manifest, trained: Path) -> None:
+    before = (trained / "stmae" / "model.safetensors").read_bytes()
+    _adversarial(manifest, trained, trained / "stmae")
+    assert (trained / "stmae" / "model.safetensors").read_bytes() == before
+
+
+def test_a_checkpoint_of_other_settings_is_refused(manifest: Manifest, trained: Path) -> None:
+    other = config.load("walkway", [*SETTINGS, "train.learning_rate=0.1"])
+    with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors: digest"):
+        pretrain_appearance(other, manifest, trained / "appearance")
+
+
+def test_a_model_that_does_not_fit_or_is_no_model_is_refused(trained: Path, tmp_path: Path) -> None:
+    wider = config.load("walkway", [*SETTINGS, "model.width=8"])
+    with pytest.raises(CheckpointError, match="does not fit the configuration"):
+        load_model(wider, trained / "stmae", torch.device("cpu"))
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        load_model(CONFIG, tmp_path, torch.device("cpu"))
+    (tmp_path / "model.safetensors").write_text("not weights")
+    with pytest.raises(CheckpointError, match="not a safetensors file"):
+        load_modules(tmp_path / "model.safetensors", {})
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+def test_encoders_move_in_adversarial_training_only_where_they_are_fine_tuned(
+    manifest: Manifest, trained: Path, scale: float
+) -> None:
+    settings = config.load("walkway", [*SETTINGS, f"train.encoder_lr_scale={scale}"])
+    windows = Windows(manifest, "train", flow=FlowCache.of(trained / "flow", manifest))
+    stage = AdversarialStage(settings, windows, torch.device("cpu"))
+    stage.load_encoders(trained / "appearance", trained / "motion")
+    before = {key: value.clone() for key, value in stage.model.state_dict().items()}
+    stage.step(0)
+    after = stage.model.state_dict()
+    changed = {key.split(".")[0] for key in before if not torch.equal(before[key], after[key])}
+    assert {"decoder", "appearance_memory", "motion_memory"} <= changed
+    assert ("appearance_encoder" in changed) == ("motion_encoder" in changed) == (scale > 0)
+    assert "flow_net" not in changed
+
+
+def test_training_lowers_the_losses_and_logs_them(trained: Path) -> None:
+    assert list((trained / "stmae" / "logs").glob("events.out.tfevents.*"))
+    for stage in ("appearance", "motion", "stmae"):
+        assert (trained / stage / "metrics.json").exists()
+
+
+def test_a_diverging_run_stops_and_says_what_to_change(manifest: Manifest, tmp_path: Path) -> None:
+    wild = config.load("walkway", [*SETTINGS, "train.learning_rate=1e30"])
+    with pytest.raises(ValueError, match=r"lower train\.learning_rate"):
+        pretrain_appearance(wild, manifest, tmp_path)
+
+
+def test_the_learning_rate_falls_on_a_cosine_from_1_to_0() -> None:
+    assert loop.cosine(0, 10) == 1
+    assert loop.cosine(5, 10) == pytest.approx(0.5)
+    assert loop.cosine(10, 10) == pytest.approx(0)
+
+
+def test_the_flow_net_trains_from_scratch(tmp_path: Path) -> None:
+    figures = train_flow(FlowRecipe(steps=2, batch=2, size=32), tmp_path)
+    assert figures["end_point_error"] > 0
+    assert (tmp_path / "model.safetensors").exists()
+
+
+def test_evaluation_scores_each_test_frame_from_the_fifth_on(manifest: Manifest, trained: Path, tmp_path: Path) -> None:
+    evaluation = evaluate(CONFIG, manifest, trained / "flow", trained / "stmae", tmp_path)
+    (clip,) = evaluation.clips
+    assert len(clip.psnr) == len(clip.labels) == len(clip.memory_distance) == len(clip.error_tiles) == 16
+    assert clip.labels.sum() == 5
+    assert 0 <= evaluation.figures["paper_auc_micro"] <= 1
+    for name in ("evaluation.json", "scores.npz", "calibration.json"):
+        assert (tmp_path / name).exists()
