@@ -106,8 +106,8 @@ class TrainConfig:
     """lambda_3, weight of L_adv."""
     compact_margin: float = 1.0
     """Margin by which the nearest memory item beats the second nearest in L_c."""
-    bf16: bool = False
-    """bf16 autocast in the training loops."""
+    bf16: bool = True
+    """bf16 autocast in the training loops, on hardware that computes in it; fp32 elsewhere."""
     checkpoint_steps: int = 500
     """Steps between checkpoints; each epoch's end is one too."""
 

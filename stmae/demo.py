@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.dataset as ds
 
 from stmae.batch.run import score_archive
 from stmae.config import Config
@@ -20,7 +21,6 @@ from stmae.data.datasets import read_footage
 from stmae.data.video import FrameSource, write_video
 from stmae.report.night import night_report
 from stmae.serving.launcher import EmbeddedTriton
-from stmae.tables import PARTITIONING
 
 FIRST_HOUR = datetime(2026, 1, 1, 20, tzinfo=UTC)
 """When the archive's night begins; its clips follow each other every half hour."""
@@ -83,9 +83,8 @@ def _images(folder: Path, fps: float) -> Iterator[npt.NDArray[np.uint8]]:
 
 def _rows(tables: Path, model: str) -> dict[str, int]:
     """What the tables hold, counted by reading them as anybody would."""
-    import pyarrow.dataset as ds
 
     def count(table: str) -> int:
-        return int(ds.dataset(tables / table / f"model={model}", format="parquet", partitioning=PARTITIONING).count_rows())
+        return int(ds.dataset(tables / table / f"model={model}", format="parquet").count_rows())
 
     return {"videos_scored": count("coverage"), "frames_scored": count("scores"), "events": count("events")}

@@ -55,7 +55,9 @@ class FlowNet(nn.Module):
         contrast = ((first - mean) ** 2).mean(dim=(2, 3), keepdim=True).sqrt() + 0.02
         pair = (torch.cat((first, second), 1) - mean) / contrast
         cost = self.matching_cost(pair)
-        guess = F.conv2d(torch.softmax(-self.sharpness * cost, 1), self.displacements)
+        # A softmax over the shifts, spelt out: onnxruntime is several times slower at its own over channels.
+        likelihood = (self.sharpness * (cost.amin(1, keepdim=True) - cost)).exp()
+        guess = F.conv2d(likelihood / likelihood.sum(1, keepdim=True), self.displacements)
         x2 = self.down_2(torch.cat((self.match(cost), guess, F.pixel_unshuffle(pair, FLOW_STRIDE)), 1))
         x4 = self.down_4(x2)
         x8 = self.down_8(x4)

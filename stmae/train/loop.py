@@ -57,8 +57,16 @@ def training_device() -> torch.device:
 
 
 def autocast(config: Config, device: torch.device) -> torch.autocast:
-    """bf16 where the configuration asks for it."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=config.train.bf16)
+    """bf16 where the configuration asks for it and the hardware computes in it, else fp32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=config.train.bf16 and _has_bf16(device))
+
+
+def _has_bf16(device: torch.device) -> bool:
+    """Whether bf16 is faster than fp32: other CPUs emulate it, at a fraction of the speed."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def adam(groups: list[dict[str, Any]]) -> torch.optim.Adam:

@@ -1,0 +1,57 @@
+"""The command line: 0 done, 1 could not be completed, 2 bad usage; errors say file, field and mend, without a trace."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stmae.cli import main
+
+
+def run(*arguments: str) -> int:
+    try:
+        return main(list(arguments))
+    except SystemExit as stop:  # argparse
+        return int(stop.code or 0)
+
+
+def test_config_prints_the_resolved_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("config", "ped2-cpu", "--set", "model.width=8") == 0
+    assert json.loads(capsys.readouterr().out)["model"]["width"] == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["config", "ped3"], "did you mean"),
+        (["config", "ped2", "--set", "model.sise=8"], "model.sise"),
+        (["score"], "--archive"),
+        (["scor"], "invalid choice"),
+        (["score", "--archive", "a", "--tables", "t", "--repository", "nowhere"], "publish one"),
+        (["score", "--archive", "a", "--tables", "t", "--engine", "spark"], "invalid choice"),
+    ],
+)
+def test_bad_usage_exits_2(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_work_that_cannot_be_done_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "out")
+    assert run("prepare", "ped2", "--data-root", str(tmp_path / "none"), "--out", out) == 1
+    assert str(tmp_path / "none") in capsys.readouterr().err
+    assert run("report", "--tables", str(tmp_path)) == 1
+    assert run("demo", "walkway", "--workspace", str(tmp_path)) == 1
+    assert "make pipeline-run DATASET=walkway" in capsys.readouterr().err
+
+
+def test_a_workspace_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("in the way")
+    few = ["--set", "walkway.train_clips=2", "--set", "walkway.test_clips=1", "--set", "walkway.frames=30"]
+    blocked = str(tmp_path / "file" / "out")
+    assert run("prepare", "walkway", *few, "--data-root", str(tmp_path / "data"), "--out", blocked) == 1
+    assert blocked in capsys.readouterr().err
