@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from stmae import config as configuration
 from stmae import losses
 from stmae.config import Config
 from stmae.data.manifest import Manifest
@@ -15,7 +14,7 @@ from stmae.model.build import build_discriminator, build_stmae
 from stmae.score import CLIP_FRAMES
 from stmae.train.checkpoint import load_modules
 from stmae.train.extract import FlowCache
-from stmae.train.loop import adam, autocast, run, run_digest, training_device
+from stmae.train.loop import adam, autocast, run_on, training_device
 from stmae.train.samples import Windows
 
 FIRST_WINDOWS = 64
@@ -120,15 +119,5 @@ def train_adversarial(
     windows = Windows(manifest, "train", flow=FlowCache.of(flow_dir, manifest), stride=config.data.frame_stride)
     stage = AdversarialStage(config, windows, training_device())
     stage.load_encoders(appearance_dir, motion_dir)
-    return run(
-        stage,
-        steps=config.train.adversarial_epochs * windows.steps_per_epoch(config.train.batch),
-        out=out,
-        digest=run_digest(
-            type(stage).__name__,
-            configuration.digest(config.train),
-            configuration.digest(config.model),
-            manifest.digest,
-        ),
-        checkpoint_steps=config.train.checkpoint_steps,
-    )
+    steps = config.train.adversarial_epochs * windows.steps_per_epoch(config.train.batch)
+    return run_on(stage, config, manifest.digest, steps=steps, out=out)

@@ -76,4 +76,4 @@ class FlowStage:
 def train_flow(recipe: FlowRecipe, out: Path) -> dict[str, float]:
     """Train from scratch or continue; `out/model.safetensors` is what `stmae/model/weights` ships."""
     stage = FlowStage(recipe, training_device())
-    return run(stage, steps=recipe.steps, out=out, digest=config.digest(recipe), checkpoint_steps=500)
+    return run(stage, steps=recipe.steps, out=out, identity=config.digest(recipe), checkpoint_steps=500)

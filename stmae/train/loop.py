@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from stmae.config import Config
+from stmae.config import Config, digest
 from stmae.train.checkpoint import load_training, save_modules, save_training
 
 LOG_STEPS = 20
@@ -77,19 +77,14 @@ def adam(groups: list[dict[str, Any]]) -> torch.optim.Adam:
     return optimizer
 
 
-def run_digest(*digests: str) -> str:
-    """Identity of a run: a checkpoint continues only the run that wrote it."""
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
-
-
-def run(stage: Stage, *, steps: int, out: Path, digest: str, checkpoint_steps: int) -> dict[str, float]:
+def run(stage: Stage, *, steps: int, out: Path, identity: str, checkpoint_steps: int) -> dict[str, float]:
     """Train `stage` for `steps` steps in all, continuing from `out/checkpoint.safetensors` where there is one.
 
     Writes `out/model.safetensors`, `out/metrics.json` and TensorBoard logs; returns the last losses.
     Raises CheckpointError where the checkpoint is of other settings, and ValueError where a loss is not finite.
     """
     checkpoint = out / "checkpoint.safetensors"
-    start = load_training(checkpoint, stage.modules, stage.optimizers, digest) if checkpoint.exists() else 0
+    start = load_training(checkpoint, stage.modules, stage.optimizers, identity) if checkpoint.exists() else 0
     if start:
         log.info("continuing", extra={"step": start, "checkpoint": str(checkpoint)})
     averages: dict[str, float] = {}
@@ -108,11 +103,21 @@ def run(stage: Stage, *, steps: int, out: Path, digest: str, checkpoint_steps: i
                     writer.add_scalar(name, value, done)
                 _progress(out.name, done, steps, start, began, averages)
             if done % checkpoint_steps == 0 and done < steps:
-                save_training(checkpoint, stage.modules, stage.optimizers, done, digest)
-    save_training(checkpoint, stage.modules, stage.optimizers, steps, digest)
-    save_modules(out / "model.safetensors", stage.modules, {"steps": str(steps), "digest": digest})
+                save_training(checkpoint, stage.modules, stage.optimizers, done, identity)
+    save_training(checkpoint, stage.modules, stage.optimizers, steps, identity)
+    save_modules(out / "model.safetensors", stage.modules, {"steps": str(steps), "digest": identity})
     (out / "metrics.json").write_text(json.dumps(averages, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return averages
+
+
+def run_on(stage: Stage, config: Config, dataset: str, *, steps: int, out: Path) -> dict[str, float]:
+    """`run` with the settings of a configuration, on the dataset of digest `dataset`.
+
+    The checkpoint belongs to this stage, these settings and this dataset: it continues no other run.
+    """
+    parts = (type(stage).__name__, digest(config.model), digest(config.train), str(config.seed), dataset)
+    identity = hashlib.sha256("".join(parts).encode()).hexdigest()
+    return run(stage, steps=steps, out=out, identity=identity, checkpoint_steps=config.train.checkpoint_steps)
 
 
 def _averaged(averages: Mapping[str, float], losses: Mapping[str, Tensor], out: Path) -> dict[str, float]:

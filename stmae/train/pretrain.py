@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from stmae import config as configuration
 from stmae import losses
 from stmae.config import Config
 from stmae.data.manifest import Manifest
@@ -15,7 +14,7 @@ from stmae.model.build import build_appearance_proxy, build_motion_proxy
 from stmae.model.stmae import FLOW_UNIT
 from stmae.score import CLIP_FRAMES
 from stmae.train.extract import FlowCache
-from stmae.train.loop import adam, autocast, run, run_digest, seeded, training_device
+from stmae.train.loop import adam, autocast, run_on, seeded, training_device
 from stmae.train.samples import Windows
 
 
@@ -83,15 +82,5 @@ def pretrain_motion(config: Config, manifest: Manifest, flow_dir: Path, out: Pat
 
 
 def _run(config: Config, manifest: Manifest, stage: ProxyStage, out: Path) -> dict[str, float]:
-    return run(
-        stage,
-        steps=config.train.pretrain_epochs * stage.windows.steps_per_epoch(config.train.batch),
-        out=out,
-        digest=run_digest(
-            type(stage).__name__,
-            configuration.digest(config.train),
-            configuration.digest(config.model),
-            manifest.digest,
-        ),
-        checkpoint_steps=config.train.checkpoint_steps,
-    )
+    steps = config.train.pretrain_epochs * stage.windows.steps_per_epoch(config.train.batch)
+    return run_on(stage, config, manifest.digest, steps=steps, out=out)
