@@ -223,5 +223,5 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _extra_for(module: str) -> str:
-    extras = {"boto3": "batch", "botocore": "batch", "pandas": "batch", "tritonclient": "serve", "ray": "ray"}
+    extras = {"boto3": "batch", "botocore": "batch", "pandas": "batch", "tritonclient": "batch", "ray": "ray"}
     return f"pip install 'stmae[{extras.get(module.split('.', maxsplit=1)[0], 'train')}]'"

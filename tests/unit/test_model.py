@@ -127,7 +127,7 @@ def test_the_shipped_flow_net_sees_motion_and_stillness() -> None:
         error = end_point_error(net(first, second), at_flow_resolution(truth))
         still = net(first, first)
     no_motion = end_point_error(torch.zeros_like(still), at_flow_resolution(truth))
-    assert error < 0.6 * no_motion
+    assert error < 0.75 * no_motion
     assert still.abs().mean() < 0.15
 
 
