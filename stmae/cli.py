@@ -82,8 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--runtime", type=Path, default=RUNTIME, help="default: %(default)s")
 
     sub = verb("score", _score, "score an archive into Parquet tables")
-    sub.add_argument("--archive", required=True, help="path, file:// or s3:// URI")
-    sub.add_argument("--tables", required=True, help="path, file:// or s3:// URI")
+    sub.add_argument("--archive", required=True, type=_uri, help="path, file:// or s3:// URI")
+    sub.add_argument("--tables", required=True, type=_uri, help="path, file:// or s3:// URI")
     sub.add_argument("--server", help="gRPC host:port of a running Triton; default: an embedded one for this run")
     sub.add_argument("--repository", type=Path, default=REPOSITORY, help="of the embedded one; default: %(default)s")
     sub.add_argument("--runtime", type=Path, default=RUNTIME, help="of the embedded one; default: %(default)s")
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_json(sub)
 
     sub = verb("report", _report, "write the morning report of the tables")
-    sub.add_argument("--tables", required=True, help="path, file:// or s3:// URI")
+    sub.add_argument("--tables", required=True, type=_uri, help="path, file:// or s3:// URI")
     sub.add_argument("--model", help="a model partition; default: that of the newest run")
     sub.add_argument("--date", help="only this day, YYYY-MM-DD")
     sub.add_argument("--out", type=Path, default=WORKSPACE / "reports" / "night.html", help="default: %(default)s")
@@ -117,6 +117,12 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def _uri(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("is empty: give a path, file:// or s3:// URI")
+    return text
 
 
 def _print(arguments: argparse.Namespace, result: dict[str, Any], text: str) -> None:

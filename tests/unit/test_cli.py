@@ -28,6 +28,7 @@ def test_config_prints_the_resolved_configuration(capsys: pytest.CaptureFixture[
         (["config", "ped3"], "did you mean"),
         (["config", "ped2", "--set", "model.sise=8"], "model.sise"),
         (["score"], "--archive"),
+        (["score", "--archive", "", "--tables", "t"], "--archive: is empty"),
         (["scor"], "invalid choice"),
         (["score", "--archive", "a", "--tables", "t", "--repository", "nowhere"], "publish one"),
         (["score", "--archive", "a", "--tables", "t", "--engine", "spark"], "invalid choice"),
