@@ -59,7 +59,7 @@ demo: $(READY) $(TRITON) ## Train, serve and score: the whole system on one mach
 	$(VENV)/stmae demo $(DATASET) $(overrides) $(data_root) --workspace $(WORKSPACE) --started $(started) \
 		> $(RESULTS)/demo-line.json
 	$(VENV)/python benchmarks/record.py demo $(RESULTS)/demo-line.json --out $(RESULTS) \
-		--command "make demo$(if $(filter-out walkway,$(DATASET)), DATASET=$(DATASET))"
+		--command "make demo$(if $(filter-out walkway,$(DATASET)), DATASET=$(DATASET))$(if $(DATA_ROOT), DATA_ROOT=dir)"
 	@cat $(RESULTS)/demo-line.json
 
 test: $(READY) $(TRITON) $(SWIFT) lint ## Lint, then pass every test
@@ -75,7 +75,7 @@ pipeline-run: $(READY) $(TRITON) ## Run the pipeline: DATASET=name [DATA_ROOT=di
 	@done="$$($(VENV)/python -m pipelines run --config $(DATASET) $(overrides) $(data_root) \
 		--workspace $(WORKSPACE))" || exit $$?; echo "$$done"; \
 	case "$$done" in *.json) $(VENV)/python benchmarks/record.py pipeline "$$done" --out $(RESULTS) \
-		--command "make pipeline-run DATASET=$(DATASET)$(if $(SET), SET='$(SET)')";; esac
+		--command "make pipeline-run DATASET=$(DATASET)$(if $(DATA_ROOT), DATA_ROOT=dir)$(if $(SET), SET='$(SET)')";; esac
 
 compile: $(READY) ## Compile the pipeline to YAML for Kubeflow
 	$(VENV)/python -m pipelines compile
