@@ -55,12 +55,11 @@ $(SWIFT): swift-requirements.txt
 demo: started := $(shell date +%s)
 demo: $(READY) $(TRITON) ## Train, serve and score: the whole system on one machine (DATASET=walkway)
 	$(VENV)/python -m pipelines run --config $(DATASET) $(overrides) $(data_root) --workspace $(WORKSPACE) >&2
-	@mkdir -p $(RESULTS)
 	$(VENV)/stmae demo $(DATASET) $(overrides) $(data_root) --workspace $(WORKSPACE) --started $(started) \
-		> $(RESULTS)/demo-line.json
-	$(VENV)/python benchmarks/record.py demo $(RESULTS)/demo-line.json --out $(RESULTS) \
+		> $(WORKSPACE)/demo.json
+	$(VENV)/python benchmarks/record.py demo $(WORKSPACE)/demo.json --out $(RESULTS) \
 		--command "make demo$(if $(filter-out walkway,$(DATASET)), DATASET=$(DATASET))$(if $(DATA_ROOT), DATA_ROOT=dir)"
-	@cat $(RESULTS)/demo-line.json
+	@cat $(WORKSPACE)/demo.json
 
 test: $(READY) $(TRITON) $(SWIFT) lint ## Lint, then pass every test
 	$(VENV)/python -m pytest

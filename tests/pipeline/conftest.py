@@ -70,7 +70,7 @@ def small(*more: str) -> list[str]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The whole pipeline on a few seconds of synthetic footage."""
     if not (ROOT / ".triton" / "runtime").exists():
-        pytest.skip("no embedded Triton runtime in .triton; `make .triton` sets it up")
+        pytest.fail("no embedded Triton runtime in .triton; `make setup` sets it up", pytrace=False)
     run = run_pipeline(tmp_path_factory.mktemp("workspace"), *small())
     assert run.returncode == 0, run.stderr
     return run
