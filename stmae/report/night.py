@@ -38,7 +38,7 @@ STYLE = """
 .event dl { display: grid; grid-template-columns: auto 1fr; gap: 1px 12px; margin: 8px 0 0; font-size: 13px; }
 .event dt { color: var(--soft); } .event dd { margin: 0; overflow-wrap: anywhere; }
 .score { font-size: 22px; font-weight: 600; font-variant-numeric: tabular-nums; color: var(--alarm); }
-.shot { position: relative; }
+.shot { position: relative; align-self: start; }
 .shot i { position: absolute; border: 2px solid #ffd400; box-shadow: 0 0 0 1px rgba(0,0,0,.55);
           border-radius: 2px; }
 .status { display: inline-block; padding: 0 7px; border-radius: 9px; font-size: 12.5px; background: var(--span); }
