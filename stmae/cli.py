@@ -80,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = verb("serve", _serve, "run the embedded Triton in the foreground")
     sub.add_argument("--repository", type=Path, default=REPOSITORY, help="default: %(default)s")
     sub.add_argument("--runtime", type=Path, default=RUNTIME, help="default: %(default)s")
+    for protocol, port in (("http", 8000), ("grpc", 8001), ("metrics", 8002)):
+        sub.add_argument(f"--{protocol}-port", type=int, default=port, help="default: %(default)s")
 
     sub = verb("score", _score, "score an archive into Parquet tables")
     sub.add_argument("--archive", required=True, type=_uri, help="path, file:// or s3:// URI")
@@ -160,9 +162,10 @@ def _train_flow(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from stmae.serving.launcher import serve
+    from stmae.serving.launcher import Ports, serve
 
-    serve(arguments.repository, arguments.runtime)
+    ports = Ports(arguments.http_port, arguments.grpc_port, arguments.metrics_port)
+    serve(arguments.repository, arguments.runtime, ports)
     return 0
 
 

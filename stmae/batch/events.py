@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -48,11 +49,15 @@ def frame_rate(time_s: Floats) -> float:
 
 
 def peak_box(error_tiles: Floats) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom (fractions of the frame) around all tiles above half of the highest error."""
+    """Left, top, right, bottom (fractions of the frame) around the oddest place.
+
+    The place is the tile with the highest error and all tiles above half of it that touch it, directly or in turn.
+    """
     tiles = np.asarray(error_tiles).reshape(TILES, TILES)
-    rows, columns = np.nonzero(tiles > 0.5 * tiles.max())
-    if len(rows) == 0:  # a perfect prediction points nowhere
+    if not tiles.max() > 0:  # a perfect prediction points nowhere
         return 0.0, 0.0, 1.0, 1.0
+    _, places = cv2.connectedComponents((tiles > 0.5 * tiles.max()).astype(np.uint8), connectivity=8)
+    rows, columns = np.nonzero(places == places.flat[int(tiles.argmax())])
     left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
     return float(left / TILES), float(top / TILES), float(right / TILES), float(bottom / TILES)
 

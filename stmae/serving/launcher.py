@@ -276,7 +276,7 @@ def _check_free(ports: Ports) -> None:
                     raise LauncherError(f"port {port} ({protocol}): not permitted; give one above 1023") from None
                 raise LauncherError(
                     f"port {port} ({protocol}) is in use: end the program that listens there "
-                    f"(`ss -ltnp 'sport = :{port}'` shows it) or give another port"
+                    f"(`ss -ltnp 'sport = :{port}'` shows it) or serve with --{protocol}-port"
                 ) from None
 
 

@@ -84,7 +84,7 @@ def test_a_port_in_use_is_told_by_its_number(triton_runtime, triton_server):
         taken.bind(("127.0.0.1", free.grpc))
         taken.listen()
         with (
-            pytest.raises(LauncherError, match=rf"port {free.grpc} \(grpc\) is in use: .* another port"),
+            pytest.raises(LauncherError, match=rf"port {free.grpc} \(grpc\) is in use: .* --grpc-port"),
             EmbeddedTriton(triton_server.repository, free, triton_runtime),
         ):
             pass
