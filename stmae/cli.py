@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--date", help="only this day, YYYY-MM-DD")
     sub.add_argument("--include", help="only files that match one of these comma-separated globs")
     sub.add_argument("--engine", default="local", choices=("local", "ray"))
+    sub.add_argument("--deadline", type=float, default=60.0, help="seconds a request may take; default: %(default)s")
     _add_json(sub)
 
     sub = verb("report", _report, "write the morning report of the tables")
@@ -196,6 +197,7 @@ def _score(arguments: argparse.Namespace) -> int:
             date=arguments.date,
             include=arguments.include,
             engine=arguments.engine,
+            deadline_seconds=arguments.deadline,
         )
     _print(arguments, dataclasses.asdict(summary), summary.message())
     if not summary.complete:

@@ -148,13 +148,9 @@ class ScoreConfig:
 class ServeConfig:
     segment_frames: int = 64
     """T of the requests the batch job sends; neighbours overlap by the 4 frames of a clip."""
-    in_flight: int = 2
-    """Requests under way at once, a client."""
-    deadline_seconds: float = 60.0
 
     def __post_init__(self) -> None:
         _check(self.segment_frames >= 5, "serve.segment_frames", self.segment_frames, "at least 5")
-        _check(self.in_flight >= 1, "serve.in_flight", self.in_flight, "at least 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -236,8 +236,8 @@ class Client:
         if status.endswith("DEADLINE_EXCEEDED"):
             return ServingError(
                 "deadline",
-                f"{where}: no answer within {self.deadline_seconds:g} s; raise serve.deadline_seconds, "
-                "or send shorter segments (serve.segment_frames)",
+                f"{where}: no answer within {self.deadline_seconds:g} s; raise it (`stmae score --deadline`), "
+                "or publish with a smaller serve.segment_frames",
             )
         if status.endswith("INVALID_ARGUMENT"):
             return ServingError("bad input", f"{where} refuses the request: {message}")

@@ -35,6 +35,7 @@ HOST = "127.0.0.1"
 START_SECONDS = 120.0
 """Longest wait for the server and its models; a cold disk reads the wheel's libraries slowly."""
 EXIT_SECONDS = 10
+POLL_SECONDS = 0.2
 LOG_WIDTH = 600
 # Large tensors come and go with each request; without these, glibc maps and zeroes fresh pages every time.
 _ALLOCATOR = {
@@ -229,7 +230,9 @@ def serve(repository: Path, runtime: Path = runtimes.DEFAULT, ports: Ports | Non
                 file=sys.stderr,
                 flush=True,
             )
-            status = server.process.wait()
+            # Not one long wait(): a signal that comes just before it blocks would be seen only when the server ends.
+            while (status := server.process.poll()) is None:
+                time.sleep(POLL_SECONDS)
             raise LauncherError(f"Triton ended with status {status}; its log {server.log} says:\n{server.trouble()}")
     except KeyboardInterrupt:
         print("Triton has ended", file=sys.stderr)

@@ -153,7 +153,7 @@ def test_a_single_step_is_not_taken_for_a_deployment(triton_server):
 def test_a_deadline_ends_the_wait(triton_server, film):
     with (
         Client(triton_server.grpc_url, "tiny", deadline_seconds=0.01) as client,
-        pytest.raises(ServingError, match=r"within 0.01 s.*serve.deadline_seconds") as caught,
+        pytest.raises(ServingError, match=r"within 0.01 s.*--deadline") as caught,
     ):
         client.score_segment(film(200, 64))
 
