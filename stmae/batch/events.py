@@ -15,6 +15,8 @@ from stmae.score import TILES, Calibration, Interval, hysteresis
 
 FPS_OF_ONE_FRAME = 25.0
 """Where a source has a single scored frame, there is no distance in time to measure."""
+BOX_SHARE = 0.25
+"""Share of the highest tile error above which a tile belongs to the odd place."""
 
 Floats = npt.NDArray[np.floating]
 
@@ -51,12 +53,12 @@ def frame_rate(time_s: Floats) -> float:
 def peak_box(error_tiles: Floats) -> tuple[float, float, float, float]:
     """Left, top, right, bottom (fractions of the frame) around the oddest place.
 
-    The place is the tile with the highest error and all tiles above half of it that touch it, directly or in turn.
+    The place is the tile with the highest error and all tiles above BOX_SHARE of it that touch it, directly or in turn.
     """
     tiles = np.asarray(error_tiles).reshape(TILES, TILES)
     if not tiles.max() > 0:  # a perfect prediction points nowhere
         return 0.0, 0.0, 1.0, 1.0
-    _, places = cv2.connectedComponents((tiles > 0.5 * tiles.max()).astype(np.uint8), connectivity=8)
+    _, places = cv2.connectedComponents((tiles > BOX_SHARE * tiles.max()).astype(np.uint8), connectivity=8)
     rows, columns = np.nonzero(places == places.flat[int(tiles.argmax())])
     left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
     return float(left / TILES), float(top / TILES), float(right / TILES), float(bottom / TILES)

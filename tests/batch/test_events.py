@@ -68,9 +68,9 @@ def test_normal_footage_has_no_event() -> None:
     assert events_table(tables.SCORES.empty_table(), ALERT, PARTITION).num_rows == 0
 
 
-def test_the_box_surrounds_the_peak_and_the_tiles_above_half_of_it_that_touch_it() -> None:
+def test_the_box_surrounds_the_peak_and_the_tiles_above_a_quarter_of_it_that_touch_it() -> None:
     tiles = np.full((16, 16), 0.1, np.float32)
-    tiles[2, 3], tiles[3, 4], tiles[4, 4], tiles[4, 5] = 1.0, 0.6, 0.7, 0.5
+    tiles[2, 3], tiles[3, 4], tiles[4, 4], tiles[4, 5] = 1.0, 0.3, 0.4, 0.25
     tiles[12, 12] = 0.9  # as odd, but elsewhere
     assert peak_box(tiles) == (3 / 16, 2 / 16, 5 / 16, 5 / 16)
     assert peak_box(np.zeros((16, 16))) == (0, 0, 1, 1)
