@@ -28,7 +28,7 @@ data_root = $(if $(DATA_ROOT),--data-root '$(DATA_ROOT)')
 option    = $(if $(2),--$(1) '$(2)')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint pipeline-run compile model-repository serve score report bench clean
+.PHONY: help setup demo test lint pipeline-run compile model-repository serve score report clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

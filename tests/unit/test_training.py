@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,13 @@ import torch
 from stmae import config
 from stmae.data.manifest import Clip, Manifest, Split
 from stmae.evaluate import evaluate, load_model
-from stmae.model.build import build_flow_net
+from stmae.model.build import build_appearance_proxy, build_flow_net
 from stmae.train import loop
 from stmae.train.adversarial import AdversarialStage, train_adversarial
 from stmae.train.checkpoint import CheckpointError, load_modules
 from stmae.train.extract import FlowCache, compute_flow, extract_flow
 from stmae.train.flow import FlowRecipe, train_flow
-from stmae.train.pretrain import pretrain_appearance, pretrain_motion
+from stmae.train.pretrain import AppearanceStage, pretrain_appearance, pretrain_motion
 from stmae.train.samples import Windows
 
 SETTINGS = [
@@ -165,10 +166,17 @@ def test_encoders_move_in_adversarial_training_only_where_they_are_fine_tuned(
     assert "flow_net" not in changed
 
 
-def test_training_lowers_the_losses_and_logs_them(trained: Path) -> None:
-    assert list((trained / "stmae" / "logs").glob("events.out.tfevents.*"))
+def test_each_stage_leaves_its_last_losses_and_tensorboard_logs(trained: Path) -> None:
     for stage in ("appearance", "motion", "stmae"):
-        assert (trained / stage / "metrics.json").exists()
+        assert all(np.isfinite(value) for value in json.loads((trained / stage / "metrics.json").read_text()).values())
+        assert list((trained / stage / "logs").glob("events.out.tfevents.*"))
+
+
+def test_the_appearance_stage_learns_to_denoise(manifest: Manifest) -> None:
+    settings = config.load("walkway", [*SETTINGS, "train.learning_rate=1e-2"])
+    stage = AppearanceStage(settings, Windows(manifest, "train"), build_appearance_proxy(settings), torch.device("cpu"))
+    losses = [float(stage.step(index)["loss"]) for index in range(40)]
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
 
 
 def test_a_diverging_run_stops_and_says_what_to_change(manifest: Manifest, tmp_path: Path) -> None:
