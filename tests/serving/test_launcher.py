@@ -65,17 +65,22 @@ def test_the_server_ends_with_the_program_that_started_it(triton_runtime, triton
 def test_a_foreground_server_ends_with_an_interrupt(triton_runtime, triton_server):
     ports = Ports.free()
     code = (
-        "import sys; from pathlib import Path; from stmae.serving.launcher import Ports, serve\n"
+        "import signal, sys; from pathlib import Path; from stmae.serving.launcher import Ports, serve\n"
+        # Whoever runs the tests in the background of a shell has interrupts ignored, and children inherit that.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "serve(Path(sys.argv[1]), Path(sys.argv[2]), Ports(*map(int, sys.argv[3:])))"
     )
     numbers = [str(port) for port in (ports.http, ports.grpc, ports.metrics)]
     command = [sys.executable, "-c", code, str(triton_server.repository), str(triton_runtime), *numbers]
     with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT, text=True) as server:
-        assert server.stderr is not None
-        assert server.stderr.readline() == "Triton serves tiny\n"
-        server.send_signal(signal.SIGINT)
-        assert server.wait(20) == 0
-        assert server.stderr.read().endswith("Triton has ended\n")
+        try:
+            assert server.stderr is not None
+            assert server.stderr.readline() == "Triton serves tiny\n"
+            server.send_signal(signal.SIGINT)
+            assert server.wait(20) == 0
+            assert server.stderr.read().endswith("Triton has ended\n")
+        finally:
+            server.kill()
 
 
 def test_a_port_in_use_is_told_by_its_number(triton_runtime, triton_server):
