@@ -27,9 +27,6 @@ from stmae.train.loop import training_device
 
 SEGMENT = 36
 """Frames a call of the model."""
-ROC_POINTS = 512
-"""At most so many points of a ROC are kept for the report."""
-
 Array = npt.NDArray[np.float32]
 
 
@@ -133,9 +130,8 @@ def figures_of(clips: Sequence[ClipScores]) -> tuple[dict[str, float], list[tupl
         "raw_auc_macro": macro_auc(raw, labels),
         "paper_eer": equal_error_rate(fpr, tpr),
     }
-    keep = np.unique(np.linspace(0, len(fpr) - 1, ROC_POINTS).astype(int))
     finite = np.minimum(thresholds, 1.0)  # the first threshold is infinite: nothing is flagged
-    return figures, [(float(fpr[i]), float(tpr[i]), float(finite[i])) for i in keep]
+    return figures, [(float(x), float(y), float(t)) for x, y, t in zip(fpr, tpr, finite, strict=True)]
 
 
 def evaluate(config: Config, manifest: Manifest, flow_dir: Path, model_dir: Path, out: Path) -> Evaluation:

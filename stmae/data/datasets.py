@@ -19,10 +19,11 @@ from stmae.data.labels import Mask, Truth, check_count, shrink
 from stmae.data.manifest import FORMAT, Clip, DatasetError, Manifest, Split
 from stmae.data.readers import Footage
 from stmae.data.video import DecodeHealth, FrameSource, resize
+from stmae.score import CLIP_FRAMES
 
 __all__ = ["MIN_FRAMES", "Clip", "DatasetError", "Manifest", "prepare"]
 
-MIN_FRAMES = 5
+MIN_FRAMES = CLIP_FRAMES + 1
 """Four frames to look at and one to predict."""
 
 log = logging.getLogger(__name__)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.metrics import roc_auc_score
 
 from stmae.data.manifest import Clip, Manifest
 from stmae.score import min_max
@@ -33,7 +34,7 @@ class ScoredClip:
         """Frame AUC within the clip; None without labels or where all frames are of one class."""
         if self.labels is None or self.labels.min() == self.labels.max():
             return None
-        return _auc(self.labels, self.anomaly)
+        return float(roc_auc_score(self.labels, self.anomaly))
 
 
 def scored_clips(entries: list[dict[str, Any]], scores: Any, manifest: Manifest) -> Iterator[ScoredClip]:
@@ -50,15 +51,6 @@ def scored_clips(entries: list[dict[str, Any]], scores: Any, manifest: Manifest)
             error_tiles=scores[f"{name}/error_tiles"],
             labels=scores.get(f"{name}/labels"),
         )
-
-
-def _auc(labels: npt.NDArray[np.uint8], scores: Floats) -> float:
-    """Area under the ROC curve: the chance that an abnormal frame outscores a normal one; ties count half."""
-    _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
-    positive = labels == 1
-    wins = ranks[positive].sum() - positive.sum() * (positive.sum() + 1) / 2
-    return float(wins / (positive.sum() * (~positive).sum()))
 
 
 def most_wrong(clips: list[ScoredClip], label: int | None, *, highest: bool, most: int) -> list[tuple[ScoredClip, int]]:
@@ -90,13 +82,8 @@ def _positions(clip: ScoredClip, label: int | None) -> npt.NDArray[np.intp]:
 def roc_points(
     roc: Sequence[tuple[float, float, float]], most: int = ROC_POINTS
 ) -> tuple[list[float], list[float], list[float]]:
-    """(fpr, tpr, thresholds) with at most `most` points, evenly along the curve, and finite thresholds.
-
-    The first threshold of a ROC curve is infinite ("flag nothing"), which JSON cannot hold.
-    """
+    """(fpr, tpr, thresholds) with at most `most` points, evenly along the curve, its ends included."""
     points = np.asarray(roc, np.float64).reshape(-1, 3)
-    finite = points[np.isfinite(points[:, 2]), 2]
-    points[:, 2] = np.clip(points[:, 2], *((finite.min(), finite.max()) if len(finite) else (0.0, 1.0)))
     way = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(points[:, :2], axis=0)).sum(axis=1))])
     keep = np.unique(np.searchsorted(way, np.linspace(0.0, way[-1], most)).clip(max=len(points) - 1))
     keep = np.union1d(keep, [0, len(points) - 1])[:most] if len(points) > most else np.arange(len(points))

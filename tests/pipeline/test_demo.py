@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pyarrow.dataset as ds
-from conftest import ROOT, Run, small
+from runs import ROOT, Run, small
 
 
 def demo(run: Run) -> dict[str, object]:

@@ -15,6 +15,7 @@ import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from stmae.data.manifest import Clip, Manifest
+from stmae.evaluate import ClipScores, figures_of
 from stmae.report.evaluation import evaluation_report
 from stmae.report.page import heat_overlay, jpeg_uri
 from stmae.report.plot import curve, spans
@@ -169,8 +170,10 @@ def test_the_auc_of_a_clip_is_the_one_of_scikit_learn(tmp_path: Path) -> None:
 
 def test_roc_points_are_few_finite_and_end_in_the_corners() -> None:
     random = np.random.default_rng(1)
-    labels, scores = random.integers(0, 2, 20000), random.random(20000)
-    fpr, tpr, thresholds = roc_points(list(zip(*roc_curve(labels, scores), strict=True)))
+    count = 20000
+    labels, psnr = random.integers(0, 2, count).astype(np.uint8), random.random(count).astype(np.float32)
+    _, roc = figures_of([ClipScores("a", 10.0, labels, psnr, np.zeros((count, 2)), np.zeros((count, 1, 1)))])
+    fpr, tpr, thresholds = roc_points(roc)
     assert len(fpr) == len(tpr) == len(thresholds) <= 200
     assert (fpr[0], tpr[0]) == (0, 0)
     assert (fpr[-1], tpr[-1]) == (1, 1)

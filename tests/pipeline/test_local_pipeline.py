@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Run, run_pipeline, small
+from runs import ROOT, Run, run_pipeline, small
 
 from components.evaluate import evaluate
 from pipelines.local import data_version, new_folder

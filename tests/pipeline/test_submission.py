@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import run_pipeline
+from runs import run_pipeline
 
 Server = http.server.ThreadingHTTPServer
 
