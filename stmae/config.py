@@ -39,6 +39,8 @@ class DataConfig:
     """Reader `folder` only: frame rate of frame folders; videos carry their own."""
     frame_stride: int = 1
     """Keep every n-th training frame's window when sampling; 1 uses all of them."""
+    scenes: bool = False
+    """Clips are named SCENE_CLIP; each scene is a camera with statistics of its own."""
 
     def __post_init__(self) -> None:
         _check(0 < self.heldout_fraction < 0.5, "data.heldout_fraction", self.heldout_fraction, "in (0, 0.5)")
@@ -46,11 +48,24 @@ class DataConfig:
         _check(self.frame_stride >= 1, "data.frame_stride", self.frame_stride, "at least 1")
 
 
+WALKWAY_KINDS = ("cyclist", "cart", "runner", "fallen", "object", "loiterer", "wrong-way")
+"""What a synthetic scene can film besides walkers."""
+WALKWAY_TRAFFIC = ("", "cart", "runner", "cyclist")
+"""Of these, what is normal in scene 1, 2, 3, 4."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class WalkwayConfig:
-    """The synthetic CCTV scene that is filmed when the reader is `walkway`."""
+    """The synthetic CCTV scenes that are filmed when the reader is `walkway`."""
 
     seed: int = 7
+    scenes: int = 1
+    """How many of the four scenes; with more than one, each has `train_clips` and `test_clips`."""
+    first_scene: int = 1
+    anomalies: str = "cyclist,cart,runner,fallen"
+    """Kinds that a scene's test clips cycle through, comma-separated; what is normal in a scene is left out there."""
+    one_way: bool = False
+    """Walkers keep to lanes: to the left on the far half of the pavement, to the right on the near half."""
     train_clips: int = 8
     test_clips: int = 8
     frames: int = 160
@@ -66,30 +81,88 @@ class WalkwayConfig:
         _check(self.test_clips >= 1, "walkway.test_clips", self.test_clips, "at least 1")
         _check(self.walkers >= 1, "walkway.walkers", self.walkers, "at least 1")
         _check(self.frames >= 30, "walkway.frames", self.frames, "at least 30")
+        # Video codecs want even sizes.
+        _check(self.height >= 48 and self.height % 2 == 0, "walkway.height", self.height, "even, at least 48")
+        _check(self.width >= 48 and self.width % 2 == 0, "walkway.width", self.width, "even, at least 48")
+        _check(0 < self.fps <= 1000, "walkway.fps", self.fps, "in (0, 1000]")
+        count = len(WALKWAY_TRAFFIC)
+        _check(1 <= self.scenes <= count, "walkway.scenes", self.scenes, f"1 to {count}")
+        last = count + 1 - self.scenes
+        _check(1 <= self.first_scene <= last, "walkway.first_scene", self.first_scene, f"1 to {last}")
+        for kind in self._kinds():
+            hint = _nearest(kind, WALKWAY_KINDS)
+            must = f"a list of {', '.join(WALKWAY_KINDS)}{hint}"
+            _check(kind in WALKWAY_KINDS, "walkway.anomalies", self.anomalies, must)
+            usable = self.one_way or kind != "wrong-way"
+            _check(usable, "walkway.anomalies", self.anomalies, "without wrong-way unless walkway.one_way = true")
+        for scene in self.scene_numbers():
+            must = f"a list with a kind that is not normal in scene {scene}"
+            _check(bool(self.anomalies_in(scene)), "walkway.anomalies", self.anomalies, must)
+
+    def scene_numbers(self) -> range:
+        """The scenes to film."""
+        return range(self.first_scene, self.first_scene + self.scenes)
+
+    def anomalies_in(self, scene: int) -> tuple[str, ...]:
+        """The kinds that the test clips of a scene cycle through."""
+        return tuple(kind for kind in self._kinds() if kind != WALKWAY_TRAFFIC[scene - 1])
+
+    def _kinds(self) -> list[str]:
+        return [kind.strip() for kind in self.anomalies.split(",") if kind.strip()]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig:
     size: int = 256
-    """Height and width of FRAMES, in pixels; a multiple of 32."""
+    """Height and width at which the auto-encoders see frames, in pixels; a multiple of 32."""
+    flow_scale: Literal[1, 2] = 1
+    """FRAMES, and the flow on them, are this many times as high and wide: small auto-encoders, sharp flow."""
     width: int = 64
     """Channels of the first encoder layer; features have 4 x width channels (the paper's C)."""
     memory_items: int = 32
     """N, items in each memory pool."""
     top_k: int = 8
-    """k, queries that write to an item in a step."""
+    """k, queries that write to an item in a step; 0 lets all of them write."""
+    scenes: int = 1
+    """Scenes with memory pools and places of their own, beside a pool that all share; 1 tells no scenes apart."""
+    streams: Literal["both", "appearance", "motion"] = "both"
+    """What the prediction is made from; fewer than both is for the ablation."""
+    memories: Literal["both", "appearance", "motion", "none"] = "both"
+    """Streams that have a memory; fewer than both is for the ablation."""
 
     def __post_init__(self) -> None:
         _check(self.size >= 32 and self.size % 32 == 0, "model.size", self.size, "a multiple of 32")
         _check(self.width >= 4, "model.width", self.width, "at least 4")
         _check(self.memory_items >= 2, "model.memory_items", self.memory_items, "at least 2")
-        _check(self.top_k >= 1, "model.top_k", self.top_k, "at least 1")
+        _check(self.top_k >= 0, "model.top_k", self.top_k, "0 or more")
+        _check(self.scenes >= 1, "model.scenes", self.scenes, "at least 1")
+        apart = self.memories != "both" and self.streams != "both" and self.memories not in ("none", self.streams)
+        _check(not apart, "model.memories", self.memories, f"none or {self.streams}, the only stream")
+
+    @property
+    def remembered(self) -> tuple[str, ...]:
+        """The streams that have a memory."""
+        return tuple(stream for stream in self.used if self.memories in ("both", stream))
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The streams that the prediction is made from."""
+        return tuple(stream for stream in ("appearance", "motion") if self.streams in ("both", stream))
+
+    @property
+    def frame_size(self) -> int:
+        """Height and width of FRAMES and of prepared frames, in pixels."""
+        return self.size * self.flow_scale
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
     batch: int = 8
+    optimizer: Literal["adam", "muon"] = "adam"
+    """Of all but the discriminator. Muon learns convolution kernels in far fewer steps; the rest stays with Adam."""
     learning_rate: float = 4e-4
+    """Adam's."""
+    muon_learning_rate: float = 0.02
     discriminator_learning_rate: float = 4e-5
     pretrain_epochs: int = 20
     """Epochs of each proxy task."""
@@ -100,6 +173,8 @@ class TrainConfig:
     """Share of pixels that the denoising task replaces, half salt half pepper."""
     lambda_motion: float = 0.6
     """lambda_1, weight of L_m."""
+    motion_windows: int = 8
+    """Windows of a batch on which L_m, the dearest of the losses, is taken: fewer is faster, its mean is the same."""
     lambda_compact: float = 0.01
     """lambda_2, weight of L_c."""
     lambda_adversarial: float = 0.05
@@ -114,6 +189,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _check(self.batch >= 2, "train.batch", self.batch, "at least 2 (batch normalisation)")
         _check(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "positive")
+        _check(self.muon_learning_rate > 0, "train.muon_learning_rate", self.muon_learning_rate, "positive")
+        _check(self.motion_windows >= 1, "train.motion_windows", self.motion_windows, "at least 1")
         _check(self.encoder_lr_scale >= 0, "train.encoder_lr_scale", self.encoder_lr_scale, "0 or more")
         _check(0 <= self.noise < 1, "train.noise", self.noise, "in [0, 1)")
         _check(self.checkpoint_steps >= 1, "train.checkpoint_steps", self.checkpoint_steps, "at least 1")

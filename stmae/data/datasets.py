@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import math
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from stmae.config import Config
-from stmae.data import readers, walkway
+from stmae.data import readers
 from stmae.data.arrays import sha256, write_atomically, write_npy
-from stmae.data.labels import Mask, Truth, check_count, shrink
+from stmae.data.labels import Mask, Truth, check_count, check_size, shrink
 from stmae.data.manifest import FORMAT, Clip, DatasetError, Manifest, Split
 from stmae.data.readers import Footage
 from stmae.data.video import DecodeHealth, FrameSource, resize
+from stmae.data.walkway.film import film
 from stmae.score import CLIP_FRAMES
 
 __all__ = ["MIN_FRAMES", "Clip", "DatasetError", "Manifest", "prepare"]
@@ -32,22 +34,26 @@ log = logging.getLogger(__name__)
 def prepare(config: Config, data_root: Path, out: Path) -> Manifest:
     """Read `data_root` in the layout of `config.data.reader` and write the prepared dataset at `out`.
 
-    Frames are resized to config.model.size. Each clip is written atomically; clips that are there with the same
+    Frames are resized to config.model.frame_size. Each clip is written atomically; clips that are there with the same
     source and truth bytes are left alone. Raises DatasetError naming the file and the mend: a missing folder, an
     empty, unreadable or too short clip, frames of mixed sizes, truth that does not match the frames.
     """
     data_root, out = Path(data_root), Path(out)
+    if out.is_file():
+        raise DatasetError(f"{out}: is a file; the prepared dataset needs a folder of its own")
     root, footage = read_footage(config, data_root)
-    heldout = _heldout([item for item in footage if item.split == "train"], config.data.heldout_fraction)
-    preparation = _Preparation(out, root, config.model.size)
+    train = [item for item in footage if item.split == "train"]
+    heldout = _heldout(train, config.data.heldout_fraction)
+    clips_of = Counter(item.scene for item in train)
+    preparation = _Preparation(out, root, config.model.frame_size)
     clips: list[Clip] = []
     for item in footage:
-        if item.split == "train" and not heldout:
+        if item.split == "train" and clips_of[item.scene] == 1:
             clips += preparation.parts(item, config.data.heldout_fraction)
         else:
             split: Split = "heldout" if item.split == "train" and item.name in heldout else item.split
             clips.append(preparation.clip(item, split))
-    manifest = Manifest.of(out, config.name, config.model.size, tuple(clips))
+    manifest = Manifest.of(out, config.name, config.model.frame_size, tuple(clips))
     manifest.save()
     _remove_stale(manifest)
     return manifest
@@ -55,6 +61,18 @@ def prepare(config: Config, data_root: Path, out: Path) -> Manifest:
 
 def read_footage(config: Config, data_root: Path) -> tuple[Path, list[Footage]]:
     """The dataset's own folder and its clips in the layout of `config.data.reader`. Raises DatasetError."""
+    if data_root.is_file():
+        raise DatasetError(f"DATA_ROOT={data_root}: is a file; pass the folder that holds the footage")
+    root, footage = _read(config, data_root)
+    seen: dict[tuple[str, str], Path] = {}
+    for item in footage:
+        other = seen.setdefault((item.split, item.name), item.path)
+        if other != item.path:
+            raise DatasetError(f"{item.path}: same clip name as {other}; rename one of them")
+    return root, footage
+
+
+def _read(config: Config, data_root: Path) -> tuple[Path, list[Footage]]:
     match config.data.reader:
         case "ped2":
             return readers.read_ped2(data_root)
@@ -63,19 +81,26 @@ def read_footage(config: Config, data_root: Path) -> tuple[Path, list[Footage]]:
         case "shanghaitech":
             return readers.read_shanghaitech(data_root)
         case "walkway":
-            walkway.film(config.walkway, data_root)
-            defaults = dataclasses.replace(config.data, train_glob="training/*.mp4", test_glob="testing/*.mp4")
-            return readers.read_folder(data_root, defaults)
+            film(config.walkway, data_root)
+            films = dataclasses.replace(
+                config.data,
+                train_glob="training/*.mp4",
+                test_glob="testing/*.mp4",
+                scenes=config.walkway.scenes > 1,
+            )
+            return readers.read_folder(data_root, films)
         case "folder":
             return readers.read_folder(data_root, config.data)
 
 
 def _heldout(train: list[Footage], fraction: float) -> frozenset[str]:
-    """Names of at least `fraction` of the training clips, spread evenly; none of a single clip."""
-    if len(train) < 2:
-        return frozenset()
-    count = math.ceil(fraction * len(train) - 1e-9)
-    return frozenset(train[int((i + 0.5) * len(train) / count)].name for i in range(count))
+    """Names of at least `fraction` of each scene's training clips, spread evenly; none of an only clip."""
+    names: set[str] = set()
+    for scene in {item.scene for item in train}:
+        clips = [item.name for item in train if item.scene == scene]
+        count = math.ceil(fraction * len(clips) - 1e-9) if len(clips) > 1 else 0
+        names.update(clips[int((i + 0.5) * len(clips) / count)] for i in range(count))
+    return frozenset(names)
 
 
 class _Preparation:
@@ -97,7 +122,7 @@ class _Preparation:
         return self._finish(clip)
 
     def parts(self, item: Footage, fraction: float) -> list[Clip]:
-        """Prepare the only training video as two clips: its last `fraction` is held out."""
+        """Prepare a scene's only training video as two clips: its last `fraction` is held out."""
         drafts = [self._draft(item, "train", item.name), self._draft(item, "heldout", f"{item.name}-end")]
         done = [clip for clip in map(self._done, drafts) if clip is not None]
         total = sum(clip.frames for clip in done)
@@ -126,9 +151,13 @@ class _Preparation:
         """What is known of a clip before it is decoded."""
         source = item.path.relative_to(self.root).as_posix()
         with_truth = split == "test" and item.truth is not None
-        truth = sha256(item.truth.files) if with_truth and item.truth else ""
         fps = item.folder_fps if item.path.is_dir() else 0.0
-        return Clip(name, split, source, 0, fps, 0, 0, sha256([item.path]), truth, labelled=False, masked=False)
+        try:
+            digest = sha256([item.path])
+            truth = sha256(item.truth.files) if with_truth and item.truth else ""
+        except OSError as error:
+            raise DatasetError(f"{error.filename}: cannot be read: {error.strerror}; restore or remove it") from None
+        return Clip(name, split, source, 0, fps, 0, 0, digest, truth, labelled=False, masked=False, scene=item.scene)
 
     def _decode(self, draft: Clip, item: Footage, path: Path) -> Clip:
         """Stream the resized frames to `path`; returns the clip with what they turned out to be."""
@@ -153,6 +182,7 @@ class _Preparation:
 
             def masks() -> Iterator[Mask]:
                 for mask in truth.masks() if truth.masks else ():
+                    check_size(truth.files[-1], mask, clip.height, clip.width)
                     abnormal.append(bool(mask.any()))
                     yield shrink(mask, self.size)
                 check_count(truth.files[-1], len(abnormal), clip.frames, "masks")
@@ -182,8 +212,8 @@ class _Preparation:
             frames = self.place.frames(clip)
         except (OSError, ValueError, TypeError, KeyError):
             return None
-        wanted = (draft.source, draft.fps or clip.fps, draft.sha256, draft.truth_sha256)
-        same = same and wanted == (clip.source, clip.fps, clip.sha256, clip.truth_sha256)
+        wanted = (draft.source, draft.scene, draft.fps or clip.fps, draft.sha256, draft.truth_sha256)
+        same = same and wanted == (clip.source, clip.scene, clip.fps, clip.sha256, clip.truth_sha256)
         return clip if same and len(frames) == clip.frames else None
 
 

@@ -44,6 +44,15 @@ def check_count(path: Path, labels: int, frames: int, what: str = "labels") -> N
         )
 
 
+def check_size(path: Path, mask: Mask, height: int, width: int) -> None:
+    """Raise DatasetError where a mask is not as large as the frames."""
+    if mask.shape != (height, width):
+        raise DatasetError(
+            f"{path}: masks of shape {mask.shape} for frames of height {height} and width {width}; "
+            "each mask has the size of its frame"
+        )
+
+
 def from_ranges(path: Path, ranges: Sequence[Range], frames: int) -> Labels:
     """1-based inclusive frame ranges -> [frames]."""
     labels = np.zeros(frames, np.uint8)
@@ -70,14 +79,20 @@ def ucsd_m(path: Path) -> list[list[Range]]:
 def ped2_mat(path: Path) -> list[list[Range]]:
     """The circulated `ped2.mat`: cell `gt` [1, clips] of [2, ranges] (first row starts, second row ends)."""
     cells = _loadmat(path, "gt").ravel()
-    # uint8 in the file: 180 would overflow in arithmetic.
-    tables = [np.asarray(cell, np.int64).reshape(2, -1) for cell in cells]
+    try:
+        # uint8 in the file: 180 would overflow in arithmetic.
+        tables = [np.asarray(cell, np.int64).reshape(2, -1) for cell in cells]
+    except (TypeError, ValueError):
+        raise DatasetError(f"{path}: 'gt' is not a cell of [2, ranges] a clip; restore the official file") from None
     return [[(int(first), int(last)) for first, last in table.T] for table in tables]
 
 
 def avenue_mat(path: Path) -> list[Mask]:
     """Avenue's `N_label.mat`: cell `volLabel` [1, F] of [H, W] masks."""
-    return [(np.asarray(cell) > 0).astype(np.uint8) for cell in _loadmat(path, "volLabel").ravel()]
+    cells = [np.asarray(cell) for cell in _loadmat(path, "volLabel").ravel()]
+    if any(cell.ndim != 2 or cell.dtype.kind not in "buif" for cell in cells):
+        raise DatasetError(f"{path}: 'volLabel' is not a cell of masks [H, W]; restore the official file")
+    return [(cell > 0).astype(np.uint8) for cell in cells]
 
 
 def frame_array(path: Path, frames: int) -> Labels:

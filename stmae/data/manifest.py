@@ -20,7 +20,7 @@ import numpy.typing as npt
 from stmae.data.arrays import write_atomically
 
 Split = Literal["train", "heldout", "test"]
-FORMAT = 1
+FORMAT = 2
 """Of the prepared dataset; a change prepares everything anew."""
 
 
@@ -48,6 +48,8 @@ class Clip:
     """Of the files its labels and masks come from; empty where it has none."""
     labelled: bool
     masked: bool
+    scene: str = ""
+    """The camera that filmed it; empty where the dataset has one scene."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +84,9 @@ class Manifest:
         except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(f"{path}: not a manifest ({error!r}); delete it and prepare again") from None
         if digest != manifest.digest:
-            raise DatasetError(f"{path}: field digest does not match its clips; delete it and prepare again")
+            raise DatasetError(
+                f"{path}: field digest does not match its clips: edited, or of another version; prepare again"
+            )
         return manifest
 
     def save(self) -> None:
@@ -94,6 +98,11 @@ class Manifest:
             "clips": [dataclasses.asdict(clip) for clip in self.clips],
         }
         write_atomically(self.root / "manifest.json", (json.dumps(table, indent=1) + "\n").encode())
+
+    @property
+    def scenes(self) -> tuple[str, ...]:
+        """Names of the scenes in their order; one empty name where there is one scene."""
+        return tuple(sorted({clip.scene for clip in self.clips}))
 
     def split(self, split: Split) -> tuple[Clip, ...]:
         """The clips of one split, in the dataset's order."""

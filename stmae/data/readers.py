@@ -31,6 +31,8 @@ class Footage:
     folder_fps: float
     """Frame rate where `path` is a folder; a video carries its own."""
     truth: Truth | None = None
+    scene: str = ""
+    """The camera that filmed it; empty where the dataset has one scene."""
 
 
 def read_ped2(data_root: Path) -> tuple[Path, list[Footage]]:
@@ -71,16 +73,18 @@ def read_avenue(data_root: Path) -> tuple[Path, list[Footage]]:
 
 
 def read_shanghaitech(data_root: Path) -> tuple[Path, list[Footage]]:
-    """ShanghaiTech: `training/videos/01_001.avi` (or frames), `testing/frames/01_0014/000.jpg`."""
+    """ShanghaiTech: `training/videos/01_001.avi` (or frames), `testing/frames/01_0014/000.jpg`; 01 is the scene."""
     markers = ("training/videos", "training/frames")
     root = _locate("shanghaitech", data_root, ("", "shanghaitech", "ShanghaiTech", "SHANGHAI"), markers)
     videos = root / "training/videos"
     train = _videos(videos) if videos.is_dir() else _entries(root / "training/frames")
-    footage = [Footage(clip.stem, "train", clip, SHANGHAITECH_FPS) for clip in train]
+    mend = "restore the official name"
+    footage = [Footage(clip.stem, "train", clip, SHANGHAITECH_FPS, scene=_scene(clip, mend)) for clip in train]
     for clip in _entries(root / "testing/frames"):
         frame_mask = _present(root / "testing/test_frame_mask" / f"{clip.name}.npy", clip)
         pixel_mask = root / "testing/test_pixel_mask" / f"{clip.name}.npy"
-        footage.append(Footage(clip.name, "test", clip, SHANGHAITECH_FPS, _array_truth(frame_mask, pixel_mask)))
+        truth = _array_truth(frame_mask, pixel_mask)
+        footage.append(Footage(clip.name, "test", clip, SHANGHAITECH_FPS, truth, _scene(clip, mend)))
     return root, footage
 
 
@@ -91,8 +95,8 @@ def read_folder(data_root: Path, data: DataConfig) -> tuple[Path, list[Footage]]
     """
     if not data_root.is_dir():
         raise DatasetError(f"DATA_ROOT={data_root}: no such folder; pass the folder that holds your footage")
-    train = _matches(data_root, data.train_glob)
-    test = _matches(data_root, data.test_glob)
+    train = _matches(data_root, "data.train_glob", data.train_glob)
+    test = _matches(data_root, "data.test_glob", data.test_glob)
     if not train:
         raise DatasetError(
             f"{data_root}: data.train_glob = {data.train_glob!r} matches no video and no frame folder; "
@@ -103,11 +107,21 @@ def read_folder(data_root: Path, data: DataConfig) -> tuple[Path, list[Footage]]
     for path in train:
         if path in test:
             raise DatasetError(f"{path}: matched by data.train_glob and data.test_glob; footage is in one split only")
-    footage = [Footage(name, "train", path, data.fps) for name, path in _named(data_root, train)]
+    mend = "rename it, or leave data.scenes = false"
+    scenes = {path: _scene(path, mend) if data.scenes else "" for path in train + test}
+    footage = [Footage(name, "train", path, data.fps, None, scenes[path]) for name, path in _named(data_root, train)]
     for name, path in _named(data_root, test):
         truth = _array_truth(data_root / "labels" / f"{name}.npy", data_root / "masks" / f"{name}.npz")
-        footage.append(Footage(name, "test", path, data.fps, truth))
+        footage.append(Footage(name, "test", path, data.fps, truth, scenes[path]))
+    _warn_of_strays(data_root, footage)
     return data_root, footage
+
+
+def _warn_of_strays(data_root: Path, footage: list[Footage]) -> None:
+    """Say which truth belongs to no test clip: the most likely cause is a name that differs."""
+    used = {file for item in footage if item.truth for file in item.truth.files}
+    for stray in sorted({*data_root.glob("labels/[!.]*"), *data_root.glob("masks/[!.]*")} - used):
+        log.warning("%s: not used: no test clip has that name, or not the suffix .npy (labels), .npz (masks)", stray)
 
 
 def _locate(reader: str, data_root: Path, places: Iterable[str], markers: tuple[str, ...]) -> Path:
@@ -144,9 +158,12 @@ def _is_video(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
 
 
-def _matches(root: Path, globs: str) -> list[Path]:
+def _matches(root: Path, key: str, globs: str) -> list[Path]:
     """Videos and frame folders that any of the comma-separated globs matches, each once, in natural order."""
-    found = {path for glob in globs.split(",") if glob.strip() for path in root.glob(glob.strip())}
+    try:
+        found = {path for glob in globs.split(",") if glob.strip() for path in root.glob(glob.strip())}
+    except (NotImplementedError, ValueError) as error:
+        raise DatasetError(f"{key} = {globs!r}: {error}; globs are relative to DATA_ROOT={root}") from None
     usable = [path for path in found if _is_video(path) or (path.is_dir() and not path.name.startswith("."))]
     return sorted(usable, key=lambda path: (natural_key(path.parent), natural_key(path)))
 
@@ -158,6 +175,14 @@ def _named(root: Path, paths: list[Path]) -> Iterator[tuple[str, Path]]:
         relative = path.relative_to(root)
         longer = "__".join((*relative.parent.parts, path.name))
         yield (stem if stems.count(stem) == 1 else longer), path
+
+
+def _scene(path: Path, mend: str) -> str:
+    """The scene in a clip's name, SCENE_CLIP."""
+    scene, underscore, clip = path.stem.partition("_")
+    if not (scene and underscore and clip):
+        raise DatasetError(f"{path}: its name has no scene; clips of several scenes are named SCENE_CLIP; {mend}")
+    return scene
 
 
 def _number(path: Path) -> int:

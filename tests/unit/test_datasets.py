@@ -17,8 +17,8 @@ from scipy.io import savemat
 
 from stmae.config import Config, DataConfig, ModelConfig, WalkwayConfig
 from stmae.data.arrays import write_npy
-from stmae.data.datasets import DatasetError, Manifest, prepare
-from stmae.data.video import write_video
+from stmae.data.datasets import DatasetError, Manifest, prepare, read_footage
+from stmae.data.video import image_files, write_video
 
 SIZE = 32
 Reader = Literal["walkway", "ped2", "avenue", "shanghaitech", "folder"]
@@ -228,25 +228,106 @@ def test_avenue_reads_in_its_official_layout(tmp_path: Path) -> None:
     assert (test.fps, test.masked) == (25.0, True)
 
 
-def test_shanghaitech_reads_in_its_official_layout(tmp_path: Path) -> None:
-    root = tmp_path / "in"
-    for i in (1, 2):
-        write_video(root / f"training/videos/01_00{i}.avi", clip(8, i), 24.0, fourcc="XVID")
-    images(root / "testing/frames/01_0014", 6, suffix=".jpg")
+def shanghaitech(root: Path, train: str = "videos") -> None:
+    """Scene 01 with three training clips, scene 02 with one."""
+    for i, name in enumerate(("01_001", "01_002", "01_003", "02_001")):
+        if train == "videos":
+            write_video(root / f"training/videos/{name}.avi", clip(12, i), 24.0, fourcc="XVID")
+        else:
+            images(root / f"training/frames/{name}", 12, i, ".jpg")
+    for name in ("01_0014", "02_0128"):
+        images(root / f"testing/frames/{name}", 6, suffix=".jpg")
     for kind in ("test_frame_mask", "test_pixel_mask"):
         (root / "testing" / kind).mkdir()
-    np.save(root / "testing/test_frame_mask/01_0014.npy", np.array([0, 0, 1, 1, 0, 0], np.int8))
     pixels = np.zeros((6, 40, 60), np.uint8)
     pixels[2:4, :20] = 1
-    np.save(root / "testing/test_pixel_mask/01_0014.npy", pixels)
-    manifest = prepare(config("shanghaitech"), root, tmp_path / "out")
-    (test,) = manifest.split("test")
-    labels, masks = manifest.labels(test), manifest.masks(test)
-    assert labels is not None
-    assert masks is not None
-    assert labels.tolist() == [0, 0, 1, 1, 0, 0]
-    assert masks[2, :16].all()
-    assert (test.name, test.fps) == ("01_0014", 24.0)
+    for name in ("01_0014", "02_0128"):
+        np.save(root / f"testing/test_frame_mask/{name}.npy", np.array([0, 0, 1, 1, 0, 0], np.int8))
+        np.save(root / f"testing/test_pixel_mask/{name}.npy", pixels)
+
+
+@pytest.mark.parametrize("train", ["videos", "frames"])
+@pytest.mark.parametrize("place", ["", "shanghaitech", "SHANGHAI"])
+def test_shanghaitech_reads_in_its_official_layout(tmp_path: Path, train: str, place: str) -> None:
+    shanghaitech(tmp_path / "in" / place, train)
+    manifest = prepare(config("shanghaitech"), tmp_path / "in", tmp_path / "out")
+    assert [(c.split, c.name, c.scene, c.frames, c.fps) for c in manifest.clips] == [
+        ("train", "01_001", "01", 12, 24.0),
+        ("heldout", "01_002", "01", 12, 24.0),
+        ("train", "01_003", "01", 12, 24.0),
+        ("train", "02_001", "02", 7, 24.0),
+        ("heldout", "02_001-end", "02", 5, 24.0),
+        ("test", "01_0014", "01", 6, 24.0),
+        ("test", "02_0128", "02", 6, 24.0),
+    ]
+    for test in manifest.split("test"):
+        labels, masks = manifest.labels(test), manifest.masks(test)
+        assert labels is not None
+        assert masks is not None
+        assert labels.tolist() == [0, 0, 1, 1, 0, 0]
+        assert masks[2, :16].all()
+
+
+# Scenes: each is a camera with statistics of its own.
+
+
+@pytest.fixture
+def gates(tmp_path: Path) -> Path:
+    """Two cameras: four training clips of the north gate, two of the south gate, a test clip of each."""
+    for name in ("north_1", "north_2", "north_3", "north_4", "south_1", "south_2"):
+        write_video(tmp_path / f"gates/training/{name}.mp4", clip(8), 8.0)
+    for name in ("north_9", "south_9"):
+        write_video(tmp_path / f"gates/testing/{name}.mp4", clip(8), 8.0)
+    return tmp_path / "gates"
+
+
+def test_each_scene_has_clips_to_train_on_and_clips_held_out(gates: Path, tmp_path: Path) -> None:
+    manifest = prepare(config(scenes=True, heldout_fraction=0.4), gates, tmp_path / "out")
+    assert [(c.scene, c.split, c.name) for c in sorted(manifest.clips, key=lambda c: (c.scene, c.split))] == [
+        ("north", "heldout", "north_2"),
+        ("north", "heldout", "north_4"),
+        ("north", "test", "north_9"),
+        ("north", "train", "north_1"),
+        ("north", "train", "north_3"),
+        ("south", "heldout", "south_2"),
+        ("south", "test", "south_9"),
+        ("south", "train", "south_1"),
+    ]
+    assert Manifest.load(tmp_path / "out") == manifest
+
+
+def test_without_scenes_the_same_clips_are_of_one_camera(gates: Path, tmp_path: Path) -> None:
+    apart = prepare(config(scenes=True), gates, tmp_path / "out")
+    manifest = prepare(config(), gates, tmp_path / "out")
+    assert {c.scene for c in manifest.clips} == {""}
+    assert len(manifest.split("heldout")) == 1
+    assert manifest.digest != apart.digest
+
+
+@pytest.mark.parametrize("name", ["gate.mp4", "_1.mp4", "north_.mp4"])
+def test_a_clip_of_no_scene_is_refused(gates: Path, tmp_path: Path, name: str) -> None:
+    shutil.copy(gates / "training/north_1.mp4", gates / "training" / name)
+    with pytest.raises(DatasetError, match=rf"{name}: its name has no scene; .* SCENE_CLIP; .*data\.scenes = false"):
+        prepare(config(scenes=True), gates, tmp_path / "out")
+
+
+def test_a_shanghaitech_clip_of_no_scene_is_refused(tmp_path: Path) -> None:
+    shanghaitech(tmp_path / "in")
+    (tmp_path / "in/training/videos/01_001.avi").rename(tmp_path / "in/training/videos/first.avi")
+    with pytest.raises(DatasetError, match=r"first\.avi: its name has no scene; .*restore the official name"):
+        prepare(config("shanghaitech"), tmp_path / "in", tmp_path / "out")
+
+
+def test_walkways_scenes_are_the_manifests_scenes(tmp_path: Path) -> None:
+    scenes = WalkwayConfig(scenes=2, train_clips=2, test_clips=1, frames=30, height=48, width=64)
+    settings = dataclasses.replace(config("walkway", scenes=True), walkway=scenes)
+    manifest = prepare(settings, tmp_path / "in", tmp_path / "out")
+    assert [(c.split, c.name, c.scene) for c in manifest.clips] == [
+        (split, f"{scene}_00{i}", scene)
+        for clips in ([("train", 1), ("heldout", 2)], [("test", 1)])
+        for scene in ("01", "02")
+        for split, i in clips
+    ]
 
 
 def test_walkway_is_filmed_where_it_is_missing(tmp_path: Path) -> None:
@@ -261,6 +342,15 @@ def test_walkway_is_filmed_where_it_is_missing(tmp_path: Path) -> None:
 
 
 # What does not fit is refused, and the message names the file, what is wrong and the mend.
+
+
+@pytest.mark.parametrize("reader", ["walkway", "ped2", "avenue", "shanghaitech", "folder"])
+def test_a_file_in_place_of_a_folder_is_refused(tmp_path: Path, reader: Reader) -> None:
+    (tmp_path / "in.mp4").touch()
+    with pytest.raises(DatasetError, match=r"DATA_ROOT=.*in\.mp4: is a file; pass the folder"):
+        prepare(config(reader), tmp_path / "in.mp4", tmp_path / "out")
+    with pytest.raises(DatasetError, match=r"in\.mp4: is a file; the prepared dataset needs a folder"):
+        prepare(config(reader), tmp_path, tmp_path / "in.mp4")
 
 
 @pytest.mark.parametrize("reader", ["ped2", "avenue", "shanghaitech", "folder"])
@@ -281,6 +371,45 @@ def test_a_glob_without_a_match_is_refused(cameras: Path, tmp_path: Path) -> Non
         prepare(config(train_glob="night/*"), cameras, tmp_path / "out")
 
 
+@pytest.mark.parametrize("folder", ["", "training"])
+def test_an_empty_folder_is_refused(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "in" / folder).mkdir(parents=True)
+    with pytest.raises(DatasetError, match=r"data\.train_glob = 'training/\*' matches no video and no frame folder"):
+        prepare(config(), tmp_path / "in", tmp_path / "out")
+
+
+@pytest.mark.parametrize("key", ["train_glob", "test_glob"])
+def test_a_glob_from_the_root_is_refused(cameras: Path, tmp_path: Path, key: str) -> None:
+    with pytest.raises(DatasetError, match=rf"data\.{key} = '{cameras}/\*': .*relative to DATA_ROOT"):
+        prepare(config(**{key: f"{cameras}/*"}), cameras, tmp_path / "out")
+
+
+@pytest.mark.parametrize("split", ["training", "testing"])
+def test_an_incomplete_dataset_is_refused(tmp_path: Path, split: str) -> None:
+    ped2_circulated(tmp_path / "ped2")
+    shutil.rmtree(tmp_path / "ped2" / split / "frames/01")
+    shutil.rmtree(tmp_path / "ped2" / split / "frames/02")
+    with pytest.raises(DatasetError, match=rf"{split}/frames: holds no frame folders; .*incomplete, restore it"):
+        prepare(config("ped2"), tmp_path / "ped2", tmp_path / "out")
+    avenue(tmp_path / "avenue")
+    shutil.rmtree(tmp_path / "avenue/testing_videos")
+    with pytest.raises(DatasetError, match=r"testing_videos: missing; the dataset is incomplete"):
+        prepare(config("avenue"), tmp_path / "avenue", tmp_path / "out")
+
+
+def test_two_clips_of_one_name_are_refused(tmp_path: Path) -> None:
+    avenue(tmp_path / "in")
+    shutil.copy(tmp_path / "in/training_videos/01.avi", tmp_path / "in/training_videos/01.mp4")
+    with pytest.raises(DatasetError, match=r"01\.\w{3}: same clip name as .*01\.\w{3}; rename one"):
+        prepare(config("avenue"), tmp_path / "in", tmp_path / "out")
+
+
+def test_a_link_to_nowhere_is_refused(cameras: Path, tmp_path: Path) -> None:
+    (cameras / "testing/b/009.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(DatasetError, match=r"b/009\.png: cannot be read: No such file.*restore or remove it"):
+        prepare(config(), cameras, tmp_path / "out")
+
+
 def test_an_empty_clip_is_refused(cameras: Path, tmp_path: Path) -> None:
     (cameras / "training/empty").mkdir()
     with pytest.raises(DatasetError, match=r"training/empty: empty: the folder holds no images; .*training data"):
@@ -288,6 +417,11 @@ def test_an_empty_clip_is_refused(cameras: Path, tmp_path: Path) -> None:
     (cameras / "training/empty").rmdir()
     (cameras / "training/zero.mp4").touch()
     with pytest.raises(DatasetError, match=r"zero\.mp4: empty: the file has 0 bytes"):
+        prepare(config(), cameras, tmp_path / "out")
+    (cameras / "training/zero.mp4").unlink()
+    path = cameras / "training/none.mp4"
+    cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 10, (64, 48)).release()
+    with pytest.raises(DatasetError, match=r"none\.mp4: empty: .*remove it from the training data"):
         prepare(config(), cameras, tmp_path / "out")
 
 
@@ -317,6 +451,30 @@ def test_masks_that_do_not_match_the_frames_are_refused(cameras: Path, tmp_path:
     np.savez(cameras / "masks/a.npz", masks=np.zeros((count, 40, 60), np.uint8))
     with pytest.raises(DatasetError, match=rf"masks/a\.npz: {count} masks for a clip of 10 frames"):
         prepare(config(), cameras, tmp_path / "out")
+
+
+def test_masks_of_another_size_than_the_frames_are_refused(cameras: Path, tmp_path: Path) -> None:
+    np.savez(cameras / "masks/a.npz", masks=np.zeros((10, 60, 40), np.uint8))
+    with pytest.raises(DatasetError, match=r"masks/a\.npz: masks of shape \(60, 40\) .* height 40 and width 60"):
+        prepare(config(), cameras, tmp_path / "out")
+    assert not (tmp_path / "out/manifest.json").exists()
+
+
+def test_labels_other_than_0_and_1_are_refused(cameras: Path, tmp_path: Path) -> None:
+    for odd in (2, 0.5, np.nan):
+        np.save(cameras / "labels/a.npy", np.array([0.0] * 9 + [odd]))
+        with pytest.raises(DatasetError, match=r"labels/a\.npy: labels other than 0 \(normal\) and 1"):
+            prepare(config(), cameras, tmp_path / "out")
+
+
+def test_truth_that_belongs_to_no_clip_is_said_so(
+    cameras: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (cameras / "labels/a.npy").rename(cameras / "labels/A.npy")
+    images(cameras / "masks/b", 7)
+    prepare(config(), cameras, tmp_path / "out")
+    assert "labels/A.npy: not used: no test clip has that name" in caplog.text
+    assert "masks/b: not used" in caplog.text
 
 
 def test_avenue_masks_that_do_not_match_the_frames_are_refused(tmp_path: Path) -> None:
@@ -397,6 +555,16 @@ def test_a_stream_that_fails_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="disk pulled"):
         write_npy(tmp_path / "x.npy", rows())  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_real_ped2_is_complete_and_its_labels_are_the_circulated_ones(shared_data: Path) -> None:
+    _, footage = read_footage(config("ped2"), shared_data)
+    train = [len(image_files(item.path)) for item in footage if item.split == "train"]
+    tests = [item for item in footage if item.split == "test"]
+    assert (len(train), sum(train), len(tests)) == (16, 2550, 12)
+    labels = [item.truth.labels(len(image_files(item.path))) for item in tests if item.truth and item.truth.labels]
+    circulated = np.load(shared_data / "labels/frame_labels_ped2.npy").reshape(-1)
+    assert np.array_equal(np.concatenate(labels), circulated)
 
 
 def test_real_ped2_clips_are_prepared(shared_data: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from scipy.io import savemat
 from stmae.data import labels
 from stmae.data.manifest import DatasetError
 from stmae.data.video import image_files
+from stmae.score import CLIP_FRAMES
 
 
 def test_ranges_are_one_based_and_inclusive() -> None:
@@ -96,6 +97,12 @@ def test_broken_truth_names_its_file(tmp_path: Path) -> None:
     mat.write_text("no MATLAB file" * 20)
     with pytest.raises(DatasetError, match=r"1_label\.mat: not a readable \.mat"):
         labels.avenue_mat(mat)
+    savemat(mat, {"volLabel": np.zeros((3, 40, 60))})
+    with pytest.raises(DatasetError, match=r"1_label\.mat: 'volLabel' is not a cell of masks"):
+        labels.avenue_mat(mat)
+    savemat(mat, {"gt": np.zeros((1, 3))})
+    with pytest.raises(DatasetError, match=r"1_label\.mat: 'gt' is not a cell of \[2, ranges\]"):
+        labels.ped2_mat(mat)
     np.savez(npz, other=np.zeros(1))
     with pytest.raises(DatasetError, match=r"1\.npz: no array 'masks'"):
         labels.mask_array(npz)
@@ -137,5 +144,15 @@ def test_avenue_masks_agree_with_the_circulated_labels(shared_data: Path) -> Non
     assert np.array_equal(everything[-len(last) :], last)
 
 
-def test_shanghaitech_labels_have_the_known_count(shared_data: Path) -> None:
-    assert np.load(shared_data / "labels/frame_labels_shanghai.npy").size == 40791
+@pytest.mark.parametrize(
+    ("name", "clips", "frames", "scored"),
+    [("ped2", 12, 2010, 1962), ("avenue", 21, 15324, 15240), ("shanghai", 107, 40791, 40363)],
+)
+def test_circulated_labels_have_the_known_counts(
+    shared_data: Path, name: str, clips: int, frames: int, scored: int
+) -> None:
+    everything = np.load(shared_data / f"labels/frame_labels_{name}.npy").reshape(-1)
+    assert everything.size == frames
+    assert set(np.unique(everything)) == {0, 1}
+    # The first frames of each clip have no prediction.
+    assert frames - CLIP_FRAMES * clips == scored

@@ -1,8 +1,9 @@
-"""The synthetic scene: exact truth, repeatable, and odd where it says so."""
+"""The synthetic scenes: exact truth, repeatable, and odd where they say so."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from pathlib import Path
 
@@ -10,26 +11,34 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from stmae.config import WalkwayConfig
-from stmae.data import walkway
+from stmae.config import WALKWAY_KINDS, WALKWAY_TRAFFIC, ConfigError, WalkwayConfig, load
 from stmae.data.manifest import DatasetError
-from stmae.data.scene import Scene
 from stmae.data.video import FrameSource
+from stmae.data.walkway import crowd, film
+from stmae.data.walkway.actors import Actor
+from stmae.data.walkway.anomalies import CLEARANCE, LIES_S, LOITERS_AFTER_S, STAYS_S, with_anomalies
+from stmae.data.walkway.scene import Placed, Scene
 
 CONFIG = WalkwayConfig(train_clips=2, test_clips=4, frames=120, height=96, width=128)
+SLOW = WalkwayConfig(frames=380, one_way=True, anomalies="object,loiterer,wrong-way")
+SMALL = WalkwayConfig(train_clips=2, test_clips=1, frames=30, height=48, width=64)
 Bytes = npt.NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
 def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("walkway")
-    walkway.film(CONFIG, out)
+    film.film(CONFIG, out)
     return out
 
 
-def shoot(clip: int, config: WalkwayConfig = CONFIG, frames: int = 20) -> list[tuple[Bytes, Bytes]]:
-    scene = Scene(config.height, config.width, config.seed)
-    return list(itertools.islice(walkway.shoot(config, scene, "testing", clip), frames))
+@functools.cache
+def view(config: WalkwayConfig, number: int = 1) -> Scene:
+    return Scene(config.height, config.width, config.seed, number)
+
+
+def shoot(clip: int, config: WalkwayConfig = CONFIG, frames: int = 20, number: int = 1) -> list[tuple[Bytes, Bytes]]:
+    return list(itertools.islice(film.shoot(config, view(config, number), "testing", clip), frames))
 
 
 def test_every_filmed_frame_is_in_the_videos(footage: Path) -> None:
@@ -82,24 +91,22 @@ def test_clips_differ_and_the_camera_stays() -> None:
 
 
 def test_filming_again_does_nothing_and_a_changed_config_films_anew(tmp_path: Path) -> None:
-    small = WalkwayConfig(train_clips=2, test_clips=1, frames=30, height=48, width=64)
-    walkway.film(small, tmp_path)
+    film.film(SMALL, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
-    walkway.film(small, tmp_path)
+    film.film(SMALL, tmp_path)
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
-    walkway.film(dataclasses.replace(small, test_clips=2, train_clips=3), tmp_path)
+    film.film(dataclasses.replace(SMALL, test_clips=2, train_clips=3), tmp_path)
     assert len(list(tmp_path.glob("training/*.mp4"))) == 3
     assert len(list(tmp_path.glob("labels/*.npy"))) == 2
 
 
 def test_an_interrupted_film_is_made_whole(tmp_path: Path) -> None:
-    small = WalkwayConfig(train_clips=2, test_clips=1, frames=30, height=48, width=64)
-    walkway.film(small, tmp_path)
+    film.film(SMALL, tmp_path)
     whole = {path.name: path.read_bytes() for path in tmp_path.glob("*/*.mp4")}
-    stamp = tmp_path / walkway.STAMP
+    stamp = tmp_path / film.STAMP
     stamp.write_text(stamp.read_text().replace("true", "false"))
     (tmp_path / "training/02.mp4").unlink()
-    walkway.film(small, tmp_path)
+    film.film(SMALL, tmp_path)
     assert whole == {path.name: path.read_bytes() for path in tmp_path.glob("*/*.mp4")}
 
 
@@ -107,7 +114,7 @@ def test_footage_of_ones_own_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "training").mkdir()
     (tmp_path / "training/mine.mp4").write_bytes(b"mine")
     with pytest.raises(DatasetError, match="not filmed here; pass another DATA_ROOT"):
-        walkway.film(CONFIG, tmp_path)
+        film.film(CONFIG, tmp_path)
     assert (tmp_path / "training/mine.mp4").read_bytes() == b"mine"
 
 
@@ -117,3 +124,194 @@ def test_short_and_long_clips_have_both_classes(frames: int) -> None:
     for clip in range(4):
         abnormal = [mask.any() for _, mask in shoot(clip, config, frames)]
         assert 0.1 < np.mean(abnormal) < 0.7
+
+
+def test_the_first_scene_is_what_it_always_was(footage: Path) -> None:
+    """The demo's figures are of this footage."""
+    frame = shoot(1, WalkwayConfig(), 1)[0][0].astype(float)
+    tiles = frame.reshape(4, 36, 4, 48, 3).mean(axis=(1, 3, 4))
+    assert tiles == pytest.approx(np.array(FIRST_FRAME_TILES), abs=0.5)
+    for name, spells in FIRST_SPELLS.items():
+        labels = np.load(footage / f"labels/{name}.npy").astype(int)
+        assert np.flatnonzero(np.diff([0, *labels, 0])) == pytest.approx(spells, abs=1)
+
+
+FIRST_FRAME_TILES = [
+    [107.9, 109.8, 102.4, 98.7],
+    [98.8, 113.9, 121.4, 93.7],
+    [114.0, 129.6, 121.1, 118.7],
+    [110.5, 114.2, 92.6, 96.8],
+]
+FIRST_SPELLS = {"01": [62, 102], "02": [48, 109], "03": [44, 79], "04": [47, 91]}
+
+
+# Slow anomalies: nothing about them is faster, bigger or more colourful than a walker.
+
+
+def odd_ones(kind: str, seed: int, config: WalkwayConfig = SLOW, number: int = 1) -> list[Actor]:
+    scene, rng = view(config, number), np.random.default_rng(seed)
+    return [actor for actor in with_anomalies(config, scene, [], kind, rng) if actor.abnormal_s[1] > 0]
+
+
+def way(actor: Actor, config: WalkwayConfig, number: int = 1, every_s: float = 0.1) -> list[tuple[float, Placed]]:
+    """Where the actor is at the moments at which it is in view."""
+    scene = view(config, number)
+    moments = np.arange(actor.enters_s, actor.enters_s + 60, every_s)
+    return [(float(t), placed) for t in moments if (placed := actor.place(scene, float(t))) is not None]
+
+
+def metres(config: WalkwayConfig, a: Placed, b: Placed, number: int = 1) -> float:
+    return abs(b.x - a.x) / view(config, number).pixels_per_metre(a.y)
+
+
+@pytest.mark.parametrize("kind", ["object", "loiterer", "wrong-way"])
+def test_nothing_slow_is_faster_than_a_walker(kind: str) -> None:
+    for actor in [actor for seed in range(5) for actor in odd_ones(kind, seed)]:
+        for (_, before), (_, after) in itertools.pairwise(way(actor, SLOW)):
+            walked = metres(SLOW, before, after) + abs(after.lift - before.lift)
+            assert walked <= 0.1 * crowd.WALKING_M_S[1] + 1e-6
+
+
+def test_an_object_lies_still_for_long_and_is_gone() -> None:
+    for seed in range(5):
+        (thing,) = odd_ones("object", seed)
+        times, places = zip(*way(thing, SLOW), strict=True)
+        assert LIES_S[0] - 0.2 <= times[-1] - times[0] <= LIES_S[1] + 0.2
+        assert all(place.anomaly for place in places)
+        assert len({(place.x, place.y) for place in places}) == 1
+        assert all(place.lift == 0 for place in places[7:])
+
+
+def test_a_loiterer_is_abnormal_once_it_stays_longer_than_anybody_pauses_and_until_it_walks_on() -> None:
+    assert crowd.PAUSE_S[1] == LOITERS_AFTER_S
+    for actor in [actor for seed in range(5) for actor in odd_ones("loiterer", seed)]:
+        places = way(actor, SLOW)
+        odd = [i for i, (_, place) in enumerate(places) if place.anomaly]
+        spot = places[odd[0]][1]
+        near = [i for i, (_, place) in enumerate(places) if metres(SLOW, spot, place) < 1.0]
+        came, went = places[near[0]][0], places[near[-1]][0]
+        assert odd == list(range(odd[0], odd[-1] + 1))
+        assert set(odd) <= set(near)
+        assert LOITERS_AFTER_S <= places[odd[0]][0] - came <= LOITERS_AFTER_S + 3
+        assert went - places[odd[-1]][0] <= 3
+        assert STAYS_S[0] <= went - came <= STAYS_S[1] + 6
+        assert len({round(place.facing, 2) for _, place in places}) > 5  # it turns
+
+
+def test_on_a_one_way_pavement_only_the_wrong_way_goes_against_the_lanes() -> None:
+    scene = view(SLOW)
+    low, high = (row * scene.height for row in scene.view.walked)
+    walkers = crowd.crowd(SLOW, scene, np.random.default_rng(0))
+    assert len(walkers) > 8
+    for actor in walkers:
+        for _, place in way(actor, SLOW, every_s=1.0):
+            assert low - 1 <= place.y <= high + 1
+            assert actor.direction == (-1 if place.y < (low + high) / 2 else 1)
+    for seed in range(8):
+        for actor in odd_ones("wrong-way", seed):
+            assert actor.direction == (1 if actor.y < (low + high) / 2 else -1)
+
+
+@pytest.mark.parametrize("kind", ["object", "loiterer"])
+def test_nobody_walks_through_what_stays(kind: str) -> None:
+    scene = view(SLOW)
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        walkers = crowd.crowd(SLOW, scene, rng)
+        actors = with_anomalies(SLOW, scene, walkers, kind, rng)
+        stays = [actor for actor in actors if actor.abnormal_s[1] > 0]
+        spots = [next(place for _, place in way(actor, SLOW) if place.anomaly) for actor in stays]
+        for actor in actors[: len(walkers)]:
+            for spot, (_, place) in itertools.product(spots, way(actor, SLOW, every_s=0.3)):
+                if abs(place.x - spot.x) < 5:
+                    assert abs(place.y - spot.y) > 0.9 * CLEARANCE * scene.height
+
+
+def test_slow_anomalies_look_like_the_crowd() -> None:
+    scene, rng = view(SLOW), np.random.default_rng(3)
+    clothes = [part.colour for actor in crowd.crowd(SLOW, scene, rng) for part in actor.pose(0.0, 1.0)]
+    for kind, seed in itertools.product(("object", "loiterer", "wrong-way"), range(5)):
+        for actor in odd_ones(kind, seed):
+            parts = actor.pose(0.0, 1.0)
+            assert max(part.points[:, 1].max() for part in parts) < 2.0
+            assert max(np.ptp(part.colour) for part in parts) <= max(np.ptp(colour) for colour in clothes) + 8
+            assert max(max(part.colour) for part in parts) <= max(max(colour) for colour in clothes) + 8
+
+
+# Scenes: what is normal in one is an anomaly in another.
+
+
+def test_traffic_belongs_to_its_scene_and_is_never_labelled() -> None:
+    config = dataclasses.replace(SMALL, frames=240)
+    for number in range(1, 5):
+        actors = crowd.traffic(config, view(config, number), np.random.default_rng(1))
+        assert bool(actors) == bool(WALKWAY_TRAFFIC[number - 1])
+        assert not any(place.anomaly for actor in actors for _, place in way(actor, config, number))
+        assert all(actor.speed > 2 for actor in actors)
+    assert not any(mask.any() for _, mask in film.shoot(SMALL, view(SMALL, 2), "training", 0))
+
+
+def test_test_clips_show_what_is_not_normal_in_their_scene() -> None:
+    config = WalkwayConfig(scenes=4, anomalies="cyclist,cart,runner")
+    assert [config.anomalies_in(scene) for scene in config.scene_numbers()] == [
+        ("cyclist", "cart", "runner"),
+        ("cyclist", "runner"),
+        ("cyclist", "cart"),
+        ("cart", "runner"),
+    ]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_each_kind_is_seen_in_each_scene(number: int) -> None:
+    kinds = [kind for kind in WALKWAY_KINDS if kind != WALKWAY_TRAFFIC[number - 1]]
+    # Two frames a second: a long clip that is soon filmed.
+    config = WalkwayConfig(
+        frames=50, fps=2.0, height=72, width=96, one_way=True, anomalies=",".join(kinds), first_scene=number
+    )
+    for clip, kind in enumerate(kinds):
+        abnormal = np.array([mask.any() for _, mask in shoot(clip, config, config.frames, number)])
+        assert 0.15 < abnormal.mean() < 0.7, kind
+        assert not abnormal[0], kind
+
+
+def test_scenes_are_different_pictures() -> None:
+    grounds = [view(CONFIG, number).backdrop.ground for number in range(1, 5)]
+    for one, other in itertools.combinations(grounds, 2):
+        assert np.abs(one - other).mean() > 20
+
+
+def test_a_scene_is_the_same_alone_and_among_others(tmp_path: Path) -> None:
+    film.film(dataclasses.replace(SMALL, scenes=4), tmp_path / "all")
+    film.film(dataclasses.replace(SMALL, first_scene=3), tmp_path / "one")
+    names = sorted(path.name for path in (tmp_path / "all").glob("training/*"))
+    assert names == [f"0{scene}_00{clip}.mp4" for scene in range(1, 5) for clip in (1, 2)]
+    for mine, theirs in (("testing/01.mp4", "testing/03_001.mp4"), ("labels/01.npy", "labels/03_001.npy")):
+        assert (tmp_path / "one" / mine).read_bytes() == (tmp_path / "all" / theirs).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("walkway.anomalies=runner,loiter", r"walkway\.anomalies = 'runner,loiter': .*did you mean 'loiterer'"),
+        ("walkway.anomalies=wrong-way", r"without wrong-way unless walkway\.one_way = true"),
+        ("walkway.anomalies=''", r"a kind that is not normal in scene 1"),
+        ("walkway.scenes=5", r"walkway\.scenes = 5: must be 1 to 4"),
+        ("walkway.first_scene=5", r"walkway\.first_scene = 5: must be 1 to 4"),
+        ("walkway.height=49", r"walkway\.height = 49: must be even"),
+    ],
+)
+def test_a_scene_that_cannot_be_filmed_is_refused(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load("walkway", [override])
+
+
+def test_a_scene_where_nothing_is_abnormal_is_refused() -> None:
+    with pytest.raises(ConfigError, match="a kind that is not normal in scene 2"):
+        load("walkway", ["walkway.scenes=2", "walkway.anomalies=cart"])
+
+
+@pytest.mark.parametrize("name", ["walkway", "walkway-slow", "walkway-scenes"])
+def test_each_shipped_footage_shows_every_kind_it_names(name: str) -> None:
+    config = load(name).walkway
+    for scene in config.scene_numbers():
+        assert config.test_clips >= len(config.anomalies_in(scene))

@@ -1,0 +1,1 @@
+"""Walkway: synthetic CCTV scenes with exact truth, filmed into real video files."""
