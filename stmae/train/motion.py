@@ -1,7 +1,7 @@
 """Synthetic motion: pairs of frames with exact flow, made on the training device.
 
 Layered scenes as surveillance sees them: a static textured background, a few objects with their own texture
-that move a little (translate, turn, grow) and hide what is behind them, then light change, blur and noise.
+that move a little (translate, turn, grow, bend) and hide what is behind them, then light change, blur and noise.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from torch.nn import functional as F
 OBJECTS = 7
 MAX_STEP = 9.0
 """Largest displacement of an object, pixels a frame."""
+MAX_BEND = 0.6
+"""Largest standard deviation, in pixels, of what an object's parts move by themselves."""
+BEND = 20
+"""Pixels between points that bend independently."""
 
 
 def textures(count: int, size: int, generator: torch.Generator, device: torch.device) -> Tensor:
@@ -44,25 +48,28 @@ def motion_pairs(count: int, size: int, generator: torch.Generator) -> tuple[Ten
     device = generator.device
     grid = _pixel_grid(size, device)
     backdrop = textures(count, size, generator, device)
-    shake = torch.randn(count, 2, generator=generator, device=device) * 0.4
-    shake *= torch.rand(count, 1, generator=generator, device=device) < 0.15
-    first = backdrop
-    second = _sample(backdrop, grid - shake[:, None, None, :])
-    flow = shake[:, :, None, None].expand(-1, -1, size, size).clone()
+    shake = torch.randn(count, 1, 1, 2, generator=generator, device=device) * 0.4
+    shake = (shake * (torch.rand(count, 1, 1, 1, generator=generator, device=device) < 0.15)).expand(-1, size, size, -1)
+    first, second, flow = _sample(backdrop, grid + shake), backdrop, shake
     for _ in range(OBJECTS):
         centre = torch.rand(count, 1, 1, 2, generator=generator, device=device) * size
-        step, turn = _object_motion(count, generator, device)
+        move = _object_motion(grid - centre, generator)
+        # Both frames are drawn between the texture's samples, so that neither is the sharper one.
+        between = torch.rand(count, 1, 1, 2, generator=generator, device=device)
         mask = _blob(grid - centre, size, generator)
-        texture = _another(backdrop, generator)
-        # y = centre + step + A (x - centre); its inverse looks the second frame up in the first.
-        forward = (grid - centre) @ turn.transpose(1, 2)[:, None] + centre + step
-        inverse = (grid - centre - step) @ torch.linalg.inv(turn).transpose(1, 2)[:, None] + centre
-        moved_mask = _sample(mask, inverse)
-        first = first + mask * (texture - first)
-        second = second + moved_mask * (_sample(texture, inverse) - second)
-        flow = torch.where(mask > 0.5, (forward - grid).permute(0, 3, 1, 2), flow)
+        layer = torch.cat((_another(backdrop, generator), mask), 1)
+        for_second = _sample(layer, grid + between)
+        for_first = _sample(layer, grid + between + move)
+        first = torch.lerp(first, for_first[:, :1], for_first[:, 1:])
+        second = torch.lerp(second, for_second[:, :1], for_second[:, 1:])
+        flow = torch.where(for_first[:, 1, :, :, None] > 0.5, move, flow)
     first, second = _camera(first, second, generator)
-    return first.expand(-1, 3, -1, -1) * 2 - 1, second.expand(-1, 3, -1, -1) * 2 - 1, flow
+    return first.expand(-1, 3, -1, -1) * 2 - 1, second.expand(-1, 3, -1, -1) * 2 - 1, flow.permute(0, 3, 1, 2)
+
+
+def warp(frame_BcHW: Tensor, flow_B2HW: Tensor) -> Tensor:
+    """Look a frame up where the flow leads: the second frame of a pair, drawn as the first one."""
+    return _sample(frame_BcHW, _pixel_grid(frame_BcHW.shape[-1], frame_BcHW.device) + flow_B2HW.permute(0, 2, 3, 1))
 
 
 def _another(texture: Tensor, generator: torch.Generator) -> Tensor:
@@ -75,18 +82,24 @@ def _another(texture: Tensor, generator: torch.Generator) -> Tensor:
     return (light[:, :1] + (other - mean) * (0.3 + 1.2 * light[:, 1:])).clamp(0, 1)
 
 
-def _object_motion(count: int, generator: torch.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Displacement [count,1,1,2], most of them small, and turn-and-scale matrices [count,2,2] near identity."""
+def _object_motion(offset: Tensor, generator: torch.Generator) -> Tensor:
+    """Displacement of each point of an object around the zero of `offset`, both [count,size,size,2].
+
+    A step, small for most objects, with a little turning, growing and bending; some objects stand still.
+    """
+    count, size, device = offset.shape[0], offset.shape[1], offset.device
     angle = torch.rand(count, generator=generator, device=device) * 2 * math.pi
     speed = torch.rand(count, generator=generator, device=device) ** 2.5 * MAX_STEP
-    speed *= torch.rand(count, generator=generator, device=device) < 0.85
     step = torch.stack((angle.cos() * speed, angle.sin() * speed), -1)[:, None, None, :]
     tilt = torch.randn(count, generator=generator, device=device) * 0.03
     scale = 1 + torch.randn(count, generator=generator, device=device) * 0.02
-    still = (speed == 0).float()
-    tilt, scale = tilt * (1 - still), scale * (1 - still) + still
     cos, sin = tilt.cos() * scale, tilt.sin() * scale
-    return step, torch.stack((torch.stack((cos, -sin), -1), torch.stack((sin, cos), -1)), -2)
+    turn = torch.stack((torch.stack((cos - 1, -sin), -1), torch.stack((sin, cos - 1), -1)), -2)
+    knots = torch.randn(count, 2, max(size // BEND, 2), max(size // BEND, 2), generator=generator, device=device)
+    bend = F.interpolate(knots, size=(size, size), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+    bend = bend * torch.rand(count, 1, 1, 1, generator=generator, device=device) * MAX_BEND
+    moves = torch.rand(count, 1, 1, 1, generator=generator, device=device) < 0.85
+    return (step + offset @ turn.transpose(1, 2)[:, None] + bend) * moves
 
 
 def _blob(offset: Tensor, size: int, generator: torch.Generator) -> Tensor:
@@ -123,7 +136,7 @@ def _pixel_grid(size: int, device: torch.device) -> Tensor:
 
 
 def _sample(image: Tensor, points: Tensor) -> Tensor:
-    """Bilinear samples of [count,1,size,size] at pixel positions [count,size,size,2]; the edge is repeated."""
+    """Bilinear samples of [count,c,size,size] at pixel positions [count,size,size,2]; the edge is repeated."""
     size = image.shape[-1]
     points = points.expand(image.shape[0], -1, -1, -1)
     return F.grid_sample(image, points * (2 / (size - 1)) - 1, padding_mode="border", align_corners=True)

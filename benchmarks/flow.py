@@ -1,0 +1,191 @@
+"""Compare the flow net of the package with OpenCV's DIS and Farneback, and with no motion at all.
+
+python benchmarks/flow.py --data DIR --out DIR
+
+All get pairs of 8-bit grey frames, 256 x 256. A figure's suffix names the method (`_dis`, `_farneback`, `_none`); the
+flow net's have none.
+- `epe`: mean end-point error in pixels on synthetic pairs that training never drew; `epe_moving`: of moving points.
+- `photometric`: mean |first - second warped back by the flow| in grey levels on consecutive frames of normal footage of
+  UCSD Ped2 and CUHK Avenue, the mean of the two.
+- `ms`: median milliseconds of a pair, from the frames to flow at full resolution.
+- `gflop` of a pair and `mib` of the weights, of the flow net alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from record import record
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from stmae.data.manifest import DatasetError
+from stmae.data.readers import Footage, read_avenue, read_ped2
+from stmae.data.video import FrameSource
+from stmae.model.build import FLOW_WEIGHTS, build_flow_net
+from stmae.model.flow import FLOW_STRIDE, FlowNet
+from stmae.model.stmae import to_signed
+from stmae.train.motion import motion_pairs, warp
+
+SIZE = 256
+SYNTHETIC_PAIRS = 64
+SYNTHETIC_SEED = 20_001
+"""Training draws from seeds above 1,000,000 (see `stmae.train.loop.seeded`)."""
+MOVING = 0.5
+"""Pixels a frame above which a point counts as moving."""
+REAL_PAIRS = 100
+"""At most, of each data set; spread evenly over its training footage."""
+WARM_UP = 5
+
+Grey = npt.NDArray[np.uint8]
+Pair = tuple[Grey, Grey]
+Method = Callable[[Grey, Grey], Tensor]
+"""Two frames [S,S] -> flow [2,S,S] in pixels, x (right) and y (down), of each point of the first."""
+
+
+def methods(net: FlowNet) -> dict[str, Method]:
+    """By the suffix of their figures."""
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+
+    def ours(first: Grey, second: Grey) -> Tensor:
+        frames = to_signed(torch.from_numpy(np.stack((first, second)))[..., None].expand(-1, -1, -1, 3))
+        with torch.inference_mode():
+            flow = net(frames[:1], frames[1:])
+            return F.interpolate(flow, scale_factor=float(FLOW_STRIDE), mode="bilinear", align_corners=False)[0]
+
+    def farneback(first: Grey, second: Grey) -> Tensor:
+        return _planes(cv2.calcOpticalFlowFarneback(first, second, None, 0.5, 3, 15, 3, 5, 1.2, 0))
+
+    return {
+        "": ours,
+        "_dis": lambda first, second: _planes(dis.calc(first, second, None)),
+        "_farneback": farneback,
+        "_none": lambda first, second: torch.zeros(2, *first.shape),
+    }
+
+
+def _planes(flow_SS2: npt.NDArray[Any]) -> Tensor:
+    return torch.from_numpy(flow_SS2).permute(2, 0, 1)
+
+
+def synthetic_pairs() -> tuple[list[Pair], Tensor]:
+    """Made-up pairs and their true flow [P,2,S,S]."""
+    first, second, truth = motion_pairs(SYNTHETIC_PAIRS, SIZE, torch.Generator().manual_seed(SYNTHETIC_SEED))
+    frames = [((signed[:, 0] + 1) * 127.5).round().byte().numpy() for signed in (first, second)]
+    return list(zip(*frames, strict=True)), truth
+
+
+def real_pairs(footage: list[Footage]) -> list[Pair]:
+    """Pairs of consecutive frames of the training clips. Raises DatasetError where one is damaged."""
+    pairs: list[Pair] = []
+    for clip in (item for item in footage if item.split == "train"):
+        source = FrameSource(clip.path, SIZE)
+        last: Grey | None = None
+        for frame in source:
+            grey = np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY), np.uint8)
+            if last is not None:
+                pairs.append((last, grey))
+            last = grey
+        if source.health.status != "scored":
+            raise DatasetError(f"{clip.path}: {source.health.reason}; restore it")
+    return pairs[:: -(-len(pairs) // REAL_PAIRS)]
+
+
+def end_point_errors(method: Method, pairs: list[Pair], truth: Tensor) -> tuple[float, float]:
+    """Means in pixels: of all points, and of those that move."""
+    flow = torch.stack([method(*pair) for pair in pairs])
+    error = torch.linalg.vector_norm(flow - truth, dim=1)
+    return float(error.mean()), float(error[torch.linalg.vector_norm(truth, dim=1) > MOVING].mean())
+
+
+def photometric_error(method: Method, pairs: list[Pair]) -> float:
+    """Mean in grey levels."""
+    errors = []
+    for first, second in pairs:
+        back = warp(torch.from_numpy(second).float()[None, None], method(first, second)[None])
+        errors.append(float((back[0, 0] - torch.from_numpy(first)).abs().mean()))
+    return statistics.fmean(errors)
+
+
+def milliseconds(method: Method, pairs: list[Pair]) -> float:
+    """Median of a pair, warmed up."""
+    for pair in pairs[:WARM_UP]:
+        method(*pair)
+    times = []
+    for pair in pairs:
+        began = time.perf_counter()
+        method(*pair)
+        times.append(1000 * (time.perf_counter() - began))
+    return statistics.median(times)
+
+
+def gflop(net: FlowNet) -> float:
+    """Floating point operations of a pair, 1e9; a multiplication and an addition are two."""
+    frame = torch.zeros(1, 3, SIZE, SIZE)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        net(frame, frame)
+    return float(counter.get_total_flops()) / 1e9
+
+
+def measure(real: dict[str, list[Pair]]) -> dict[str, float]:
+    """All figures; `real` has the pairs of each data set."""
+    net = build_flow_net()
+    synthetic, truth = synthetic_pairs()
+    every_pair = [pair for pairs in real.values() for pair in pairs]
+    figures: dict[str, float] = {}
+    for suffix, method in methods(net).items():
+        figures[f"epe{suffix}"], figures[f"epe_moving{suffix}"] = end_point_errors(method, synthetic, truth)
+        for name, pairs in real.items():
+            figures[f"photometric_{name}{suffix}"] = photometric_error(method, pairs)
+        figures[f"photometric{suffix}"] = statistics.fmean(figures[f"photometric_{name}{suffix}"] for name in real)
+        if suffix != "_none":
+            figures[f"ms{suffix}"] = milliseconds(method, every_pair)
+    figures |= {"gflop": gflop(net), "mib": FLOW_WEIGHTS.stat().st_size / 2**20}
+    figures |= {"threads": torch.get_num_threads(), "size": SIZE, "pairs_synthetic": len(synthetic)}
+    figures |= {f"pairs_{name}": len(pairs) for name, pairs in real.items()}
+    return {key: round(value, 4) for key, value in figures.items()}
+
+
+def table(figures: dict[str, float], real: dict[str, list[Pair]]) -> str:
+    """One line a method."""
+    columns = ("epe", "epe_moving", *(f"photometric_{name}" for name in real), "photometric", "ms")
+    lines = ["| method | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for title, suffix in (("flow net", ""), ("DIS", "_dis"), ("Farneback", "_farneback"), ("no motion", "_none")):
+        cells = (f"{figures[key + suffix]:.3f}" if key + suffix in figures else "" for key in columns)
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """0, or 2 where a data set is absent or damaged."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with UCSD Ped2 and CUHK Avenue")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    cv2.setNumThreads(torch.get_num_threads())  # the same for all
+    try:
+        footage = {"ped2": read_ped2(arguments.data)[1], "avenue": read_avenue(arguments.data)[1]}
+        real = {name: real_pairs(clips) for name, clips in footage.items()}
+    except DatasetError as error:
+        print(error, file=sys.stderr)
+        return 2
+    figures = measure(real)
+    print(table(figures, real))
+    print(record("flow", shlex.join(["python", *sys.argv]), figures, arguments.out))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

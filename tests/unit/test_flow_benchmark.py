@@ -1,0 +1,42 @@
+"""The flow benchmark: the methods it compares speak of the same thing, and it says which data set is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from stmae.model.build import build_flow_net
+from stmae.train.motion import textures
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.mark.parametrize("suffix", ["", "_dis", "_farneback"])
+def test_each_method_says_where_the_points_of_the_first_frame_went_x_before_y(
+    suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from flow import end_point_errors, methods, photometric_error
+
+    made = textures(2, 128, torch.Generator().manual_seed(1), torch.device("cpu"))
+    background, thing = (made[:, 0] * 255).byte().numpy()
+    first, second, truth = background.copy(), background.copy(), torch.zeros(1, 2, 128, 128)
+    first[48:80, 48:80] = second[47:79, 50:82] = thing[:32, :32]
+    truth[:, 0, 48:80, 48:80], truth[:, 1, 48:80, 48:80] = 2.0, -1.0
+    all_methods = methods(build_flow_net())
+    error, moving_error = end_point_errors(all_methods[suffix], [(first, second)], truth)
+    assert max(error, moving_error) < 0.6
+    still = photometric_error(all_methods["_none"], [(first, second)])
+    assert photometric_error(all_methods[suffix], [(first, second)]) < 0.6 * still
+
+
+def test_a_missing_data_set_is_named(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "flow.py"), "--data", str(tmp_path), "--out", str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert "ped2" in run.stderr
+    assert not list(tmp_path.iterdir())
