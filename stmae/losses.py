@@ -12,7 +12,10 @@ def appearance_loss(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def motion_loss(predicted_flow: Tensor, true_flow: Tensor) -> Tensor:
-    """L_m: mean absolute difference of f(I(t-1), prediction) and f(I(t-1), I(t))."""
+    """L_m: mean absolute difference of f(I(t-1), prediction) and f(I(t-1), I(t)), in shares of the frame's width.
+
+    In pixels its gradient through the flow net is many times that of L_a, and the prediction never gets sharp.
+    """
     return (predicted_flow - true_flow).abs().mean()
 
 

@@ -11,9 +11,10 @@ from torch import nn
 from stmae.config import Config
 from stmae.model.decoder import Decoder
 from stmae.model.discriminator import Discriminator
-from stmae.model.encoder import APPEARANCE_STRIDES, MOTION_STRIDES, Encoder
+from stmae.model.encoder import APPEARANCE_STRIDES, FEATURE_STRIDE, MOTION_STRIDES, Encoder
 from stmae.model.flow import FlowNet
-from stmae.model.memory import MemoryPool
+from stmae.model.memory import Memory
+from stmae.model.places import Places
 from stmae.model.stmae import STMAE
 
 FLOW_WEIGHTS = Path(__file__).parent / "weights" / "flow.safetensors"
@@ -38,16 +39,20 @@ def flow_digest() -> str:
 
 def build_stmae(config: Config) -> STMAE:
     """STM-AE with random weights, but for the flow net's."""
-    width, items = config.model.width, config.model.memory_items
-    channels = 4 * width
+    width, items, scenes = config.model.width, config.model.memory_items, config.model.scenes
+    channels, parts = 4 * width, len(config.model.used) + len(config.model.remembered)
     return STMAE(
         size=config.model.size,
+        flow_scale=config.model.flow_scale,
+        used=config.model.used,
+        remembered=config.model.remembered,
         flow_net=build_flow_net(),
         appearance_encoder=Encoder(CLIP_CHANNELS, width, APPEARANCE_STRIDES),
         motion_encoder=Encoder(FLOW_CHANNELS, width, MOTION_STRIDES),
-        appearance_memory=MemoryPool(items, channels),
-        motion_memory=MemoryPool(items, channels),
-        decoder=Decoder(4 * channels, 3, width, 3, bounded=True),
+        appearance_memory=Memory(scenes, items, channels),
+        motion_memory=Memory(scenes, items, channels),
+        places=Places(scenes, channels, config.model.size // FEATURE_STRIDE),
+        decoder=Decoder(parts * channels, 3, width, 3, bounded=True),
     )
 
 

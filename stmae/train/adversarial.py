@@ -4,41 +4,49 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stmae import losses
 from stmae.config import Config
 from stmae.data.manifest import Manifest
 from stmae.model.build import build_discriminator, build_stmae
-from stmae.score import CLIP_FRAMES
+from stmae.model.stmae import FLOW_UNIT, to_unit
+from stmae.score import CLIP_FRAMES, psnr
 from stmae.train.checkpoint import load_modules
 from stmae.train.extract import FlowCache
-from stmae.train.loop import adam, autocast, run_on, training_device
-from stmae.train.samples import Windows
+from stmae.train.loop import adam, autocast, descend, optimizers, run_on, training_device
+from stmae.train.samples import Indices, Windows
 
 FIRST_WINDOWS = 64
 """Windows whose features the memory pools begin from."""
+HELDOUT_WINDOWS = 64
+"""Held-out windows of the learning curve."""
+PLACE_WINDOWS = 2000
+"""Windows of a scene, at most, from which it is learnt what each place usually shows."""
 
 
 class AdversarialStage:
     """One step of the generator (encoders, memory, decoder), then one of the discriminator."""
 
-    def __init__(self, config: Config, windows: Windows, device: torch.device) -> None:
+    def __init__(self, config: Config, windows: Windows, heldout: Windows, device: torch.device) -> None:
         self.config, self.windows, self.device = config, windows, device
+        self.heldout_windows = heldout
         self.model = build_stmae(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.discriminator = build_discriminator(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.encoders = (self.model.appearance_encoder, self.model.motion_encoder)
         self.tuned = config.train.encoder_lr_scale > 0
         train = config.train
-        groups = [{"params": self.model.decoder.parameters(), "lr": train.learning_rate}]
+        learning: dict[nn.Module, float] = {self.model.decoder: 1.0}
         for encoder in self.encoders:
             encoder.train(self.tuned).requires_grad_(self.tuned)
             if self.tuned:
-                groups.append({"params": encoder.parameters(), "lr": train.learning_rate * train.encoder_lr_scale})
-        doubt = {"params": self.discriminator.parameters(), "lr": train.discriminator_learning_rate}
+                learning[encoder] = train.encoder_lr_scale
         self.modules = {"stmae": self.model, "discriminator": self.discriminator}
-        self.optimizers = {"generator": adam(groups), "discriminator": adam([doubt])}
+        self.generator = optimizers(config, "generator", learning)
+        self.doubt = adam([{"params": self.discriminator.parameters(), "lr": train.discriminator_learning_rate}])
+        self.optimizers = {**self.generator, "discriminator": self.doubt}
 
     def load_encoders(self, appearance_dir: Path, motion_dir: Path) -> None:
         """Begin from the pretrained encoders. Raises CheckpointError where they are missing or don't fit."""
@@ -50,27 +58,29 @@ class AdversarialStage:
             self._start_memory()
         order = self.windows.order(index, self.config.train.batch, self.config.seed)
         frames_B5 = self.windows.frames(order, self.device)
-        flows_B4 = self.model.normalise_flow(self.windows.flows(order, self.device))
+        flows_B4 = self.windows.flows(order, self.device)
         target = frames_B5[:, CLIP_FRAMES].contiguous(memory_format=torch.channels_last)
-        prediction, parts = self._generator_step(frames_B5, flows_B4, target)
+        scenes_B = self.windows.scenes(order, self.device)
+        prediction, parts = self._generator_step(frames_B5, flows_B4, scenes_B, target)
         parts["discriminator"] = self._discriminator_step(target, prediction)
         return parts
 
-    def _generator_step(self, frames_B5: Tensor, flows_B4: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _generator_step(
+        self, frames_B5: Tensor, flows_B4: Tensor, scenes_B: Tensor, target: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         train, model = self.config.train, self.model
         self.discriminator.requires_grad_(False)
         with autocast(self.config, self.device):
             z_a, z_m = model.features(frames_B5[:, :CLIP_FRAMES].flatten(1, 2), flows_B4[:, :-1].flatten(1, 2))
             z_a, z_m = z_a.float(), z_m.float()
-            features, distances_a, distances_m = model.remember(z_a, z_m)
+            features, distances_a, distances_m = model.remember(z_a, z_m, scenes_B)
             prediction = model.decode(features).float()
-            flow = model.flow_net(frames_B5[:, CLIP_FRAMES - 1], prediction).float()
+            flows = self._flows_to(frames_B5, flows_B4, prediction)
             patches = self.discriminator(prediction).float()
         parts = {
             "appearance": losses.appearance_loss(prediction, target),
-            "motion": losses.motion_loss(model.normalise_flow(flow), flows_B4[:, -1]),
-            "compact": losses.compactness_loss(distances_a, train.compact_margin)
-            + losses.compactness_loss(distances_m, train.compact_margin),
+            "motion": losses.motion_loss(*flows),
+            "compact": self._compactness({"appearance": distances_a, "motion": distances_m}),
             "adversarial": losses.adversarial_loss(patches),
         }
         loss = losses.generator_loss(
@@ -79,36 +89,82 @@ class AdversarialStage:
             lambda_compact=train.lambda_compact,
             lambda_adversarial=train.lambda_adversarial,
         )
-        self._update("generator", loss)
-        model.appearance_memory.write(z_a.detach(), self.config.model.top_k)
-        model.motion_memory.write(z_m.detach(), self.config.model.top_k)
+        descend(loss, self.generator.values())
+        model.appearance_memory.write(z_a.detach(), scenes_B, self.config.model.top_k)
+        model.motion_memory.write(z_m.detach(), scenes_B, self.config.model.top_k)
         return prediction.detach(), {name: part.detach() for name, part in parts.items()}
+
+    def _compactness(self, distances: dict[str, Tensor]) -> Tensor:
+        """L_c, summed over the streams that have a memory."""
+        margin = self.config.train.compact_margin
+        streams = (distances[stream] for stream in self.config.model.remembered)
+        return sum((losses.compactness_loss(each, margin) for each in streams), torch.zeros((), device=self.device))
+
+    def _flows_to(self, frames_B5: Tensor, flows_B4: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
+        """Flow from the clip's last frame to the prediction, and to the frame as it was, in shares of the frame."""
+        few = slice(self.config.train.motion_windows)
+        last, target = frames_B5[few, CLIP_FRAMES - 1], frames_B5[few, CLIP_FRAMES]
+        predicted = self.model.flow_between(last, prediction[few]).float()
+        if self.config.model.flow_scale == 1:
+            true = flows_B4[few, -1]
+        else:  # the cached flow is of larger frames, whose detail no prediction can match
+            with torch.no_grad():
+                true = self.model.flow_between(last, target).float()
+        return predicted / FLOW_UNIT, true / FLOW_UNIT
 
     def _discriminator_step(self, target: Tensor, prediction: Tensor) -> Tensor:
         self.discriminator.requires_grad_(True)
         with autocast(self.config, self.device):
             real, predicted = self.discriminator(target), self.discriminator(prediction)
         loss = losses.discriminator_loss(real.float(), predicted.float())
-        self._update("discriminator", loss)
+        descend(loss, [self.doubt])
         return loss.detach()
-
-    def _update(self, name: str, loss: Tensor) -> None:
-        self.optimizers[name].zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizers[name].step()
 
     @torch.no_grad()
     def _start_memory(self) -> None:
         order = self.windows.order(0, min(FIRST_WINDOWS, len(self.windows)), self.config.seed)
-        frames = self.windows.frames(order, self.device)[:, :CLIP_FRAMES].flatten(1, 2)
-        flows = self.model.normalise_flow(self.windows.flows(order, self.device)[:, : CLIP_FRAMES - 1].flatten(1, 2))
+        frames = self._clips(order)
+        flows = self.windows.flows(order, self.device)[:, : CLIP_FRAMES - 1].flatten(1, 2)
         for encoder, memory, x in (
             (self.model.appearance_encoder, self.model.appearance_memory, frames),
             (self.model.motion_encoder, self.model.motion_memory, flows),
         ):
             encoder.eval()
-            memory.start(encoder(x))
+            memory.start(encoder(x), self.windows.scenes(order, self.device))
             encoder.train(self.tuned)
+
+    @torch.no_grad()
+    def heldout(self) -> dict[str, float]:
+        """Mean PSNR (dB) of predictions on windows spread over the held-out clips."""
+        self.model.eval()
+        windows, values = self.heldout_windows.spread(HELDOUT_WINDOWS), []
+        for batch in np.array_split(windows, -(-len(windows) // self.config.train.batch)):
+            frames_B5 = self.heldout_windows.frames(batch, self.device)
+            clips, flows_B4 = frames_B5[:, :CLIP_FRAMES].flatten(1, 2), self.heldout_windows.flows(batch, self.device)
+            z_a, z_m = self.model.features(clips, flows_B4[:, :-1].flatten(1, 2))
+            features, *_ = self.model.remember(z_a, z_m, self.heldout_windows.scenes(batch, self.device))
+            error = (to_unit(self.model.decode(features)) - to_unit(frames_B5[:, CLIP_FRAMES])) ** 2
+            values.append(psnr(error.mean((1, 2, 3)).cpu().numpy()))
+        self._train_mode()
+        return {"psnr": float(np.concatenate(values).mean())}
+
+    def _train_mode(self) -> None:
+        self.model.train()
+        self.model.flow_net.eval()
+        for encoder in self.encoders:
+            encoder.train(self.tuned)
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Learn what each place usually shows, from windows spread over all training footage of its scene."""
+        self.model.eval()
+        for scene in range(self.config.model.scenes):
+            windows = self.windows.of_scene(scene, PLACE_WINDOWS)
+            batches = np.array_split(windows, -(-len(windows) // FIRST_WINDOWS))
+            self.model.places.fit(scene, (self.model.appearance_encoder(self._clips(batch)) for batch in batches))
+
+    def _clips(self, windows: Indices) -> Tensor:
+        return self.windows.frames(windows, self.device)[:, :CLIP_FRAMES].flatten(1, 2)
 
 
 def train_adversarial(
@@ -116,8 +172,10 @@ def train_adversarial(
 ) -> dict[str, float]:
     """Train STM-AE from pretrained encoders; writes `out/model.safetensors` and returns the last losses."""
     torch.manual_seed(config.seed)
-    windows = Windows(manifest, "train", flow=FlowCache.of(flow_dir, manifest), stride=config.data.frame_stride)
-    stage = AdversarialStage(config, windows, training_device())
+    flow = FlowCache.of(flow_dir, manifest)
+    windows, heldout = (Windows(config, manifest, split, flow=flow) for split in ("train", "heldout"))
+    stage = AdversarialStage(config, windows, heldout, training_device())
     stage.load_encoders(appearance_dir, motion_dir)
-    steps = config.train.adversarial_epochs * windows.steps_per_epoch(config.train.batch)
-    return run_on(stage, config, manifest.digest, steps=steps, out=out)
+    epoch = windows.steps_per_epoch(config.train.batch)
+    steps = config.train.adversarial_epochs * epoch
+    return run_on(stage, config, manifest.digest, steps=steps, epoch=epoch, out=out)

@@ -6,20 +6,29 @@ import hashlib
 import json
 import logging
 import math
+import os
+import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+import stmae
 from stmae.config import Config, digest
+from stmae.data.arrays import write_atomically
 from stmae.train.checkpoint import load_training, save_modules, save_training
+from stmae.train.muon import Muon, is_kernel
+
+Opt = TypeVar("Opt", bound=torch.optim.Optimizer)
 
 LOG_STEPS = 20
+CHECKPOINTS = "STMAE_CHECKPOINTS"
+"""Environment variable: a folder for checkpoints that outlives a step."""
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +48,14 @@ class Stage(Protocol):
 
     def step(self, index: int) -> dict[str, Tensor]:
         """Losses by name, as scalars."""
+        ...
+
+    def heldout(self) -> dict[str, float]:
+        """Figures of held-out footage, as the stage is now; takes no part in training."""
+        ...
+
+    def finish(self) -> None:
+        """After the last step, before the weights are written."""
         ...
 
 
@@ -71,23 +88,55 @@ def _has_bf16(device: torch.device) -> bool:
 
 def adam(groups: list[dict[str, Any]]) -> torch.optim.Adam:
     """Adam whose groups remember their own learning rate for the schedule."""
-    optimizer = torch.optim.Adam(groups)
+    return _remembering(torch.optim.Adam(groups))
+
+
+def optimizers(config: Config, name: str, modules: Mapping[nn.Module, float]) -> dict[str, torch.optim.Optimizer]:
+    """The optimizers of some modules, each with the scale of its learning rate, as the configuration wants them.
+
+    Muon takes the kernels of convolutions and leaves the rest to Adam.
+    """
+    train = config.train
+    muon = train.optimizer == "muon"
+    kernels, rest = [], []
+    for module, scale in modules.items():
+        parameters = list(module.parameters())
+        chosen = [parameter for parameter in parameters if muon and is_kernel(parameter)]
+        others = [parameter for parameter in parameters if not (muon and is_kernel(parameter))]
+        kernels.append({"params": chosen, "lr": scale * train.muon_learning_rate})
+        rest.append({"params": others, "lr": scale * train.learning_rate})
+    both: dict[str, torch.optim.Optimizer] = {name: adam(rest)}
+    return both | ({f"{name}_kernels": _remembering(Muon(kernels))} if muon else {})
+
+
+def descend(loss: Tensor, optimizers: Collection[torch.optim.Optimizer]) -> None:
+    """One step down the loss."""
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    for optimizer in optimizers:
+        optimizer.step()
+
+
+def _remembering(optimizer: Opt) -> Opt:
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]
     return optimizer
 
 
-def run(stage: Stage, *, steps: int, out: Path, identity: str, checkpoint_steps: int) -> dict[str, float]:
+def run(stage: Stage, *, steps: int, epoch: int, out: Path, identity: str, checkpoint_steps: int) -> dict[str, float]:
     """Train `stage` for `steps` steps in all, continuing from `out/checkpoint.safetensors` where there is one.
 
-    Writes `out/model.safetensors`, `out/metrics.json` and TensorBoard logs; returns the last losses.
+    Writes `out/model.safetensors`, `out/metrics.json`, `out/curve.json` (each `epoch` steps the losses, and figures of
+    held-out footage) and TensorBoard logs; returns the last losses.
     Raises CheckpointError where the checkpoint is of other settings, and ValueError where a loss is not finite.
     """
     checkpoint = out / "checkpoint.safetensors"
     start = load_training(checkpoint, stage.modules, stage.optimizers, identity) if checkpoint.exists() else 0
     if start:
         log.info("continuing", extra={"step": start, "checkpoint": str(checkpoint)})
-    averages: dict[str, float] = {}
+    curve = [row for row in _read(out / "curve.json", []) if row["step"] <= start]
+    averages: dict[str, float] = dict(curve[-1]["losses"]) if curve else {}
     began = time.monotonic()
     with SummaryWriter(str(out / "logs"), purge_step=start) as writer:
         for index in range(start, steps):
@@ -102,22 +151,52 @@ def run(stage: Stage, *, steps: int, out: Path, identity: str, checkpoint_steps:
                 for name, value in averages.items():
                     writer.add_scalar(name, value, done)
                 _progress(out.name, done, steps, start, began, averages)
+            if done % epoch == 0 or done == steps:
+                curve.append({"step": done, "losses": averages, "heldout": stage.heldout()})
+                _write(out / "curve.json", curve)
             if done % checkpoint_steps == 0 and done < steps:
                 save_training(checkpoint, stage.modules, stage.optimizers, done, identity)
     save_training(checkpoint, stage.modules, stage.optimizers, steps, identity)
+    stage.finish()
     save_modules(out / "model.safetensors", stage.modules, {"steps": str(steps), "digest": identity})
-    (out / "metrics.json").write_text(json.dumps(averages, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    _write(out / "metrics.json", averages)
     return averages
 
 
-def run_on(stage: Stage, config: Config, dataset: str, *, steps: int, out: Path) -> dict[str, float]:
+def run_on(stage: Stage, config: Config, dataset: str, *, steps: int, epoch: int, out: Path) -> dict[str, float]:
     """`run` with the settings of a configuration, on the dataset of digest `dataset`.
 
-    The checkpoint belongs to this stage, these settings and this dataset: it continues no other run.
+    The checkpoint belongs to this stage, these settings, this dataset and this code: it continues no other run. Where
+    the environment names a folder that outlives the step, STMAE_CHECKPOINTS, it lies there: a step that was killed
+    goes on where it was, and one that was done is not done again.
     """
-    parts = (type(stage).__name__, digest(config.model), digest(config.train), str(config.seed), dataset)
+    parts = (type(stage).__name__, digest(config.model), digest(config.train), str(config.seed), dataset, _code())
     identity = hashlib.sha256("".join(parts).encode()).hexdigest()
-    return run(stage, steps=steps, out=out, identity=identity, checkpoint_steps=config.train.checkpoint_steps)
+    lasting = os.environ.get(CHECKPOINTS)
+    folder = Path(lasting) / identity[:32] if lasting else out
+    every = config.train.checkpoint_steps
+    losses = run(stage, steps=steps, epoch=epoch, out=folder, identity=identity, checkpoint_steps=every)
+    if folder != out:
+        shutil.copytree(folder, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checkpoint.*", ".*"))
+    return losses
+
+
+def _code() -> str:
+    """SHA-256 (hex) of what a training step computes with, the flow net's weights included."""
+    package = Path(stmae.__file__).parent
+    files = [*package.glob("model/**/*"), *package.glob("train/*.py"), package / "losses.py", package / "score.py"]
+    code = hashlib.sha256()
+    for path in sorted(path for path in files if path.suffix in (".py", ".safetensors")):
+        code.update(hashlib.sha256(path.read_bytes()).digest())
+    return code.hexdigest()
+
+
+def _read(path: Path, otherwise: Any) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else otherwise
+
+
+def _write(path: Path, content: object) -> None:
+    write_atomically(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
 
 
 def _averaged(averages: Mapping[str, float], losses: Mapping[str, Tensor], out: Path) -> dict[str, float]:

@@ -11,31 +11,35 @@ from stmae import losses
 from stmae.config import Config
 from stmae.data.manifest import Manifest
 from stmae.model.build import build_appearance_proxy, build_motion_proxy
-from stmae.model.stmae import FLOW_UNIT
 from stmae.score import CLIP_FRAMES
 from stmae.train.extract import FlowCache
-from stmae.train.loop import adam, autocast, run_on, seeded, training_device
+from stmae.train.loop import autocast, descend, optimizers, run_on, seeded, training_device
 from stmae.train.samples import Windows
 
 
 class ProxyStage:
-    """What both tasks share: an encoder and a decoder, one Adam."""
+    """What both tasks share: an encoder and a decoder, learnt together."""
 
     def __init__(self, config: Config, windows: Windows, proxy: nn.ModuleDict, device: torch.device) -> None:
         self.config, self.windows, self.device = config, windows, device
         proxy.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.modules = dict(proxy.items())
-        self.optimizers = {"proxy": adam([{"params": proxy.parameters(), "lr": config.train.learning_rate}])}
+        self.optimizers = optimizers(config, "proxy", {proxy: 1.0})
 
     def loss(self, index: int) -> Tensor:
         raise NotImplementedError
 
     def step(self, index: int) -> dict[str, Tensor]:
         loss = self.loss(index)
-        self.optimizers["proxy"].zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizers["proxy"].step()
+        descend(loss, self.optimizers.values())
         return {"loss": loss.detach()}
+
+    def heldout(self) -> dict[str, float]:
+        """No figures."""
+        return {}
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
 
     def reconstruct(self, x: Tensor) -> Tensor:
         with autocast(self.config, self.device):
@@ -60,14 +64,13 @@ class MotionStage(ProxyStage):
     def loss(self, index: int) -> Tensor:
         order = self.windows.order(index, self.config.train.batch, self.config.seed)
         flows = self.windows.flows(order, self.device)[:, : CLIP_FRAMES - 1].flatten(1, 2)
-        flows = flows * (FLOW_UNIT / self.config.model.size)
         return losses.reconstruction_loss(self.reconstruct(flows), flows)
 
 
 def pretrain_appearance(config: Config, manifest: Manifest, out: Path) -> dict[str, float]:
     """Train f_a on the denoising task; writes `out/model.safetensors` and returns the last losses."""
     torch.manual_seed(config.seed)
-    windows = Windows(manifest, "train", stride=config.data.frame_stride)
+    windows = Windows(config, manifest, "train")
     stage = AppearanceStage(config, windows, build_appearance_proxy(config), training_device())
     return _run(config, manifest, stage, out)
 
@@ -76,11 +79,12 @@ def pretrain_motion(config: Config, manifest: Manifest, flow_dir: Path, out: Pat
     """Train f_m on flow reconstruction; writes `out/model.safetensors` and returns the last losses."""
     torch.manual_seed(config.seed)
     flow = FlowCache.of(flow_dir, manifest)
-    windows = Windows(manifest, "train", flow=flow, stride=config.data.frame_stride)
+    windows = Windows(config, manifest, "train", flow=flow)
     stage = MotionStage(config, windows, build_motion_proxy(config), training_device())
     return _run(config, manifest, stage, out)
 
 
 def _run(config: Config, manifest: Manifest, stage: ProxyStage, out: Path) -> dict[str, float]:
-    steps = config.train.pretrain_epochs * stage.windows.steps_per_epoch(config.train.batch)
-    return run_on(stage, config, manifest.digest, steps=steps, out=out)
+    epoch = stage.windows.steps_per_epoch(config.train.batch)
+    steps = config.train.pretrain_epochs * epoch
+    return run_on(stage, config, manifest.digest, steps=steps, epoch=epoch, out=out)

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from stmae.data.manifest import Manifest, Split
-from stmae.model.stmae import to_signed
+from stmae.config import Config
+from stmae.data.manifest import Clip, Manifest, Split
+from stmae.model.stmae import normalise_flow, shrink, to_signed
 from stmae.score import CLIP_FRAMES
 from stmae.train.extract import FlowCache
 
 WINDOW = CLIP_FRAMES + 1
+Indices = npt.NDArray[np.int64]
+
+
+def scene_index(config: Config, manifest: Manifest, clip: Clip) -> int:
+    """Whose memory a clip is compared with. Raises ValueError where the model has another number of scenes."""
+    if config.model.scenes == 1:
+        return 0
+    if config.model.scenes != len(manifest.scenes):
+        raise ValueError(
+            f"model.scenes = {config.model.scenes}, but {manifest.root} has {len(manifest.scenes)} "
+            f"({', '.join(manifest.scenes)}); set model.scenes={len(manifest.scenes)}, or 1 to tell no scenes apart"
+        )
+    return manifest.scenes.index(clip.scene)
 
 
 class Windows:
     """All windows of a split, read from memory-mapped frames (and flows, where a cache is given)."""
 
-    def __init__(self, manifest: Manifest, split: Split, *, flow: FlowCache | None = None, stride: int = 1) -> None:
+    def __init__(self, config: Config, manifest: Manifest, split: Split, *, flow: FlowCache | None = None) -> None:
+        self._model, stride = config.model, config.data.frame_stride
         clips = manifest.split(split)
+        self._scenes = np.array([scene_index(config, manifest, clip) for clip in clips])
         self._frames = [manifest.frames(clip) for clip in clips]
         self._flows = [flow.flows(clip) for clip in clips] if flow else []
         self._index = np.array(
@@ -38,18 +55,38 @@ class Windows:
         """Batches of full size in one pass (one smaller batch where there are too few windows)."""
         return max(len(self) // batch, 1)
 
-    def order(self, step: int, batch: int, seed: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def order(self, step: int, batch: int, seed: int) -> Indices:
         """Windows of a step's batch: a fresh permutation each epoch, a function of seed and step only."""
         epoch, position = divmod(step, self.steps_per_epoch(batch))
         permutation = np.random.default_rng((seed, epoch)).permutation(len(self))
         return permutation[position * batch : (position + 1) * batch]
 
-    def frames(self, windows: np.ndarray[tuple[int], np.dtype[np.int64]], device: torch.device) -> Tensor:
+    def scenes(self, windows: Indices, device: torch.device) -> Tensor:
+        """[B] index of the scene of each window."""
+        return torch.from_numpy(self._scenes[self._index[windows, 0]]).to(device)
+
+    def of_scene(self, scene: int, most: int) -> Indices:
+        """At most `most` windows of a scene, spread evenly over its footage."""
+        return _spread(np.flatnonzero(self._scenes[self._index[:, 0]] == scene), most)
+
+    def spread(self, most: int) -> Indices:
+        """At most `most` windows, spread evenly over all footage."""
+        return _spread(np.arange(len(self)), most)
+
+    def frames(self, windows: Indices, device: torch.device) -> Tensor:
         """[B,5,3,S,S] in [-1, 1]."""
         stack = np.stack([self._frames[clip][start : start + WINDOW] for clip, start in self._index[windows]])
-        return to_signed(torch.from_numpy(stack).to(device))
+        frames = to_signed(torch.from_numpy(stack).to(device))
+        small = shrink(frames.flatten(0, 1), self._model.flow_scale)
+        return small.view(*frames.shape[:2], *small.shape[1:])
 
-    def flows(self, windows: np.ndarray[tuple[int], np.dtype[np.int64]], device: torch.device) -> Tensor:
-        """[B,4,2,h,w] in pixels of the frames; the last one leads to the frame that is predicted."""
+    def flows(self, windows: Indices, device: torch.device) -> Tensor:
+        """[B,4,2,h,w], normalised; the last one leads to the frame that is predicted."""
         stack = np.stack([self._flows[clip][start : start + WINDOW - 1] for clip, start in self._index[windows]])
-        return torch.from_numpy(stack).to(device).float()
+        flows = torch.from_numpy(stack).to(device).float()
+        normal = normalise_flow(flows.flatten(0, 1), self._model.size, self._model.flow_scale)
+        return normal.view(*flows.shape[:2], *normal.shape[1:])
+
+
+def _spread(windows: Indices, most: int) -> Indices:
+    return windows[np.linspace(0, len(windows) - 1, min(most, len(windows))).astype(np.int64)]

@@ -34,12 +34,31 @@ def test_shapes_from_frames_to_prediction() -> None:
     frames = torch.rand(2, 3, 64, 64) * 2 - 1
     flow = model.flow_net(frames, frames)
     assert flow.shape == (2, 2, 32, 32)
-    features, distances = model.encode(torch.rand(2, 12, 64, 64), torch.rand(2, 6, 32, 32))
+    features, distances, places = model.encode(torch.rand(2, 12, 64, 64), torch.rand(2, 6, 32, 32))
     assert features.shape == (2, 4 * 32, 8, 8)
     assert distances.shape == (2, 2)
+    assert places.shape == (2, 1, 8, 8)
     prediction = model.decode(features)
     assert prediction.shape == (2, 3, 64, 64)
     assert prediction.abs().max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("streams", "memories", "parts"),
+    [("both", "none", 2), ("both", "appearance", 3), ("appearance", "both", 2), ("motion", "none", 1)],
+)
+def test_an_ablation_predicts_from_fewer_features(streams: str, memories: str, parts: int) -> None:
+    settings = config.load("walkway", ["model.size=64", f"model.streams={streams}", f"model.memories={memories}"])
+    model = build_stmae(settings).eval()
+    features, distances, _ = model.encode(torch.rand(1, 12, 64, 64), torch.rand(1, 6, 32, 32))
+    assert features.shape[1] == parts * 4 * settings.model.width
+    assert model.decode(features).shape == (1, 3, 64, 64)
+    assert distances.shape == (1, 2)
+
+
+def test_without_top_k_all_queries_write() -> None:
+    items, queries = unit(3, 4), unit(7, 4, seed=3)
+    torch.testing.assert_close(memory.write(items, queries, 0), memory.write(items, queries, 7))
 
 
 def test_encoders_have_five_convolutions_and_proxy_decoders_six() -> None:
@@ -96,12 +115,12 @@ def test_distances_are_those_to_the_nearest_and_the_second_nearest_item() -> Non
 
 
 def test_a_pool_starts_from_distinct_features_and_writes_without_touching_the_graph() -> None:
-    pool = memory.MemoryPool(4, 8)
+    pool, scenes = memory.Memory(1, 4, 8), torch.zeros(2, dtype=torch.int64)
     features = torch.randn(2, 8, 4, 4, requires_grad=True)
-    pool.start(features)
-    assert len(torch.unique(pool.items, dim=0)) == 4
-    read, distances = pool(features)
-    pool.write(features, 2)
+    pool.start(features, scenes)
+    assert len(torch.unique(pool.items_of(0), dim=0)) == 4
+    read, distances = pool(features, scenes)
+    pool.write(features, scenes, 2)
     (read.sum() + distances.sum()).backward()  # items were replaced, not overwritten: the graph still holds
     assert features.grad is not None
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from stmae import config
+from stmae.calibration import Calibration
+from stmae.config import Config
 from stmae.data.manifest import Clip, Manifest, Split
 from stmae.evaluate import evaluate, load_model
 from stmae.model.build import build_appearance_proxy, build_flow_net
+from stmae.score import Evidence
 from stmae.train import loop
 from stmae.train.adversarial import AdversarialStage, train_adversarial
 from stmae.train.checkpoint import CheckpointError, load_modules
@@ -35,17 +40,19 @@ CONFIG = config.load("walkway", SETTINGS)
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return _write_dataset(tmp_path_factory.mktemp("dataset"), 1)
+
+
+def _write_dataset(root: Path, scale: int) -> Manifest:
     """Two training clips, one held out, one to test: a bright block that drifts, and jumps where it is abnormal."""
-    root = tmp_path_factory.mktemp("dataset")
-    clips = []
-    for number, split in enumerate(("train", "train", "heldout", "test")):
-        clips.append(_write_clip(root, f"{number:02d}", split, seed=number))
-    manifest = Manifest.of(root, "blocks", 32, tuple(clips))
+    splits: tuple[Split, ...] = ("train", "train", "heldout", "test")
+    clips = [_write_clip(root, f"{number:02d}", split, number, scale) for number, split in enumerate(splits)]
+    manifest = Manifest.of(root, "blocks", 32 * scale, tuple(clips))
     manifest.save()
     return manifest
 
 
-def _write_clip(root: Path, name: str, split: Split, seed: int) -> Clip:
+def _write_clip(root: Path, name: str, split: Split, seed: int, scale: int) -> Clip:
     random = np.random.default_rng(seed)
     frames = np.full((20, 32, 32, 3), 90, np.uint8)
     labels = np.zeros(20, np.uint8)
@@ -53,6 +60,7 @@ def _write_clip(root: Path, name: str, split: Split, seed: int) -> Clip:
     for t in range(20):
         left, top = (random.integers(0, 24, 2) if labels[t] else (t % 24, 8)).__iter__()
         frames[t, top : top + 8, left : left + 8] = 230
+    frames = frames.repeat(scale, axis=1).repeat(scale, axis=2)
     for kind, array in (("frames", frames), ("labels", labels)):
         path = root / kind / split / f"{name}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,8 +79,8 @@ def trained(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return out
 
 
-def _adversarial(manifest: Manifest, run: Path, out: Path) -> dict[str, float]:
-    return train_adversarial(CONFIG, manifest, run / "flow", run / "appearance", run / "motion", out)
+def _adversarial(manifest: Manifest, run: Path, out: Path, settings: Config = CONFIG) -> dict[str, float]:
+    return train_adversarial(settings, manifest, run / "flow", run / "appearance", run / "motion", out)
 
 
 def test_cached_flow_has_the_values_of_flow_computed_on_the_fly(manifest: Manifest, trained: Path) -> None:
@@ -93,7 +101,7 @@ def test_flow_is_extracted_once_and_its_absence_names_the_step(manifest: Manifes
 
 
 def test_each_window_comes_once_an_epoch_and_epochs_differ(manifest: Manifest) -> None:
-    windows = Windows(manifest, "train")
+    windows = Windows(CONFIG, manifest, "train")
     assert len(windows) == 2 * 16
     epochs = [np.concatenate([windows.order(8 * e + i, 4, seed=3) for i in range(8)]) for e in range(2)]
     assert all(sorted(epoch) == list(range(32)) for epoch in epochs)
@@ -105,11 +113,13 @@ class KilledError(Exception):
     pass
 
 
-@pytest.mark.parametrize("at", [3, 4, 7])
+@pytest.mark.parametrize(("at", "optimizer"), [(3, "adam"), (4, "adam"), (7, "adam"), (5, "muon")])
 def test_a_run_killed_at_any_step_resumes_to_the_same_weights_bit_for_bit(
-    manifest: Manifest, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+    manifest: Manifest, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, optimizer: str
 ) -> None:
-    step = AdversarialStage.step
+    settings, step = config.load("walkway", [*SETTINGS, f"train.optimizer={optimizer}"]), AdversarialStage.step
+    whole, out = trained / f"stmae-{optimizer}", tmp_path / "resumed"
+    _adversarial(manifest, trained, whole, settings)
 
     def die(stage: AdversarialStage, index: int) -> dict[str, torch.Tensor]:
         if index == at:
@@ -119,17 +129,49 @@ def test_a_run_killed_at_any_step_resumes_to_the_same_weights_bit_for_bit(
     with monkeypatch.context() as patch:
         patch.setattr(AdversarialStage, "step", die)
         with pytest.raises(KilledError):
-            _adversarial(manifest, trained, tmp_path)
-    assert not (tmp_path / "model.safetensors").exists()
-    _adversarial(manifest, trained, tmp_path)
-    whole, resumed = trained / "stmae" / "model.safetensors", tmp_path / "model.safetensors"
-    assert resumed.read_bytes() == whole.read_bytes()
+            _adversarial(manifest, trained, out, settings)
+    assert not (out / "model.safetensors").exists()
+    _adversarial(manifest, trained, out, settings)
+    assert (out / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_a_finished_model_knows_what_each_place_of_the_training_footage_shows(
+    manifest: Manifest, trained: Path
+) -> None:
+    model = load_model(CONFIG, trained / "stmae", torch.device("cpu"))
+    windows = Windows(CONFIG, manifest, "train")
+    clips = windows.frames(np.arange(len(windows)), torch.device("cpu"))[:, :4].flatten(1, 2)
+    with torch.no_grad():
+        features = model.appearance_encoder(clips)
+        torch.testing.assert_close(model.places.mean[0], F.normalize(features, dim=1).mean(0), atol=1e-4, rtol=1e-3)
+        assert 0 < model.places(features, 0).mean() <= 1
 
 
 def test_a_finished_run_is_not_trained_again(manifest: Manifest, trained: Path) -> None:
     before = (trained / "stmae" / "model.safetensors").read_bytes()
     _adversarial(manifest, trained, trained / "stmae")
     assert (trained / "stmae" / "model.safetensors").read_bytes() == before
+
+
+def test_checkpoints_that_outlive_a_step_spare_the_next_one_the_training(
+    manifest: Manifest, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(loop.CHECKPOINTS, str(tmp_path / "lasting"))
+    first = _adversarial(manifest, trained, tmp_path / "first")
+    with monkeypatch.context() as patch:
+        patch.delattr(AdversarialStage, "step")
+        assert _adversarial(manifest, trained, tmp_path / "second") == first
+    for name in ("model.safetensors", "curve.json", "metrics.json"):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+    assert (tmp_path / "first/model.safetensors").read_bytes() == (trained / "stmae/model.safetensors").read_bytes()
+    assert not (tmp_path / "first/checkpoint.safetensors").exists()
+
+
+def test_each_epoch_leaves_a_point_of_the_learning_curve(manifest: Manifest, trained: Path) -> None:
+    curve = json.loads((trained / "stmae" / "curve.json").read_text())
+    assert [row["step"] for row in curve] == [8]
+    assert 0 < curve[0]["heldout"]["psnr"] < 60
+    assert set(curve[0]["losses"]) == {"appearance", "motion", "compact", "adversarial", "discriminator"}
 
 
 def test_a_checkpoint_of_other_settings_is_refused(manifest: Manifest, trained: Path) -> None:
@@ -154,8 +196,8 @@ def test_encoders_move_in_adversarial_training_only_where_they_are_fine_tuned(
     manifest: Manifest, trained: Path, scale: float
 ) -> None:
     settings = config.load("walkway", [*SETTINGS, f"train.encoder_lr_scale={scale}"])
-    windows = Windows(manifest, "train", flow=FlowCache.of(trained / "flow", manifest))
-    stage = AdversarialStage(settings, windows, torch.device("cpu"))
+    windows = Windows(settings, manifest, "train", flow=FlowCache.of(trained / "flow", manifest))
+    stage = AdversarialStage(settings, windows, windows, torch.device("cpu"))
     stage.load_encoders(trained / "appearance", trained / "motion")
     before = {key: value.clone() for key, value in stage.model.state_dict().items()}
     stage.step(0)
@@ -174,13 +216,15 @@ def test_each_stage_leaves_its_last_losses_and_tensorboard_logs(trained: Path) -
 
 def test_the_appearance_stage_learns_to_denoise(manifest: Manifest) -> None:
     settings = config.load("walkway", [*SETTINGS, "train.learning_rate=1e-2"])
-    stage = AppearanceStage(settings, Windows(manifest, "train"), build_appearance_proxy(settings), torch.device("cpu"))
+    stage = AppearanceStage(
+        settings, Windows(settings, manifest, "train"), build_appearance_proxy(settings), torch.device("cpu")
+    )
     losses = [float(stage.step(index)["loss"]) for index in range(40)]
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
 
 
 def test_a_diverging_run_stops_and_says_what_to_change(manifest: Manifest, tmp_path: Path) -> None:
-    wild = config.load("walkway", [*SETTINGS, "train.learning_rate=1e30"])
+    wild = config.load("walkway", [*SETTINGS, "train.optimizer=adam", "train.learning_rate=1e30"])
     with pytest.raises(ValueError, match=r"lower train\.learning_rate"):
         pretrain_appearance(wild, manifest, tmp_path)
 
@@ -200,8 +244,32 @@ def test_the_flow_net_trains_from_scratch(tmp_path: Path) -> None:
 def test_evaluation_scores_each_test_frame_from_the_fifth_on(manifest: Manifest, trained: Path, tmp_path: Path) -> None:
     evaluation = evaluate(CONFIG, manifest, trained / "flow", trained / "stmae", tmp_path)
     (clip,) = evaluation.clips
-    assert len(clip.psnr) == len(clip.labels) == len(clip.memory_distance) == len(clip.error_tiles) == 16
+    assert len(clip.evidence) == len(clip.labels) == len(clip.combined) == len(clip.tile_map) == 16
     assert clip.labels.sum() == 5
-    assert 0 <= evaluation.figures["paper_auc_micro"] <= 1
-    for name in ("evaluation.json", "scores.npz", "calibration.json"):
-        assert (tmp_path / name).exists()
+    assert 0 <= evaluation.figures["combined_auc_micro_raw"] <= 1
+    assert json.loads((tmp_path / "evaluation.json").read_text())["figures"] == evaluation.figures
+    calibration = Calibration.from_json((tmp_path / "calibration.json").read_text())
+    with np.load(tmp_path / "scores.npz") as kept:
+        names = [field.name for field in dataclasses.fields(Evidence)]
+        evidence = Evidence(*(kept[f"{clip.name}/{name}"] for name in names))
+        np.testing.assert_array_equal(kept[f"{clip.name}/combined"], calibration.score(evidence, clip.fps))
+
+
+def test_frames_twice_as_large_are_shrunk_for_all_but_the_flow(
+    manifest: Manifest, trained: Path, tmp_path: Path
+) -> None:
+    settings = config.load("walkway", [*SETTINGS, "model.flow_scale=2"])
+    large = _write_dataset(tmp_path / "large", 2)
+    extract_flow(settings, large, tmp_path / "flow")
+    plain, sharp = (
+        Windows(one, footage, "train", flow=FlowCache.of(folder / "flow", footage))
+        for one, footage, folder in ((CONFIG, manifest, trained), (settings, large, tmp_path))
+    )
+    some, cpu = np.array([0, 20]), torch.device("cpu")
+    torch.testing.assert_close(sharp.frames(some, cpu), plain.frames(some, cpu))
+    assert sharp.flows(some, cpu).shape == plain.flows(some, cpu).shape
+    pretrain_appearance(settings, large, tmp_path / "appearance")
+    pretrain_motion(settings, large, tmp_path / "flow", tmp_path / "motion")
+    _adversarial(large, tmp_path, tmp_path / "stmae", settings)
+    (clip,) = evaluate(settings, large, tmp_path / "flow", tmp_path / "stmae", tmp_path).clips
+    assert len(clip.evidence) == 16
