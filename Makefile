@@ -6,6 +6,7 @@ DATASET    ?= walkway
 DATA_ROOT  ?=
 SET        ?=
 PIPELINE   ?= train
+SEEDS      ?= 1 2 3
 REPOSITORY ?= $(WORKSPACE)/model_repository
 RESULTS    ?= $(WORKSPACE)/results
 ARCHIVE    ?=
@@ -26,9 +27,10 @@ PIP    := pip install --quiet --disable-pip-version-check
 overrides = $(foreach value,$(SET),--set '$(value)')
 data_root = $(if $(DATA_ROOT),--data-root '$(DATA_ROOT)')
 option    = $(if $(2),--$(1) '$(2)')
+study     = $(filter-out train,$(PIPELINE))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint pipeline-run compile model-repository serve score report clean
+.PHONY: help setup demo test lint pipeline-run compile model-repository serve score report bench-flow clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,13 +72,14 @@ lint: $(READY) ## ruff, mypy, import rules
 	$(VENV)/mypy
 	$(VENV)/lint-imports
 
-pipeline-run: $(READY) $(TRITON) ## Run the pipeline: DATASET=name [DATA_ROOT=dir] [SET="a.b=c"] [KFP_HOST=url]
-	@done="$$($(VENV)/python -m pipelines run --config $(DATASET) $(overrides) $(data_root) \
-		--workspace $(WORKSPACE))" || exit $$?; echo "$$done"; \
+pipeline-run: $(READY) $(TRITON) ## Run a pipeline: DATASET=name [PIPELINE=seeds|ablation|sensitivity|encoders|scenes [SEEDS="1 2 3"]] [DATA_ROOT=dir] [SET="a.b=c"] [KFP_HOST=url]
+	@done="$$($(VENV)/python -m pipelines run --pipeline $(PIPELINE) --config $(DATASET) --seeds '$(SEEDS)' \
+		$(overrides) $(data_root) --workspace $(WORKSPACE))" || exit $$?; echo "$$done"; \
 	case "$$done" in *.json) $(VENV)/python benchmarks/record.py pipeline "$$done" --out $(RESULTS) \
-		--command "make pipeline-run DATASET=$(DATASET)$(if $(DATA_ROOT), DATA_ROOT=dir)$(if $(SET), SET='$(SET)')";; esac
+		--command "make pipeline-run $(if $(study),PIPELINE=$(study) )DATASET=$(DATASET)$(if \
+		$(study), SEEDS='$(SEEDS)')$(if $(DATA_ROOT), DATA_ROOT=dir)$(if $(SET), SET='$(SET)')";; esac
 
-compile: $(READY) ## Compile the pipeline to YAML for Kubeflow
+compile: $(READY) ## Compile the pipelines to YAML for Kubeflow
 	$(VENV)/python -m pipelines compile
 
 model-repository: $(READY) $(TRITON) ## Train and publish DATASET's model where there is none in REPOSITORY
@@ -92,6 +95,9 @@ score: $(READY) $(TRITON) ## Score ARCHIVE=uri into TABLES=uri [DATE=..] [INCLUD
 
 report: $(READY) ## Write the morning report of TABLES=uri [DATE=..]
 	$(VENV)/stmae report --tables '$(TABLES)' $(call option,date,$(DATE)) --out $(WORKSPACE)/reports/night.html
+
+bench-flow: $(READY) ## Compare the flow net with OpenCV's (DATA_ROOT=dir)
+	$(VENV)/python benchmarks/flow.py --data '$(DATA_ROOT)' --out $(RESULTS)
 
 clean: ## Remove the workspace and caches; the environments stay
 	rm -rf $(WORKSPACE) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info

@@ -2,6 +2,9 @@
 
 python benchmarks/record.py demo LINE.json --out DIR --command "make demo"
 python benchmarks/record.py pipeline SUMMARY.json --out DIR --command "make pipeline-run DATASET=ped2-cpu"
+
+The summary of a study gives lists, an entry a seed: that of `seeds` under the configuration's name, the others under
+the study's and the dataset's.
 """
 
 from __future__ import annotations
@@ -18,7 +21,19 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("torch", "onnxruntime", "numpy", "opencv-python-headless", "kfp", "pyarrow", "tritonclient")
-PIPELINE_FIGURES = ("paper_auc_micro", "paper_auc_macro", "raw_auc_micro", "raw_auc_macro", "paper_eer", "frames")
+AUCS = ("auc_micro_raw", "auc_micro_per_video", "auc_macro")
+SHORT = {
+    "combined_auc_micro_raw": "combined_auc_micro",
+    "baseline_auc_micro_raw": "baseline_auc_micro",
+    "single_combined_auc_micro_raw": "single_auc_micro",
+    "pools_combined_auc_micro_raw": "pools_auc_micro",
+}
+"""Figures of studies that have a short name too."""
+PIPELINE_FIGURES = (
+    *(f"{score}_{auc}" for score in ("combined", "baseline") for auc in AUCS),
+    *("paper_auc_micro_raw", "paper_auc_micro", "paper_auc_macro"),
+    *("combined_eer", "pixel_auc", "overlap_auc", "frames"),
+)
 
 
 def record(name: str, command: str, figures: dict[str, Any], out: Path) -> Path:
@@ -72,9 +87,16 @@ def main() -> None:
     arguments = parser.parse_args()
     source = json.loads(arguments.source.read_text(encoding="utf-8"))
     if arguments.kind == "demo":
-        places = ("tables", "evaluation_report", "night_report")
+        places = ("tables", "evaluation_report", "night_reports")
         figures = {key: value for key, value in source.items() if key not in places}
         record("demo", arguments.command, figures, arguments.out)
+        return
+    if "study" in source:
+        name = source["config"] if source["study"] == "seeds" else f"{source['study']}-{source['reader']}"
+        name = "scenes" if source["study"] == "scenes" else name
+        short = {SHORT[key]: values for key, values in source["figures"].items() if key in SHORT}
+        figures = {"seed": source["seeds"], **source["figures"], **short, "seconds": source["seconds"]}
+        record(name, arguments.command, figures, arguments.out)
         return
     figures = {key: source["figures"][key] for key in PIPELINE_FIGURES if key in source["figures"]}
     figures["seconds_by_step"] = source["seconds_by_step"]

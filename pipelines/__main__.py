@@ -1,4 +1,4 @@
-"""python -m pipelines compile | run: the training pipeline as YAML, on this machine, or on a cluster."""
+"""python -m pipelines compile | run: training and studies as YAML, on this machine, or on a cluster."""
 
 import argparse
 import json
@@ -6,14 +6,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from kfp import compiler
 
 from pipelines.cluster import ClusterError, submit
-from pipelines.local import RunError, run
+from pipelines.local import RunError, run_study, run_train
+from pipelines.study import study
 from pipelines.train import train
 
-COMPILED = Path("work/pipelines/train.yaml")
+COMPILED = Path("work/pipelines")
+STUDIES = ("seeds", "ablation", "sensitivity", "encoders", "scenes")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,13 +32,18 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    compile_ = verbs.add_parser("compile", help="write the pipeline as YAML for Kubeflow")
-    compile_.add_argument("--out", type=Path, default=COMPILED, help=f"default: {COMPILED}")
+    compile_ = verbs.add_parser("compile", help="write each pipeline as YAML for Kubeflow")
+    compile_.add_argument("--out", type=Path, default=COMPILED, metavar="FOLDER", help=f"default: {COMPILED}")
     compile_.set_defaults(verb=_compile)
-    run_ = verbs.add_parser("run", help="run it: on the cluster at KFP_HOST where that is set, else here")
+    run_ = verbs.add_parser("run", help="run one: on the cluster at KFP_HOST where that is set, else here")
+    run_.add_argument("--pipeline", default="train", choices=("train", *STUDIES), help="default: train")
     run_.add_argument("--config", required=True, help="a shipped configuration's name, or a .toml file")
     run_.add_argument("--set", action="append", default=[], metavar="a.b=c", help="override a configuration value")
-    run_.add_argument("--data-root", help="default: <workspace>/datasets/<reader>, on a cluster /data")
+    run_.add_argument("--seeds", default="1,2,3", help="of a study; default: 1,2,3")
+    run_.add_argument(
+        "--data-root",
+        help="default: <workspace>/datasets/<reader>, for footage of walkway .../<config>, on a cluster /data",
+    )
     run_.add_argument("--data-version", help="cluster only: changes when the footage does; default: the time")
     run_.add_argument("--workspace", type=Path, default=Path("work"), help="default: work")
     run_.add_argument("--host", default=os.environ.get("KFP_HOST", ""), help="default: $KFP_HOST")
@@ -44,45 +52,50 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _compile(arguments: argparse.Namespace) -> int:
-    if arguments.out.suffix not in (".yaml", ".yml"):
-        print(f"--out {arguments.out}: must end in .yaml", file=sys.stderr)
+    folder: Path = arguments.out
+    if folder.suffix in (".yaml", ".yml"):
+        print(f"--out {folder}: must be a folder; there is a file for each pipeline", file=sys.stderr)
         return 2
     try:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        compiler.Compiler().compile(train, str(arguments.out))
+        folder.mkdir(parents=True, exist_ok=True)
+        for pipeline in (train, study):
+            path = folder / f"{pipeline.name.removeprefix('stmae-')}.yaml"
+            compiler.Compiler().compile(pipeline, str(path))
+            print(path)
     except OSError as error:
-        print(f"{arguments.out} cannot be written: {error}", file=sys.stderr)
+        print(f"{folder} cannot be written: {error}", file=sys.stderr)
         return 1
-    print(arguments.out)
     return 0
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    config, seeds = _resolve(arguments), []
+    if arguments.pipeline in STUDIES:
+        seeds = json.loads(_resolve(arguments, "--study", arguments.pipeline, "--seeds", arguments.seeds))
+    return _submit(arguments, config, seeds) if arguments.host else _run_here(arguments, config, seeds)
+
+
+def _resolve(arguments: argparse.Namespace, *options: str) -> str:
+    """Pipelines know the library only through its command: a submitting machine and CI need no more."""
     overrides = [part for value in arguments.set for part in ("--set", value)]
-    # Pipelines know the library only through its command: a submitting machine and CI need no more.
-    resolved = subprocess.run(
-        [sys.executable, "-m", "stmae", "config", arguments.config, *overrides],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "stmae", "config", arguments.config, *overrides, *options]
+    resolved = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if resolved.returncode != 0:
-        return resolved.returncode
-    config = resolved.stdout.strip()
-    return _submit(arguments, config) if arguments.host else _run_here(arguments, config)
+        sys.exit(resolved.returncode)
+    return resolved.stdout.strip()
 
 
-def _run_here(arguments: argparse.Namespace, config: str) -> int:
+def _run_here(arguments: argparse.Namespace, config: str, seeds: list[dict[str, Any]]) -> int:
     workspace: Path = arguments.workspace
-    default = workspace / "datasets" / json.loads(config)["data"]["reader"]
+    data_root = Path(arguments.data_root) if arguments.data_root else workspace / "datasets" / _dataset(config)
     try:
-        summary = run(
-            config,
-            data_root=Path(arguments.data_root) if arguments.data_root else default,
-            workspace=workspace,
-            repository=workspace / "model_repository",
-            runtime=Path(".triton"),
-        )
+        if seeds:
+            summary = run_study(arguments.pipeline, config, seeds, data_root=data_root, workspace=workspace)
+        else:
+            repository, runtime = workspace / "model_repository", Path(".triton")
+            summary = run_train(
+                config, data_root=data_root, workspace=workspace, repository=repository, runtime=runtime
+            )
     except RunError as error:
         print(error, file=sys.stderr)
         return 1
@@ -93,10 +106,23 @@ def _run_here(arguments: argparse.Namespace, config: str) -> int:
     return 0
 
 
-def _submit(arguments: argparse.Namespace, config: str) -> int:
-    given = {"data_root": arguments.data_root, "data_version": arguments.data_version}
+def _dataset(config: str) -> str:
+    """Configurations of one downloaded dataset share it; footage of walkway is filmed as each of them says."""
+    resolved = json.loads(config)
+    reader: str = resolved["data"]["reader"]
+    return str(resolved["name"]) if reader == "walkway" else reader
+
+
+def _submit(arguments: argparse.Namespace, config: str, seeds: list[dict[str, Any]]) -> int:
+    given = {"config": config, "data_root": arguments.data_root, "data_version": arguments.data_version}
+    given = {key: value for key, value in given.items() if value}
+    name = json.loads(config)["name"]
     try:
-        address = submit(arguments.host, config, **{key: value for key, value in given.items() if value})
+        if seeds:
+            title = f"{arguments.pipeline}-{name}"
+            address = submit(arguments.host, study, title, study=arguments.pipeline, seeds=seeds, **given)
+        else:
+            address = submit(arguments.host, train, name, **given)
     except ClusterError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,14 +1,13 @@
-"""Submit the training pipeline to Kubeflow Pipelines."""
+"""Submit a pipeline to Kubeflow Pipelines."""
 
 import datetime
-import json
 import urllib.error
 import urllib.request
+from typing import Any
 
 import kfp
 import kfp_server_api
-
-from pipelines.train import train
+from kfp.dsl.graph_component import GraphComponent
 
 HEALTH = "/apis/v2beta1/healthz"
 TIMEOUT = 10.0
@@ -18,21 +17,20 @@ class ClusterError(RuntimeError):
     """Kubeflow Pipelines does not answer or refuses the run; the message names the address and the mend."""
 
 
-def submit(host: str, config: str, **arguments: str) -> str:
-    """Create a run and return its address in the Kubeflow UI.
+def submit(host: str, pipeline: GraphComponent, name: str, **arguments: Any) -> str:
+    """Create a run named `<name>-<time>` and return its address in the Kubeflow UI.
 
     Raises ClusterError where nobody answers at `host` or the run is refused.
     """
     host = host.rstrip("/")
     _check(host)
-    name = json.loads(config)["name"]
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
     # Footage of an unknown version is prepared anew rather than taken from the cache.
     arguments.setdefault("data_version", stamp)
     try:
         run = kfp.Client(host=host).create_run_from_pipeline_func(
-            train,
-            arguments={"config": config, **arguments},
+            pipeline,
+            arguments=arguments,
             run_name=f"{name}-{stamp}",
             experiment_name=f"stmae-{name}",
         )

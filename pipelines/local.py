@@ -1,4 +1,4 @@
-"""Run the training pipeline on this machine: the same DAG, its steps as processes, one after another."""
+"""Run a pipeline on this machine: the same DAG, its steps as processes, one after another."""
 
 import contextlib
 import datetime
@@ -8,13 +8,17 @@ import logging
 import os
 import shutil
 import sys
+import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kfp import local
+from kfp.dsl.graph_component import GraphComponent
 
-from pipelines.steps import StepLog, open_log
+from pipelines.steps import StepLog, Stopped, open_log
+from pipelines.study import study as study_pipeline
 from pipelines.train import train
 
 
@@ -22,8 +26,8 @@ class RunError(RuntimeError):
     """A run that did not complete; the message names the step, its last lines and what was kept."""
 
 
-def run(config: str, *, data_root: Path, workspace: Path, repository: Path, runtime: Path) -> Path:
-    """Run every step and write `summary.json` into the run's folder.
+def run_train(config: str, *, data_root: Path, workspace: Path, repository: Path, runtime: Path) -> Path:
+    """Run the training pipeline and write `summary.json` into the run's folder.
 
     Args:
         config: The resolved configuration as JSON.
@@ -40,32 +44,102 @@ def run(config: str, *, data_root: Path, workspace: Path, repository: Path, runt
         OSError: The workspace cannot be written.
     """
     name = json.loads(config)["name"]
-    folder = new_folder(workspace / "runs" / "train", name)
-    (folder / "config.json").write_text(config + "\n", encoding="utf-8")
-    with open_log(folder / "run.log") as log:
-        steps = StepLog(log, sys.stderr)
-        arguments = {
-            "config": config,
-            "data_root": str(data_root.resolve()),
-            "data_version": data_version(data_root),
-            "repository": str(repository.resolve()),
-            "runtime": str(runtime.resolve()),
-        }
-        outputs = _execute(steps, folder, arguments)
+    folder = _begin(workspace, "train", name, config)
+    arguments = {
+        "config": config,
+        "data_root": str(data_root.resolve()),
+        "data_version": data_version(data_root),
+        "repository": str(repository.resolve()),
+        "runtime": str(runtime.resolve()),
+    }
+    outputs, seconds = _execute(train, folder, arguments, {})
     evaluation = Path(outputs["evaluation"].path)
     report = folder / "evaluation.html"
     shutil.copyfile(outputs["report"].path, report)
     summary = {
         "run": str(folder),
         "config": name,
-        "figures": json.loads((evaluation / "evaluation.json").read_text(encoding="utf-8"))["figures"],
-        "seconds_by_step": steps.seconds,
+        "figures": _load(evaluation / "evaluation.json")["figures"],
+        "seconds_by_step": seconds,
         "evaluation_report": str(report),
         "evaluation": str(evaluation / "evaluation.json"),
         "calibration": str(evaluation / "calibration.json"),
         "repository": arguments["repository"],
         "deployment": name,
     }
+    return _finish(folder, name, summary)
+
+
+def run_study(study: str, config: str, seeds: list[dict[str, Any]], *, data_root: Path, workspace: Path) -> Path:
+    """Run the study pipeline and write `summary.json` into the run's folder.
+
+    Args:
+        study: Its name, of stmae/study.py.
+        config: The resolved configuration as JSON.
+        seeds: The study's seeds and variants.
+        data_root: Folder with the footage.
+        workspace: Holds `runs/<study>/<name>-<time>/`.
+
+    Returns:
+        The path of `summary.json`.
+
+    Raises:
+        RunError: A step failed; the message names the variant too.
+        OSError: The workspace cannot be written.
+    """
+    began = time.monotonic()
+    resolved = json.loads(config)
+    folder = _begin(workspace, study, resolved["name"], config)
+    arguments = {
+        "study": study,
+        "config": config,
+        "seeds": seeds,
+        "data_root": str(data_root.resolve()),
+        "data_version": data_version(data_root),
+    }
+    outputs, seconds = _execute(study_pipeline, folder, arguments, _places(seeds))
+    table = _load(Path(outputs["table"].path) / "study.json")
+    shutil.copyfile(outputs["report"].path, folder / "study.html")
+    summary = {
+        "run": str(folder),
+        "study": study,
+        "config": resolved["name"],
+        "reader": resolved["data"]["reader"],
+        "seeds": table["seeds"],
+        "figures": table["figures"],
+        "variants": [_with_page(folder, variant) for variant in table["variants"]],
+        "seconds": round(time.monotonic() - began, 1),
+        "seconds_by_step": seconds,
+        "study_report": str(folder / "study.html"),
+    }
+    return _finish(folder, resolved["name"], summary)
+
+
+def _places(seeds: list[dict[str, Any]]) -> dict[tuple[int, ...], str]:
+    """What the turns of the loops over seeds and over variants are called."""
+    places: dict[tuple[int, ...], str] = {}
+    for number, seed in enumerate(seeds):
+        places[(number,)] = f"seed {seed['seed']}"
+        for turn, variant in enumerate(seed["variants"]):
+            places[number, turn] = f"{variant['name']} seed {seed['seed']}"
+    return places
+
+
+def _with_page(folder: Path, variant: dict[str, Any]) -> dict[str, Any]:
+    """The variant, and its evaluation report copied to the run's folder."""
+    evaluation = Path(variant["evaluation"])
+    page = folder / f"{variant['name']}-seed{variant['seed']}.html"
+    shutil.copyfile(evaluation.with_name("report"), page)  # artifacts of a step lie side by side
+    return variant | {"evaluation": str(evaluation / "evaluation.json"), "evaluation_report": str(page)}
+
+
+def _begin(workspace: Path, pipeline: str, name: str, config: str) -> Path:
+    folder = new_folder(workspace / "runs" / pipeline, name)
+    (folder / "config.json").write_text(config + "\n", encoding="utf-8")
+    return folder
+
+
+def _finish(folder: Path, name: str, summary: dict[str, Any]) -> Path:
     text = json.dumps(summary, indent=2) + "\n"
     _write(folder / "summary.json", text)
     _write(folder.parent / f"latest-{name}.json", text)
@@ -104,24 +178,47 @@ def data_version(data_root: Path) -> str:
     return digest.hexdigest()
 
 
-def _execute(steps: StepLog, folder: Path, arguments: dict[str, str]) -> dict[str, Any]:
+def _execute(
+    pipeline: GraphComponent, folder: Path, arguments: dict[str, Any], places: Mapping[tuple[int, ...], str]
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """The pipeline's outputs, and the seconds that each step took."""
+    # Beside the runs' folders: a run that was stopped, or a study with more seeds, trains only what is not trained yet.
+    os.environ.setdefault("STMAE_CHECKPOINTS", str(folder.parents[2] / "checkpoints"))
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder))
-    # Retries are for lost nodes and full disks of a cluster; here a failed step fails again, hours later.
-    for task in train.pipeline_spec.root.dag.tasks.values():
-        task.ClearField("retry_policy")
-    try:
-        with contextlib.redirect_stdout(steps), warnings.catch_warnings():  # type: ignore[type-var]
-            warnings.simplefilter("ignore")  # the image's name, and resources that only a cluster grants
-            logging.captureWarnings(False)
-            return dict(train(**arguments).outputs)
-    except RuntimeError as error:
-        if steps.failed is None:
-            raise
-        kept = ", ".join(steps.seconds) or "no step"
-        raise RunError(
-            f"step {steps.failed} failed:\n\n{steps.error()}\n\n"
-            f"kept: the artifacts of {kept} in {folder}, and all that was printed in {folder / 'run.log'}"
-        ) from error
+    _adapt(pipeline)
+    with open_log(folder / "run.log") as log:
+        steps = StepLog(log, sys.stderr, places)
+        try:
+            with contextlib.redirect_stdout(steps), warnings.catch_warnings():  # type: ignore[type-var]
+                warnings.simplefilter("ignore")  # the image's name, and resources that only a cluster grants
+                logging.captureWarnings(False)
+                return dict(pipeline(**arguments).outputs), steps.seconds
+        except (RuntimeError, Stopped) as error:
+            if steps.failed is None:
+                raise
+            kept = ", ".join(steps.seconds) or "no step"
+            raise RunError(
+                f"step {steps.failed} failed:\n\n{steps.error()}\n\n"
+                f"kept: the artifacts of {kept} in {folder}, and all that was printed in {folder / 'run.log'}"
+            ) from error
+
+
+def _adapt(pipeline: GraphComponent) -> None:
+    """Retries are for lost nodes and full disks of a cluster; here a failed step fails again, hours later.
+
+    Loops go on one turn at a time: two trainings at once on one machine take as long as one after the other.
+    """
+    spec = pipeline.pipeline_spec
+    for dag in (spec.root.dag, *(component.dag for component in spec.components.values())):
+        for task in dag.tasks.values():
+            task.ClearField("retry_policy")
+            if task.HasField("iterator_policy"):
+                task.iterator_policy.parallelism_limit = 1
+
+
+def _load(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
 
 
 def _write(path: Path, text: str) -> None:

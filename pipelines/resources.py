@@ -27,6 +27,19 @@ class Resources:
     """Persistent volume claims and where they are mounted."""
 
 
+def _training(timeout: int) -> Resources:
+    """Checkpoints lie on the models' claim, where the image's STMAE_CHECKPOINTS points: a second try continues."""
+    return Resources(
+        cpu=("4", "8"),
+        memory=("16Gi", "32Gi"),
+        timeout=timeout,
+        retries=2,
+        gpu=1,
+        shm="8Gi",
+        claims=((MODELS_CLAIM, MODELS_MOUNT),),
+    )
+
+
 RESOURCES = {
     "prepare-dataset": Resources(
         cpu=("2", "8"),
@@ -36,17 +49,12 @@ RESOURCES = {
         claims=((DATA_CLAIM, DATA_MOUNT),),
     ),
     "extract-flow": Resources(cpu=("4", "8"), memory=("8Gi", "32Gi"), timeout=6 * HOUR, retries=2, gpu=1, shm="8Gi"),
-    "pretrain-appearance": Resources(
-        cpu=("4", "8"), memory=("16Gi", "32Gi"), timeout=12 * HOUR, retries=2, gpu=1, shm="8Gi"
-    ),
-    "pretrain-motion": Resources(
-        cpu=("4", "8"), memory=("16Gi", "32Gi"), timeout=12 * HOUR, retries=2, gpu=1, shm="8Gi"
-    ),
-    "train-adversarial": Resources(
-        cpu=("4", "8"), memory=("16Gi", "32Gi"), timeout=48 * HOUR, retries=2, gpu=1, shm="8Gi"
-    ),
+    "pretrain-appearance": _training(12 * HOUR),
+    "pretrain-motion": _training(12 * HOUR),
+    "train-adversarial": _training(48 * HOUR),
     "evaluate": Resources(cpu=("4", "8"), memory=("16Gi", "32Gi"), timeout=6 * HOUR, retries=2, gpu=1, shm="8Gi"),
     "export": Resources(cpu=("2", "4"), memory=("4Gi", "16Gi"), timeout=HOUR, retries=1),
+    "compare": Resources(cpu=("1", "2"), memory=("2Gi", "4Gi"), timeout=HOUR, retries=2),
     "publish": Resources(
         cpu=("2", "4"),
         memory=("4Gi", "16Gi"),

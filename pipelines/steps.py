@@ -2,24 +2,37 @@
 
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TextIO
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-STARTED = re.compile(r"Executing task '([^']+)'$")
+STARTED = re.compile(r"Executing task '([^']+?)(?:-\d+)?'$")
+"""kfp numbers the steps of one name."""
 FINISHED = re.compile(r"Task '([^']+)' finished with status (\w+)$")
 EXECUTOR = re.compile(r"^\[KFP Executor [^]]*\]: ")
+OUTPUT = re.compile(r'"outputFile": "(.+)"')
+TURN = re.compile(r"/for-loop-\d+-iteration-(\d+)")
 NAME_WIDTH = 20
 TAIL = 6
+
+
+class Stopped(BaseException):
+    """A step failed or was interrupted, so no other begins.
+
+    Not an Exception: logging, through which kfp announces steps, swallows those.
+    """
 
 
 class StepLog:
     """Stands in for stdout while kfp.local runs: the lines of kfp and of every step pass through it.
 
-    kfp announces the start and the end of each step in a line of its own; the steps are timed by these.
+    kfp announces the start and the end of each step in a line of its own; the steps are timed by these. In a loop it
+    would go on with the next turn after a failure: the announcement of a further step raises Stopped.
     """
 
-    def __init__(self, log: IO[str], terminal: TextIO):
+    def __init__(self, log: IO[str], terminal: TextIO, places: Mapping[tuple[int, ...], str] = MappingProxyType({})):
         self.seconds: dict[str, float] = {}
         """Wall-clock seconds of the steps that succeeded, in the order in which they ran."""
         self.failed: str | None = None
@@ -27,6 +40,9 @@ class StepLog:
         self._log = log
         self._terminal = terminal
         self._live = terminal.isatty()
+        self._places = places
+        """What a turn of the loops, by its numbers from the outermost loop on, is called."""
+        self._width = NAME_WIDTH + max((len(place) + 3 for place in places.values()), default=0)
         self._step: str | None = None
         self._started = 0.0
         self._lines: list[str] = []
@@ -55,26 +71,31 @@ class StepLog:
 
     def _line(self, line: str) -> None:
         if match := STARTED.search(line):
+            if self.failed is not None:
+                raise Stopped
             self._step, self._started, self._lines = match[1], time.monotonic(), []
-            self._show(f"{match[1]:{NAME_WIDTH}} ...", lasting=False)
+            self._show(f"{match[1]:{self._width}} ...", lasting=False)
         elif match := FINISHED.search(line):
-            self._finish(match[1], match[2])
+            self._finish(match[2])
         elif self._step is not None:
             content = line.removeprefix("    ")
             self._lines.append(content)
-            if match := EXECUTOR.match(content):
+            if match := OUTPUT.search(content):
+                turns = tuple(int(turn) for turn in TURN.findall(match[1]))
+                self._step += f" ({self._places[turns]})" if turns in self._places else ""
+            elif match := EXECUTOR.match(content):
                 seconds = time.monotonic() - self._started
-                self._show(f"{self._step:{NAME_WIDTH}} {seconds:7.0f} s  {content[match.end() :]}", lasting=False)
+                self._show(f"{self._step:{self._width}} {seconds:7.0f} s  {content[match.end() :]}", lasting=False)
 
-    def _finish(self, step: str, status: str) -> None:
+    def _finish(self, status: str) -> None:
         seconds = time.monotonic() - self._started
-        self._step = None
+        step, self._step = self._step or "", None
         if status == "SUCCESS":
             self.seconds[step] = round(seconds, 3)
-            self._show(f"{step:{NAME_WIDTH}} {seconds:7.1f} s", lasting=True)
+            self._show(f"{step:{self._width}} {seconds:7.1f} s", lasting=True)
         else:
             self.failed = step
-            self._show(f"{step:{NAME_WIDTH}} {seconds:7.1f} s  FAILED", lasting=True)
+            self._show(f"{step:{self._width}} {seconds:7.1f} s  FAILED", lasting=True)
 
     def _show(self, line: str, *, lasting: bool) -> None:
         if self._live:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stmae import __version__, config
+from stmae.study import STUDIES, to_json, variants
 
 WORKSPACE = Path("work")
 REPOSITORY = WORKSPACE / "model_repository"
@@ -62,8 +63,10 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    sub = verb("config", _config, "print a resolved configuration as JSON")
+    sub = verb("config", _config, "print a resolved configuration as JSON, or the variants of it that a study compares")
     _add_config(sub)
+    sub.add_argument("--study", help=f"one of: {', '.join(STUDIES)}")
+    sub.add_argument("--seeds", default="1,2,3", help="of the study; default: %(default)s")
 
     sub = verb("prepare", _prepare, "read a dataset and write its prepared form")
     _add_config(sub)
@@ -106,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = verb("demo", _demo, "score a small archive with a freshly trained model and report on it")
     _add_config(sub)
-    sub.add_argument("--data-root", type=Path, help="default: <workspace>/datasets/<reader>")
+    sub.add_argument("--data-root", type=Path, help="default: where the pipeline looks for it")
     sub.add_argument("--workspace", type=Path, default=WORKSPACE, help="default: %(default)s")
     sub.add_argument("--runtime", type=Path, default=RUNTIME, help="default: %(default)s")
     sub.add_argument("--started", type=float, help="seconds since the epoch at which all this began")
@@ -133,8 +136,19 @@ def _print(arguments: argparse.Namespace, result: dict[str, Any], text: str) -> 
 
 
 def _config(arguments: argparse.Namespace) -> int:
-    print(config.load(arguments.config, arguments.set).to_json())
+    settings = config.load(arguments.config, arguments.set)
+    if arguments.study is None:
+        print(settings.to_json())
+    else:
+        print(to_json(settings, variants(settings, arguments.study, _whole_numbers(arguments.seeds))))
     return 0
+
+
+def _whole_numbers(text: str) -> list[int]:
+    parts = text.replace(",", " ").split()
+    if not all(part.isdecimal() for part in parts):
+        raise UsageError(f"--seeds {text!r}: must be whole numbers, each once, like 1,2,3")
+    return [int(part) for part in parts]
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
@@ -227,7 +241,8 @@ def _demo(arguments: argparse.Namespace) -> int:
     from stmae.demo import demo
 
     settings = config.load(arguments.config, arguments.set)
-    data_root = arguments.data_root or arguments.workspace / "datasets" / settings.data.reader
+    dataset = settings.name if settings.data.reader == "walkway" else settings.data.reader
+    data_root = arguments.data_root or arguments.workspace / "datasets" / dataset
     line = demo(settings, data_root, arguments.workspace, arguments.runtime, arguments.started)
     print(json.dumps(line))
     return 0

@@ -45,6 +45,7 @@ img { display: block; width: 100%; height: auto; border-radius: 4px; background:
 svg { display: block; width: 100%; height: auto; }
 .gallery { display: grid; gap: 18px; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); }
 .pair { display: grid; gap: 4px; grid-template-columns: 1fr 1fr; }
+.triple { display: grid; gap: 4px; grid-template-columns: 1fr 1fr 1fr; margin-top: 14px; }
 .key { display: inline-block; width: 12px; height: 12px; border-radius: 2px; margin: 0 5px 0 14px;
        vertical-align: -1px; }
 pre { background: var(--wash); border: 1px solid var(--line); border-radius: 6px; padding: 12px;
@@ -76,9 +77,9 @@ def jpeg_uri(image_rgb: Image, quality: int = 85) -> str:
 
 
 def heat_overlay(image_rgb: Image, tiles: npt.NDArray[np.floating], vmax: float) -> Image:
-    """Lay an error map over a picture: [H, W, 3] RGB and tiles [16, 16] -> [H, W, 3] RGB.
+    """Lay a map of tiles over a picture: [H, W, 3] RGB and tiles [16, 16] -> [H, W, 3] RGB.
 
-    The picture is greyed, so that the colour is the error's alone; opacity grows with the error up to `vmax`.
+    The picture is greyed, so that the colour is the map's alone; opacity grows with its values up to `vmax`.
     """
     height, width = image_rgb.shape[:2]
     level = np.clip(np.asarray(tiles, np.float32) / max(vmax, 1e-12), 0.0, 1.0)

@@ -74,6 +74,22 @@ def test_with_kfp_host_the_run_is_submitted_and_its_address_printed(api: Server,
     assert not (tmp_path / "runs").exists(), "nothing runs here"
 
 
+def test_a_study_is_submitted_with_its_seeds_and_their_variants(api: Server, tmp_path: Path) -> None:
+    host = f"http://127.0.0.1:{api.server_port}"
+    done = run_pipeline(tmp_path, "--pipeline", "ablation", "--seeds", "1 2", "--set", "seed=9", KFP_HOST=host)
+    assert done.returncode == 0, done.stderr
+    (sent,) = api.runs  # type: ignore[attr-defined]
+    assert sent["display_name"].startswith("ablation-walkway-")
+    parameters = sent["runtime_config"]["parameters"]
+    assert parameters["study"] == "ablation"
+    assert [(seed["seed"], json.loads(seed["config"])["seed"]) for seed in parameters["seeds"]] == [(1, 1), (2, 2)]
+    for seed in parameters["seeds"]:
+        configs = [json.loads(variant["config"]) for variant in seed["variants"]]
+        assert len(configs) == 8
+        assert {config["seed"] for config in configs} == {seed["seed"]}
+    assert "exec-compare" in json.dumps(sent["pipeline_spec"])
+
+
 def test_where_nobody_answers_the_address_and_the_mend_are_named(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

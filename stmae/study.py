@@ -1,0 +1,268 @@
+"""Studies: variants of a configuration that are trained and evaluated on one prepared dataset, and their table.
+
+Standard library and the configuration only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from stmae.config import Config, ConfigError, ModelConfig, TrainConfig, from_json
+
+Columns = dict[str, bool | int | str]
+"""What sets a variant apart, as the head of a table column -> its cell."""
+
+Part = Literal["both", "appearance", "motion"]
+
+ABLATION: dict[str, tuple[Part, Part | Literal["none"]]] = {
+    "appearance": ("appearance", "none"),
+    "appearance-memory": ("appearance", "appearance"),
+    "motion": ("motion", "none"),
+    "motion-memory": ("motion", "motion"),
+    "both": ("both", "none"),
+    "both-spatial": ("both", "appearance"),
+    "both-temporal": ("both", "motion"),
+    "full": ("both", "both"),
+}
+"""Name -> streams, memories. Appearance has the spatial memory, motion the temporal one."""
+ITEMS = (8, 16, 32, 64)
+"""N of the sensitivity study."""
+TOP_K = (2, 4, 8, 16, 0)
+"""k of the sensitivity study."""
+NO_TOP_K = "no top-k"
+"""Instead of k where all queries write to an item."""
+FIGURES = (
+    "combined_auc_micro_raw",
+    "combined_auc_micro_per_video",
+    "combined_auc_macro",
+    "paper_auc_micro",
+    "baseline_auc_micro_raw",
+    "baseline_auc_micro_per_video",
+    "pixel_auc",
+    "heldout_psnr",
+)
+"""Of an evaluation's figures, those that studies compare."""
+
+
+class _Model(NamedTuple):
+    name: str
+    columns: Columns
+    config: Config
+
+
+def _seeds(config: Config) -> Iterator[_Model]:
+    yield _Model(config.name, {}, config)
+
+
+def _ablation(config: Config) -> Iterator[_Model]:
+    for name, (streams, memories) in ABLATION.items():
+        model = dataclasses.replace(config.model, streams=streams, memories=memories)
+        columns: Columns = {
+            "appearance stream": "appearance" in model.used,
+            "motion stream": "motion" in model.used,
+            "spatial memory": "appearance" in model.remembered,
+            "temporal memory": "motion" in model.remembered,
+        }
+        yield _Model(name, columns, dataclasses.replace(config, model=model))
+
+
+def _sensitivity(config: Config) -> Iterator[_Model]:
+    for items in ITEMS:
+        for top_k in TOP_K:
+            model = dataclasses.replace(config.model, memory_items=items, top_k=top_k)
+            name = f"n{items}-{f'k{top_k}' if top_k else 'all'}"
+            yield _Model(name, {"N": items, "k": top_k or NO_TOP_K}, dataclasses.replace(config, model=model))
+
+
+def _encoders(config: Config) -> Iterator[_Model]:
+    for name, scale in (("frozen", 0.0), ("tuned", 1.0)):
+        train = dataclasses.replace(config.train, encoder_lr_scale=scale)
+        yield _Model(name, {"encoders": f"{name}, learning rate x {scale:g}"}, dataclasses.replace(config, train=train))
+
+
+def _scenes(config: Config) -> Iterator[_Model]:
+    if config.model.scenes == 1:
+        raise ConfigError(f"model.scenes = 1 in {config.name!r}: a study of scenes needs a dataset with several")
+    for name, scenes in (("single", 1), ("pools", config.model.scenes)):
+        model = dataclasses.replace(config.model, scenes=scenes)
+        memory = "one for all scenes" if scenes == 1 else "one a scene, and one that they share"
+        yield _Model(name, {"memory pools": memory}, dataclasses.replace(config, model=model))
+
+
+STUDIES: dict[str, Callable[[Config], Iterator[_Model]]] = {
+    "seeds": _seeds,
+    "ablation": _ablation,
+    "sensitivity": _sensitivity,
+    "encoders": _encoders,
+    "scenes": _scenes,
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """One model of a study: a row of its table, with one seed."""
+
+    name: str
+    """Lower-case words joined by dashes; stands in file names."""
+    columns: Columns
+    seed: int
+    config: Config
+
+
+def variants(config: Config, study: str, seeds: Sequence[int]) -> list[Variant]:
+    """The variants of a study in the order of its table, all of the first seed first.
+
+    They differ from `config` in nothing that dataset, flow and pretraining depend on: the first two are shared by all
+    of them, pretrained encoders by those of a seed.
+    Raises ConfigError for an unknown study and for seeds that are none.
+    """
+    if study not in STUDIES:
+        raise ConfigError(f"no study {study!r}; one of {', '.join(STUDIES)}")
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds {', '.join(map(str, seeds)) or 'none'}: must be whole numbers, each once, like 1,2,3")
+    made = [
+        Variant(
+            name=model.name,
+            columns=model.columns,
+            seed=seed,
+            config=dataclasses.replace(model.config, seed=seed),
+        )
+        for seed in seeds
+        for model in STUDIES[study](config)
+    ]
+    assert {_shared(variant.config) for variant in made} == {_shared(config)}
+    return made
+
+
+def _shared(config: Config) -> Config:
+    """What dataset, flow and pretraining depend on, but for the seed."""
+    usual = ModelConfig()
+    model = dataclasses.replace(
+        config.model,
+        streams=usual.streams,
+        memories=usual.memories,
+        memory_items=usual.memory_items,
+        top_k=usual.top_k,
+        scenes=usual.scenes,
+    )
+    train = dataclasses.replace(config.train, encoder_lr_scale=TrainConfig().encoder_lr_scale)
+    return dataclasses.replace(config, seed=0, model=model, train=train)
+
+
+def to_json(config: Config, made: Sequence[Variant]) -> str:
+    """The form in which a study travels to its pipeline: a list of seeds, each with its variants.
+
+    An element has the `seed`, the `config` that its encoders are pretrained with, and `variants` with `name`,
+    `columns` and `config`. Configurations are strings, in which a pipeline cannot turn whole numbers into others.
+    """
+    return json.dumps(
+        [
+            {
+                "seed": seed,
+                "config": dataclasses.replace(config, seed=seed).to_json(),
+                "variants": [
+                    {"name": one.name, "columns": one.columns, "config": one.config.to_json()}
+                    for one in made
+                    if one.seed == seed
+                ],
+            }
+            for seed in dict.fromkeys(one.seed for one in made)
+        ]
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What a variant reached."""
+
+    name: str
+    columns: Columns
+    row: int
+    """Of the variant in the study's table."""
+    seed: int
+    figures: dict[str, float]
+    evaluation: str
+    """Where its evaluation is."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """The results of a study, by variant, then by seed."""
+
+    study: str
+    config: str
+    """Name of the configuration."""
+    variants: list[Result]
+
+    @classmethod
+    def of(cls, study: str, variants: Sequence[Mapping[str, Any]], folders: Mapping[str, Path]) -> Table:
+        """Put evaluations, and tables made before, into one table: folder by the address under which it is known.
+
+        `variants` are those of the evaluations, as `to_json` lists them; tables need none.
+        Raises ValueError for an evaluation of a model that is not in the study.
+        """
+        tables = [
+            cls.load(folder) if (folder / "study.json").exists() else _evaluated(study, variants, address, folder)
+            for address, folder in folders.items()
+        ]
+        results = sorted((one for table in tables for one in table.variants), key=lambda one: (one.row, one.seed))
+        return cls(study=study, config=tables[0].config, variants=results)
+
+    @classmethod
+    def load(cls, folder: Path) -> Table:
+        """Inverse of `save`."""
+        table = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+        variants = [Result(**one) for one in table["variants"]]
+        return cls(study=table["study"], config=table["config"], variants=variants)
+
+    def save(self, folder: Path) -> None:
+        """Write `study.json`: the table, and its figures as `by_seed` has them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {**dataclasses.asdict(self), "seeds": self.seeds, "figures": self.by_seed()}
+        (folder / "study.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    @property
+    def seeds(self) -> list[int]:
+        return sorted({one.seed for one in self.variants})
+
+    def rows(self) -> dict[str, list[Result]]:
+        """The results of each variant, a seed each."""
+        rows: dict[str, list[Result]] = {}
+        for one in self.variants:
+            rows.setdefault(one.name, []).append(one)
+        return rows
+
+    def by_seed(self) -> dict[str, list[float]]:
+        """`<variant>_<figure>`, where there is one variant only `<figure>` -> its values, in the order of the seeds."""
+        rows = self.rows()
+        flat: dict[str, list[float]] = {}
+        for name, results in rows.items():
+            prefix = f"{name.replace('-', '_')}_" if len(rows) > 1 else ""
+            flat |= {f"{prefix}{figure}": values for figure in FIGURES if (values := values_of(results, figure))}
+        return flat
+
+
+def values_of(results: Sequence[Result], figure: str) -> list[float]:
+    """A figure of each result; empty where footage without labels has none."""
+    return [one.figures[figure] for one in results if figure in one.figures]
+
+
+def _evaluated(study: str, variants: Sequence[Mapping[str, Any]], address: str, folder: Path) -> Table:
+    evaluation: dict[str, Any] = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    config = from_json(json.dumps(evaluation["config"]))
+    for row, variant in enumerate(variants):
+        if from_json(variant["config"]) == config:
+            result = Result(
+                name=variant["name"],
+                columns=variant["columns"],
+                row=row,
+                seed=config.seed,
+                figures=evaluation["figures"],
+                evaluation=address,
+            )
+            return Table(study=study, config=config.name, variants=[result])
+    raise ValueError(f"{folder / 'evaluation.json'}: its model is not one of the study {study!r}")

@@ -1,0 +1,176 @@
+"""Studies: their variants, and a tiny one that really runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs import ROOT, SMALL, run_pipeline, small
+
+from pipelines.local import run_study
+from stmae import config
+from stmae.config import ConfigError
+from stmae.report.study import study_report
+from stmae.study import Result, Table, to_json, variants
+
+# The tiny study has as many steps as three runs of the training pipeline.
+pytestmark = pytest.mark.timeout(900)
+
+TINY = [one for one in variants(config.load("walkway", SMALL), "ablation", [1, 2]) if one.name in ("motion", "full")]
+
+
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Two variants with two seeds, run as a local pipeline."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    settings = config.load("walkway", SMALL)
+    seeds = json.loads(to_json(settings, TINY))
+    data_root = workspace / "datasets" / "walkway"
+    path = run_study("ablation", settings.to_json(), seeds, data_root=data_root, workspace=workspace)
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+def test_the_table_holds_what_each_variant_s_own_evaluation_says(summary: dict[str, Any]) -> None:
+    assert [(row["name"], row["seed"]) for row in summary["variants"]] == [
+        ("motion", 1),
+        ("motion", 2),
+        ("full", 1),
+        ("full", 2),
+    ]
+    made = {(one.name, one.seed): one for one in TINY}
+    for row in summary["variants"]:
+        evaluation = json.loads(Path(row["evaluation"]).read_text(encoding="utf-8"))
+        assert evaluation["config"] == json.loads(made[row["name"], row["seed"]].config.to_json())
+        assert row["figures"] == evaluation["figures"]
+    full = [row["figures"]["combined_auc_micro_raw"] for row in summary["variants"][2:]]
+    assert summary["figures"]["full_combined_auc_micro_raw"] == full
+    assert summary["seeds"] == [1, 2]
+
+
+def test_what_variants_share_is_computed_once(summary: dict[str, Any]) -> None:
+    steps = summary["seconds_by_step"]
+    assert [step for step in steps if step.startswith(("prepare", "extract", "pretrain"))] == [
+        "prepare-dataset",
+        "extract-flow",
+        "pretrain-appearance (seed 1)",
+        "pretrain-motion (seed 1)",
+        "pretrain-appearance (seed 2)",
+        "pretrain-motion (seed 2)",
+    ]
+    assert len([step for step in steps if step.startswith("train-adversarial")]) == 4
+    assert "evaluate (full seed 2)" in steps
+
+
+def test_the_study_and_each_evaluation_are_pages_that_request_nothing(summary: dict[str, Any]) -> None:
+    pages = [Path(summary["run"]) / f"{name}-seed{seed}.html" for name in ("motion", "full") for seed in (1, 2)]
+    assert [row["evaluation_report"] for row in summary["variants"]] == [str(page) for page in pages]
+    study = Path(summary["study_report"])
+    assert study == Path(summary["run"]) / "study.html"
+    for page in (study, *pages):
+        text = page.read_text(encoding="utf-8")
+        assert text.startswith("<!doctype html>")
+        assert "http://" not in text
+        assert "https://" not in text
+    assert all(f"<th>{name}</th>" in study.read_text(encoding="utf-8") for name in ("motion", "full"))
+
+
+def test_the_results_file_has_a_list_by_seed_and_the_command_that_was_typed(
+    summary: dict[str, Any], tmp_path: Path
+) -> None:
+    typed = "make pipeline-run PIPELINE=ablation DATASET=walkway SEEDS='1 2'"
+    source = str(Path(summary["run"]) / "summary.json")
+    command = [sys.executable, "benchmarks/record.py", "pipeline", source, "--out", str(tmp_path), "--command", typed]
+    subprocess.run(command, cwd=ROOT, check=True)
+    result = json.loads((tmp_path / "ablation-walkway.json").read_text(encoding="utf-8"))
+    assert result["command"] == typed
+    assert result["figures"]["seed"] == [1, 2]
+    assert result["figures"]["seconds"] == summary["seconds"]
+    assert result["figures"]["motion_paper_auc_micro"] == summary["figures"]["motion_paper_auc_micro"]
+
+
+def test_a_failure_names_the_turn_and_stops_the_study_and_each_walkway_has_footage_of_its_own(tmp_path: Path) -> None:
+    options = ("--pipeline", "seeds", "--seeds", "4 5", *small("train.learning_rate=1e30", "name=gate"))
+    run = run_pipeline(tmp_path, *options)
+    assert run.returncode == 1
+    assert "step pretrain-appearance (seed 4) failed" in run.stderr
+    assert "training diverged" in run.stderr
+    assert "seed 5" not in run.stderr
+    assert (tmp_path / "datasets" / "gate" / "training").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("options", "valid"),
+    [
+        (("--pipeline", "ablaton"), "ablation"),
+        (("--pipeline", "seeds", "--seeds", "1,two"), "1,2,3"),
+        (("--pipeline", "seeds", "--seeds", "1,1"), "each once"),
+        (("--pipeline", "seeds", "--seeds", ""), "1,2,3"),
+    ],
+)
+def test_a_study_or_seeds_that_do_not_exist_are_bad_usage(options: tuple[str, ...], valid: str, tmp_path: Path) -> None:
+    run = run_pipeline(tmp_path, *options)
+    assert run.returncode == 2
+    assert valid in run.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unknown_study_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ConfigError, match="seeds, ablation, sensitivity"):
+        variants(config.load("ped2"), "ablaton", [1])
+
+
+def test_the_ablation_has_the_eight_models_of_streams_and_memories() -> None:
+    made = variants(config.load("ped2-cpu"), "ablation", [1])
+    checks = {one.name: "".join("x" if value else "-" for value in one.columns.values()) for one in made}
+    assert list(made[0].columns) == ["appearance stream", "motion stream", "spatial memory", "temporal memory"]
+    assert checks == {
+        "appearance": "x---",
+        "appearance-memory": "x-x-",
+        "motion": "-x--",
+        "motion-memory": "-x-x",
+        "both": "xx--",
+        "both-spatial": "xxx-",
+        "both-temporal": "xx-x",
+        "full": "xxxx",
+    }
+    assert made[-1].config == config.load("ped2-cpu")
+
+
+def test_sensitivity_is_a_grid_of_n_and_k() -> None:
+    made = variants(config.load("ped2-cpu"), "sensitivity", [1, 2])
+    grid = {(one.config.model.memory_items, one.config.model.top_k) for one in made}
+    assert grid == {(items, top_k) for items in (8, 16, 32, 64) for top_k in (0, 2, 4, 8, 16)}
+    assert len(made) == 2 * len(grid)
+    assert {one.columns["k"] for one in made if one.config.model.top_k == 0} == {"no top-k"}
+
+
+def test_sensitivity_is_drawn_as_a_curve_for_each_k(tmp_path: Path) -> None:
+    page = study_report(_table("sensitivity", ("combined_auc_micro_raw", "paper_auc_micro")), tmp_path / "study.html")
+    assert page.read_text(encoding="utf-8").count("<polyline") == 2 * 5
+
+
+def test_footage_without_labels_has_a_table_and_no_chart(tmp_path: Path) -> None:
+    page = study_report(_table("ablation", ()), tmp_path / "study.html").read_text(encoding="utf-8")
+    assert "30.50" in page
+    assert "<svg" not in page
+    assert "Without labels there is no AUC" in page
+
+
+def _table(study: str, aucs: tuple[str, ...]) -> Table:
+    results = [
+        Result(
+            name=one.name,
+            columns=one.columns,
+            row=row,
+            seed=1,
+            figures={"heldout_psnr": 30.5, **dict.fromkeys(aucs, 0.9 + row / 1000)},
+            evaluation="",
+        )
+        for row, one in enumerate(variants(config.load("ped2-cpu"), study, [1]))
+    ]
+    return Table(study=study, config="ped2-cpu", variants=results)
