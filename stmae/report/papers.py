@@ -1,0 +1,50 @@
+"""What papers state: frame AUCs on the public data sets, to print beside a run's own figures.
+
+They are quoted, not reproduced, and their protocols differ: many scale scores within each video or choose the
+checkpoint on test data, few say so. The figure of a run to hold against them is `paper_auc_micro`. All methods here
+judge whole frames without an object detector, as STM-AE does. Where sources disagree (Conv-AE on Avenue) there is none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+STMAE = "abstract, arXiv 2207.13361; ShanghaiTech: as listed at wizwand.com/paper/68fa6d201e209131cea37f3f"
+AMAE = "abstract, doi.org/10.1109/tcsii.2022.3161049"
+WU = "Wu et al., Deep learning for video anomaly detection: a review (arXiv 2409.05383), github.com/Roc-Ng/DeepVAD"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Published:
+    """A frame AUC as its paper states it."""
+
+    method: str
+    venue: str
+    auc: float
+    """In [0, 1]."""
+    source: str
+    """Where it can be looked up."""
+
+
+# Method, where it appeared, AUCs by reader, source. STM-AE first, then by year.
+_TABLE: tuple[tuple[str, str, dict[str, float], str], ...] = (
+    ("STM-AE", "ICME 2022", {"ped2": 0.981, "avenue": 0.898, "shanghaitech": 0.738}, STMAE),
+    ("Conv-AE", "CVPR 2016", {"ped2": 0.900}, WU),
+    ("Stacked RNN", "ICCV 2017", {"ped2": 0.922, "avenue": 0.817, "shanghaitech": 0.680}, WU),
+    ("Frame-Pred", "CVPR 2018", {"ped2": 0.954, "avenue": 0.851, "shanghaitech": 0.728}, WU),
+    ("MemAE", "ICCV 2019", {"ped2": 0.941, "avenue": 0.833, "shanghaitech": 0.712}, WU),
+    ("AnoPCN", "ACM MM 2019", {"ped2": 0.968, "avenue": 0.862, "shanghaitech": 0.736}, WU),
+    ("MNAD", "CVPR 2020", {"ped2": 0.970, "avenue": 0.885, "shanghaitech": 0.705}, WU),
+    ("AMMC-Net", "AAAI 2021", {"ped2": 0.966, "avenue": 0.866, "shanghaitech": 0.737}, WU),
+    ("MPN", "CVPR 2021", {"ped2": 0.969, "avenue": 0.895, "shanghaitech": 0.738}, WU),
+    ("AMAE", "TCAS-II 2022", {"ped2": 0.974, "avenue": 0.882, "shanghaitech": 0.736}, AMAE),
+    ("DMAD", "CVPR 2023", {"ped2": 0.997, "avenue": 0.928, "shanghaitech": 0.788}, WU),
+    ("AED-MAE", "CVPR 2024", {"ped2": 0.954, "avenue": 0.913, "shanghaitech": 0.791}, WU),
+)
+
+
+def published(dataset: str) -> list[Published]:
+    """Figures on the data set of a configuration's reader; none for footage that is nobody's benchmark."""
+    return [
+        Published(method, venue, aucs[dataset], source) for method, venue, aucs, source in _TABLE if dataset in aucs
+    ]

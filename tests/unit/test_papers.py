@@ -1,0 +1,27 @@
+"""Published figures: the paper's own first, each with its source, and none where there is nothing to compare with."""
+
+from __future__ import annotations
+
+import pytest
+
+from stmae.report.papers import published
+
+
+@pytest.mark.parametrize(("dataset", "auc"), [("ped2", 0.981), ("avenue", 0.898), ("shanghaitech", 0.738)])
+def test_what_the_paper_states_comes_first(dataset: str, auc: float) -> None:
+    first, *others = published(dataset)
+    assert (first.method, first.auc) == ("STM-AE", pytest.approx(auc))
+    assert len(others) >= 8
+
+
+@pytest.mark.parametrize("dataset", ["ped2", "avenue", "shanghaitech"])
+def test_each_figure_is_a_share_with_a_source_and_each_method_comes_once(dataset: str) -> None:
+    figures = published(dataset)
+    assert all(0.5 < figure.auc < 1 for figure in figures)
+    assert all("arXiv" in figure.source or "doi.org" in figure.source for figure in figures)
+    assert len({figure.method for figure in figures}) == len(figures)
+
+
+@pytest.mark.parametrize("reader", ["walkway", "folder"])
+def test_other_footage_has_nothing_to_compare_with(reader: str) -> None:
+    assert published(reader) == []
