@@ -25,7 +25,7 @@ def evaluate(
         model: The trained model.
         evaluation: `evaluation.json`, `scores.npz` and `calibration.json`.
         metrics: The figures of the evaluation.
-        roc: ROC over all test frames (paper metric); empty where there are no labels.
+        roc: ROC of the combined score over all test frames; empty where there are no labels.
         report: One self-contained page.
     """
     from pathlib import Path

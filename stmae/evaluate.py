@@ -1,4 +1,4 @@
-"""Evaluation: scores of the held-out and test clips, frame AUC, calibration.
+"""Evaluation: evidence of the held-out and test clips, calibration, frame and pixel AUC.
 
 Protocol: the last checkpoint; the first 4 frames of each clip have no score; nothing is chosen on test data.
 """
@@ -13,52 +13,56 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import roc_curve
+from torch import Tensor
 
-from stmae import score
+from stmae import metrics, score
+from stmae.calibration import Calibration, calibration_file, fit_calibration, flow_magnitude
 from stmae.config import Config
-from stmae.data.manifest import Clip, Manifest
+from stmae.data.manifest import Clip, Manifest, Split
 from stmae.model.build import build_stmae
-from stmae.model.stmae import STMAE, to_signed, to_unit, windows
-from stmae.score import CLIP_FRAMES
+from stmae.model.stmae import STMAE, normalise_flow, shrink, tiles, to_signed, to_unit, windows
+from stmae.score import CLIP_FRAMES, Evidence
 from stmae.train.checkpoint import load_modules
 from stmae.train.extract import FlowCache
 from stmae.train.loop import training_device
+from stmae.train.samples import scene_index
 
+PER_VIDEO = {"combined": "_per_video", "baseline": "_per_video", "paper": ""}
+"""Suffix of the figure with min-max a clip, which is what the paper's metric means by micro AUC."""
 SEGMENT = 36
 """Frames a call of the model."""
-Array = npt.NDArray[np.float32]
+Array = npt.NDArray[np.floating]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ClipScores:
-    """Scores of the frames of one clip from the fifth on, all [F-4, ...]."""
+class ScoredClip:
+    """A clip, its evidence and its scores; all arrays begin at the fifth frame."""
 
     name: str
     fps: float
     labels: npt.NDArray[np.uint8] | None
-    psnr: Array
-    memory_distance: Array
-    error_tiles: Array
+    masks: npt.NDArray[np.uint8] | None
+    """[F,S,S], mapped from disk."""
+    evidence: Evidence
+    combined: Array
+    """[F] calibrated score."""
+    tile_map: Array
+    """[F,16,16] what the combined score is made of."""
 
     @property
-    def raw(self) -> Array:
-        """Anomaly score without normalisation: -PSNR in dB."""
-        return -self.psnr
-
-    @property
-    def anomaly(self) -> Array:
+    def paper(self) -> Array:
         """Anomaly score of the paper, 1 - s with s of Eq. 12."""
-        return np.asarray(1 - score.min_max(self.psnr), dtype=np.float32)
+        return 1 - score.min_max(self.evidence.psnr)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Evaluation:
-    """`figures` has no AUC where no clip is labelled; `roc` is micro, of the paper's metric."""
+    """`figures` has no AUC where no clip is labelled; `roc` is micro, of the combined score."""
 
     figures: dict[str, float]
     roc: list[tuple[float, float, float]]
-    clips: list[ClipScores]
+    clips: list[ScoredClip]
 
 
 def load_model(config: Config, model_dir: Path, device: torch.device) -> STMAE:
@@ -69,96 +73,127 @@ def load_model(config: Config, model_dir: Path, device: torch.device) -> STMAE:
 
 
 @torch.inference_mode()
-def score_clip(model: STMAE, manifest: Manifest, clip: Clip, flow: FlowCache, device: torch.device) -> ClipScores:
+def measure(
+    config: Config, model: STMAE, manifest: Manifest, clip: Clip, flow: FlowCache, device: torch.device
+) -> Evidence:
     """Run the model over a clip in overlapping segments."""
-    frames, flows = manifest.frames(clip), flow.flows(clip)
-    tiles, distances = [], []
+    frames, flows, scene = manifest.frames(clip), flow.flows(clip), scene_index(config, manifest, clip)
+    parts = []
     for start, stop in score.segments(len(frames), SEGMENT):
-        signed = to_signed(torch.from_numpy(np.array(frames[start:stop])).to(device))
-        flow_T = model.normalise_flow(torch.from_numpy(np.array(flows[start : stop - 1])).to(device).float())
-        count = stop - start - CLIP_FRAMES
-        features, distance = model.encode(windows(signed, CLIP_FRAMES, count), windows(flow_T, CLIP_FRAMES - 1, count))
-        prediction, target = to_unit(model.decode(features)), to_unit(signed[CLIP_FRAMES:])
-        tiles.append(score.error_tiles(prediction.cpu().numpy(), target.cpu().numpy()))
-        distances.append(distance.cpu().numpy())
-    labels = manifest.labels(clip)
-    error_tiles = np.concatenate(tiles)
-    return ClipScores(
-        name=clip.name,
-        fps=clip.fps,
-        labels=None if labels is None else np.asarray(labels[CLIP_FRAMES:]),
-        psnr=score.psnr(error_tiles.mean(axis=(1, 2))).astype(np.float32),
-        memory_distance=np.concatenate(distances),
-        error_tiles=error_tiles,
+        segment = to_signed(torch.from_numpy(np.array(frames[start:stop])).to(device))
+        between = torch.from_numpy(np.array(flows[start : stop - 1])).to(device).float()
+        parts.append(_measure(model, scene, shrink(segment, model.flow_scale), between))
+    return Evidence.join(parts)
+
+
+def _measure(model: STMAE, scene: int, frames_T3SS: Tensor, flow_T2hw: Tensor) -> Evidence:
+    count = len(frames_T3SS) - CLIP_FRAMES
+    clips = windows(frames_T3SS, CLIP_FRAMES, count)
+    flows = windows(normalise_flow(flow_T2hw, model.size, model.flow_scale), CLIP_FRAMES - 1, count)
+    features, distances, places = model.encode(clips, flows, scene)
+    prediction, target = to_unit(model.decode(features)), to_unit(frames_T3SS[CLIP_FRAMES:])
+    error = score.error_tiles(prediction.cpu().numpy(), target.cpu().numpy())
+    return Evidence(
+        psnr=score.psnr(error.mean(axis=(1, 2))).astype(np.float32),
+        memory_distance=distances.cpu().numpy(),
+        error_tiles=error.astype(np.float32),
+        place_tiles=tiles(places, model.place_side).squeeze(1).cpu().numpy(),
+        flow_tiles=tiles(flow_T2hw[CLIP_FRAMES - 1 :], model.flow_side).cpu().numpy(),
     )
 
 
-def micro_auc(scores: Sequence[npt.NDArray[np.floating]], labels: Sequence[npt.NDArray[np.uint8]]) -> float:
-    """Frame AUC of all clips concatenated. Raises ValueError where there is one class only."""
-    return float(roc_auc_score(np.concatenate(labels), np.concatenate(scores)))
+def calibrate(
+    config: Config, manifest: Manifest, flow: FlowCache, scene: str, heldout: Sequence[tuple[Clip, Evidence]]
+) -> Calibration:
+    """Fit on the evidence of the held-out clips of a scene, and on the flow of its training clips."""
+    training = (clip for clip in manifest.split("train") if clip.scene == scene)
+    flows = (torch.from_numpy(np.array(flow.flows(clip))).float() for clip in training)
+    own = [(clip, evidence) for clip, evidence in heldout if clip.scene == scene]
+    return fit_calibration(
+        [evidence for _, evidence in own],
+        [clip.fps for clip, _ in own],
+        [tiles(between, between.shape[-1]).numpy() for between in flows],
+        **dataclasses.asdict(config.score),
+    )
 
 
-def macro_auc(scores: Sequence[npt.NDArray[np.floating]], labels: Sequence[npt.NDArray[np.uint8]]) -> float:
-    """Mean of the clips' frame AUCs; each clip is padded by one lowest normal and one highest abnormal frame,
-    as is usual in the field, since a clip may have one class only."""
-    aucs = []
-    for clip_scores, clip_labels in zip(scores, labels, strict=True):
-        padded = np.concatenate(([clip_scores.min()], clip_scores, [clip_scores.max()]))
-        aucs.append(roc_auc_score(np.concatenate(([0], clip_labels, [1])), padded))
-    return float(np.mean(aucs))
+def scored_clip(manifest: Manifest, clip: Clip, evidence: Evidence, calibration: Calibration) -> ScoredClip:
+    """Evidence of a test clip joined with its truth and its scores."""
+    labels, masks = manifest.labels(clip), manifest.masks(clip)
+    return ScoredClip(
+        name=clip.name,
+        fps=clip.fps,
+        labels=None if labels is None else np.asarray(labels[CLIP_FRAMES:]),
+        masks=None if masks is None else masks[CLIP_FRAMES:],
+        evidence=evidence,
+        combined=calibration.score(evidence, clip.fps),
+        tile_map=calibration.tile_map(evidence, clip.fps),
+    )
 
 
-def equal_error_rate(fpr: npt.NDArray[np.floating], tpr: npt.NDArray[np.floating]) -> float:
-    """Where the false alarm rate equals the miss rate, interpolated on the ROC."""
-    return float(np.interp(0.0, fpr - (1 - tpr), fpr))
+def figures_of(
+    clips: Sequence[ScoredClip], smoothing_seconds: float
+) -> tuple[dict[str, float], list[tuple[float, float, float]]]:
+    """Figures of the labelled clips, and the ROC of the combined score.
 
-
-def figures_of(clips: Sequence[ClipScores]) -> tuple[dict[str, float], list[tuple[float, float, float]]]:
-    """Figures and ROC of the labelled clips."""
+    The baseline is smoothed as the combined score is; the paper's score is taken as the paper has it.
+    """
     labelled = [(clip, clip.labels) for clip in clips if clip.labels is not None]
-    figures = {"clips": float(len(clips)), "frames": float(sum(len(clip.psnr) for clip in clips))}
+    figures = {"clips": float(len(clips)), "frames": float(sum(len(clip.evidence) for clip in clips))}
     labels = [truth for _, truth in labelled]
     if not labelled or len(np.unique(np.concatenate(labels))) < 2:
         return figures, []
-    paper, raw = [clip.anomaly for clip, _ in labelled], [clip.raw for clip, _ in labelled]
-    fpr, tpr, thresholds = roc_curve(np.concatenate(labels), np.concatenate(paper))
-    figures |= {
-        "abnormal_frames": float(sum(int(truth.sum()) for truth in labels)),
-        "paper_auc_micro": micro_auc(paper, labels),
-        "paper_auc_macro": macro_auc(paper, labels),
-        "raw_auc_micro": micro_auc(raw, labels),
-        "raw_auc_macro": macro_auc(raw, labels),
-        "paper_eer": equal_error_rate(fpr, tpr),
-    }
-    finite = np.minimum(thresholds, 1.0)  # the first threshold is infinite: nothing is flagged
+    figures["abnormal_frames"] = float(sum(int(truth.sum()) for truth in labels))
+    combined = [clip.combined for clip, _ in labelled]
+    speed = [score.smooth(flow_magnitude(clip.evidence), smoothing_seconds * clip.fps) for clip, _ in labelled]
+    for name, scores in (
+        ("combined", combined),
+        ("baseline", speed),
+        ("paper", [-clip.evidence.psnr for clip, _ in labelled]),
+    ):
+        figures |= {
+            f"{name}_auc_micro_raw": metrics.micro_auc(scores, labels),
+            f"{name}_auc_micro{PER_VIDEO[name]}": metrics.micro_auc([score.min_max(one) for one in scores], labels),
+            f"{name}_auc_macro": metrics.macro_auc(scores, labels),
+        }
+    fpr, tpr, thresholds = roc_curve(np.concatenate(labels), np.concatenate(combined))
+    figures["combined_eer"] = metrics.equal_error_rate(fpr, tpr)
+    masked = [(clip.tile_map, clip.masks) for clip in clips if clip.masks is not None]
+    if masked and any(mask.any() for _, mask in masked):
+        maps, masks = [tile_map for tile_map, _ in masked], [mask for _, mask in masked]
+        figures |= {"pixel_auc": metrics.pixel_auc(maps, masks), "overlap_auc": metrics.overlap_auc(maps, masks)}
+    finite = np.minimum(thresholds, float(np.concatenate(combined).max()))  # the first is infinite: nothing is flagged
     return figures, [(float(x), float(y), float(t)) for x, y, t in zip(fpr, tpr, finite, strict=True)]
 
 
 def evaluate(config: Config, manifest: Manifest, flow_dir: Path, model_dir: Path, out: Path) -> Evaluation:
-    """Score held-out and test clips; write `evaluation.json`, `scores.npz` and `calibration.json` below `out`."""
+    """Score held-out and test clips; write `evaluation.json`, `scores.npz` and a calibration a scene below `out`."""
     device = training_device()
     model, flow = load_model(config, model_dir, device), FlowCache.of(flow_dir, manifest)
-    heldout = [score_clip(model, manifest, clip, flow, device) for clip in manifest.split("heldout")]
-    clips = [score_clip(model, manifest, clip, flow, device) for clip in manifest.split("test")]
-    calibration = score.fit_calibration(
-        [clip.psnr for clip in heldout],
-        [clip.fps for clip in heldout],
-        **dataclasses.asdict(config.score),
-    )
-    figures, roc = figures_of(clips)
-    figures["heldout_psnr"] = calibration.median
+
+    def measured(split: Split) -> list[tuple[Clip, Evidence]]:
+        return [(clip, measure(config, model, manifest, clip, flow, device)) for clip in manifest.split(split)]
+
+    heldout = measured("heldout")
+    calibrations = {scene: calibrate(config, manifest, flow, scene, heldout) for scene in manifest.scenes}
+    clips = [scored_clip(manifest, clip, evidence, calibrations[clip.scene]) for clip, evidence in measured("test")]
+    figures, roc = figures_of(clips, config.score.smoothing_seconds)
+    figures["heldout_psnr"] = float(np.median(np.concatenate([evidence.psnr for _, evidence in heldout])))
     evaluation = Evaluation(figures, roc, clips)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "calibration.json").write_text(calibration.to_json(), encoding="utf-8")
+    for scene, calibration in calibrations.items():
+        (out / calibration_file(scene)).write_text(calibration.to_json(), encoding="utf-8")
     _save_scores(evaluation, out / "scores.npz")
+    curve = model_dir / "curve.json"
     table = {
         "name": config.name,
         "seed": config.seed,
         "config": json.loads(config.to_json()),
         "dataset_digest": manifest.digest,
         "figures": figures,
-        "clips": [{"name": clip.name, "fps": clip.fps, "frames": len(clip.psnr)} for clip in clips],
+        "clips": [{"name": clip.name, "fps": clip.fps, "frames": len(clip.evidence)} for clip in clips],
         "roc": roc,
+        "curve": json.loads(curve.read_text(encoding="utf-8")) if curve.exists() else [],
     }
     (out / "evaluation.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     return evaluation
@@ -167,7 +202,9 @@ def evaluate(config: Config, manifest: Manifest, flow_dir: Path, model_dir: Path
 def _save_scores(evaluation: Evaluation, path: Path) -> None:
     arrays: dict[str, npt.NDArray[np.generic]] = {}
     for clip in evaluation.clips:
-        arrays |= {f"{clip.name}/{key}": getattr(clip, key) for key in ("psnr", "memory_distance", "error_tiles")}
+        named = {field.name: getattr(clip.evidence, field.name) for field in dataclasses.fields(Evidence)}
+        named |= {"combined": clip.combined, "tile_map": clip.tile_map.astype(np.float32)}
         if clip.labels is not None:
-            arrays[f"{clip.name}/labels"] = clip.labels
+            named["labels"] = clip.labels
+        arrays |= {f"{clip.name}/{key}": value for key, value in named.items()}
     np.savez_compressed(path, **arrays)  # type: ignore[arg-type]

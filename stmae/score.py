@@ -6,8 +6,6 @@ numpy only. Pixel values are in [0, 1] wherever an error is formed, so PSNR has 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -19,10 +17,9 @@ TILES = 16
 """Error tiles a side."""
 MIN_MSE = 1e-10
 """Floor of the mean squared error: a perfect prediction has 100 dB, not infinity."""
-MIN_SPREAD_DB = 0.25
-"""Floor of a calibration's spread: a camera with hardly any variation must not alarm on noise."""
 
 Floats = npt.NDArray[np.floating]
+Singles = npt.NDArray[np.float32]
 
 
 def psnr(mse: Floats) -> Floats:
@@ -70,76 +67,52 @@ def smooth(values: Floats, sigma: float) -> Floats:
     return np.asarray(total / weight)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Calibration:
-    """What is normal for a camera, fitted on held-out normal footage; turns PSNR into a comparable score.
+def rolling_quantile(values: Floats, window: int, quantile: float) -> Floats:
+    """Lower quantile over a window of about `window` rows, [F,n] -> [F,n].
 
-    score = (median - smoothed PSNR) / spread: 0 is a usual frame, larger is odder.
+    Windows are centred; near the ends the first and the last whole one stand for all, since a quantile of fewer values
+    would vary more there.
     """
+    reach = min(window // 2, (len(values) - 1) // 2)
+    if reach < 1:
+        return values
+    windows = np.lib.stride_tricks.sliding_window_view(values, 2 * reach + 1, axis=0)
+    rank = int(quantile * 2 * reach)
+    runs = range(0, len(windows), 256)  # what is sorted at once stays small
+    whole = np.concatenate([np.partition(windows[start : start + 256], rank, axis=-1)[..., rank] for start in runs])
+    return whole[np.clip(np.arange(len(values)) - reach, 0, len(whole) - 1)]
 
-    median: float
-    """dB."""
-    spread: float
-    """dB; 1.4826 x the median absolute deviation, floored at MIN_SPREAD_DB."""
-    enter: float
-    """Score above which an event starts."""
-    exit: float
-    """Score below which it ends."""
-    smoothing_seconds: float
-    min_seconds: float
-    merge_seconds: float
-    frames: int
-    """Held-out frames it was fitted on."""
 
-    def score(self, psnr_db: Floats, fps: float) -> Floats:
-        """Calibrated anomaly score of consecutive frames of one video, [F] dB -> [F]."""
-        return (self.median - smooth(psnr_db, self.smoothing_seconds * fps)) / self.spread
+@dataclasses.dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the model measures of consecutive frames of one video, from the fifth on: the outputs of the ensemble."""
 
-    def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, indent=2) + "\n"
+    psnr: Singles
+    """[F] dB."""
+    memory_distance: Singles
+    """[F,2]: appearance, motion."""
+    error_tiles: Singles
+    """[F,16,16] mean squared error."""
+    place_tiles: Singles
+    """[F,16,16] squared distance from what is usual at the place, in its spreads."""
+    flow_tiles: Singles
+    """[F,2,16,16] mean displacement since the frame before, x and y, pixels of FRAMES."""
 
     @classmethod
-    def from_json(cls, text: str) -> Calibration:
-        """Raises ValueError where the text is not a calibration."""
-        try:
-            return cls(**json.loads(text))
-        except (TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f"not a calibration: {error}") from None
+    def join(cls, parts: Sequence[Evidence]) -> Evidence:
+        """One after the other; of nothing, evidence of no frame."""
+        tiles = (TILES, TILES)
+        shapes: tuple[tuple[int, ...], ...] = ((), (2,), tiles, tiles, (2, *tiles))
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(
+            *(
+                np.concatenate([np.zeros((0, *shape), np.float32), *(getattr(part, name) for part in parts)])
+                for name, shape in zip(names, shapes, strict=True)
+            )
+        )
 
-    def digest(self) -> str:
-        """SHA-256 (hex)."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
-
-
-def fit_calibration(
-    clips: Sequence[Floats],
-    fps: Sequence[float],
-    *,
-    smoothing_seconds: float,
-    enter_quantile: float,
-    exit_quantile: float,
-    min_seconds: float,
-    merge_seconds: float,
-) -> Calibration:
-    """Fit on the PSNR (dB) of held-out normal clips. Raises ValueError where there is no frame to fit on."""
-    if sum(len(clip) for clip in clips) == 0:
-        raise ValueError("calibration: the held-out clips have no scored frame; hold out more or longer clips")
-    smoothed = np.concatenate(
-        [smooth(clip, smoothing_seconds * rate) for clip, rate in zip(clips, fps, strict=True) if len(clip)]
-    )
-    median = float(np.median(smoothed))
-    spread = max(1.4826 * float(np.median(np.abs(smoothed - median))), MIN_SPREAD_DB)
-    scores = (median - smoothed) / spread
-    return Calibration(
-        median=median,
-        spread=spread,
-        enter=float(np.quantile(scores, enter_quantile)),
-        exit=float(np.quantile(scores, exit_quantile)),
-        smoothing_seconds=smoothing_seconds,
-        min_seconds=min_seconds,
-        merge_seconds=merge_seconds,
-        frames=len(smoothed),
-    )
+    def __len__(self) -> int:
+        return len(self.psnr)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def build_stmae(config: Config) -> STMAE:
         motion_encoder=Encoder(FLOW_CHANNELS, width, MOTION_STRIDES),
         appearance_memory=Memory(scenes, items, channels),
         motion_memory=Memory(scenes, items, channels),
-        places=Places(scenes, channels, config.model.size // FEATURE_STRIDE),
+        places=Places(scenes, 2 * width, config.model.size // FEATURE_STRIDE),
         decoder=Decoder(parts * channels, 3, width, 3, bounded=True),
     )
 

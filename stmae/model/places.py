@@ -1,4 +1,4 @@
-"""What a camera usually shows at each place: mean and spread of the unit appearance features, fitted after training.
+"""What a camera usually shows at each place: mean and spread of early appearance features, fitted after training.
 
 The memory knows what occurs; this knows where. A bag on an empty pavement is nothing that the memory could not
 reconstruct, yet nothing that this place ever looked like.

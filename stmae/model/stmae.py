@@ -73,12 +73,13 @@ class STMAE(nn.Module):
         """For clips of one scene: features F; the mean squared distance to the nearest item, appearance and motion
         [B,2]; and the distance of each place from what is usual there [B,1,h',w'].
         """
-        z_a, z_m = self.features(clip_B12SS, flows_B6hw)
+        z_a, detail = self.appearance_encoder.with_detail(clip_B12SS)
+        z_m = self.motion_encoder(flows_B6hw)
         read_a, distances_a = self.appearance_memory.recall(z_a, scene)
         read_m, distances_m = self.motion_memory.recall(z_m, scene)
         nearest = torch.stack((distances_a[:, 0], distances_m[:, 0]), 1)
         distances = nearest.view(-1, z_a.shape[2] * z_a.shape[3], 2).mean(1)
-        return self._joined(z_a, read_a, z_m, read_m), distances, self.places(z_a, scene)
+        return self._joined(z_a, read_a, z_m, read_m), distances, self.places(detail, scene)
 
     def _joined(self, z_a: Tensor, read_a: Tensor, z_m: Tensor, read_m: Tensor) -> Tensor:
         """F, without the streams and memories that an ablation leaves out."""

@@ -161,7 +161,8 @@ class AdversarialStage:
         for scene in range(self.config.model.scenes):
             windows = self.windows.of_scene(scene, PLACE_WINDOWS)
             batches = np.array_split(windows, -(-len(windows) // FIRST_WINDOWS))
-            self.model.places.fit(scene, (self.model.appearance_encoder(self._clips(batch)) for batch in batches))
+            details = (self.model.appearance_encoder.with_detail(self._clips(batch))[1] for batch in batches)
+            self.model.places.fit(scene, details)
 
     def _clips(self, windows: Indices) -> Tensor:
         return self.windows.frames(windows, self.device)[:, :CLIP_FRAMES].flatten(1, 2)

@@ -1,51 +1,82 @@
-"""Evaluation: AUCs on curves whose AUC is known."""
+"""Evaluation: figures on scores whose answer is known."""
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+from evidence import FPS, calm
 
-from stmae.evaluate import ClipScores, equal_error_rate, figures_of, macro_auc, micro_auc
+from stmae.evaluate import ScoredClip, figures_of
 
 
-def clip(psnr: list[float], labels: list[int] | None) -> ClipScores:
-    n = len(psnr)
+def clip(
+    labels: list[int] | None,
+    *,
+    psnr: list[float] | None = None,
+    combined: list[float] | None = None,
+    speed: list[float] | None = None,
+    masks: np.ndarray | None = None,
+    tile_map: np.ndarray | None = None,
+) -> ScoredClip:
+    """A clip of the scores that a test is about; all others are the same for each frame."""
+    frames = len(next(part for part in (labels, psnr, combined, speed) if part is not None))
+    flow = np.zeros((frames, 2, 16, 16), np.float32)
+    flow[:, 0] = np.reshape(speed or [0] * frames, (-1, 1, 1))
+    evidence = dataclasses.replace(
+        calm(frames, seed=0), psnr=np.array(psnr or [30] * frames, np.float32), flow_tiles=flow
+    )
     truth = None if labels is None else np.array(labels, np.uint8)
-    return ClipScores("a", 10.0, truth, np.array(psnr, np.float32), np.zeros((n, 2)), np.zeros((n, 16, 16)))
+    scores = np.array(combined or [0.0] * frames)
+    tiles = np.zeros((frames, 16, 16)) if tile_map is None else tile_map
+    return ScoredClip("a", FPS, truth, masks, evidence, scores, tiles)
+
+
+def figures(*clips: ScoredClip, smoothing_seconds: float = 0.0) -> dict[str, float]:
+    return figures_of(clips, smoothing_seconds)[0]
 
 
 def test_low_psnr_on_abnormal_frames_is_a_perfect_score() -> None:
-    figures, roc = figures_of([clip([30, 31, 10, 11], [0, 0, 1, 1])])
-    assert figures["paper_auc_micro"] == figures["raw_auc_micro"] == figures["paper_auc_macro"] == 1
-    assert figures["paper_eer"] == 0
-    assert roc[0][:2] == (0, 0)
-    assert roc[-1][:2] == (1, 1)
-    assert all(np.isfinite(point).all() for point in roc)
+    found = figures(clip([0, 0, 0, 1, 1, 1], psnr=[30, 31, 29, 20, 19, 21]))
+    assert found["paper_auc_micro"] == found["paper_auc_micro_raw"] == found["paper_auc_macro"] == 1
+    assert (found["clips"], found["frames"], found["abnormal_frames"]) == (1, 6, 3)
+
+
+def test_a_high_combined_score_on_abnormal_frames_is_a_perfect_score() -> None:
+    found, roc = figures_of([clip([0, 0, 1, 1], combined=[1, 2, 7, 9])], 0.0)
+    assert found["combined_auc_micro_raw"] == found["combined_auc_micro_per_video"] == found["combined_auc_macro"] == 1
+    assert found["combined_eer"] == pytest.approx(0, abs=1e-9)
+    assert [point[:2] for point in roc][-1] == (1, 1)
+    assert all(np.isfinite(threshold) for *_, threshold in roc)
+    assert found["baseline_auc_micro_raw"] == 0.5
+
+
+def test_the_baseline_is_the_flow_magnitude_smoothed_as_the_combined_score_is() -> None:
+    labels, speed = [0, 0, 0, 1, 1, 1], [0.0, 0, 1, 1, 0, 2]
+    sharp = figures(clip(labels, speed=speed))["baseline_auc_micro_raw"]
+    smooth = figures(clip(labels, speed=speed), smoothing_seconds=0.1)["baseline_auc_micro_raw"]
+    assert sharp == pytest.approx((3 + 1 + 0.5 * (1 + 2) + 1) / 9)
+    assert smooth == 1
 
 
 def test_per_video_min_max_hides_a_difference_between_videos_that_raw_scores_show() -> None:
-    calm, wild = clip([40, 39, 38, 37], [0, 0, 0, 0]), clip([13, 12, 11, 10], [1, 1, 1, 1])
-    figures, _ = figures_of([calm, wild])
-    assert figures["raw_auc_micro"] == 1
-    assert figures["paper_auc_micro"] == pytest.approx(0.5)
+    calm_clip, wild = clip([0] * 4, psnr=[40, 39, 38, 37]), clip([1] * 4, psnr=[13, 12, 11, 10])
+    found = figures(calm_clip, wild)
+    assert found["paper_auc_micro_raw"] == 1
+    assert found["paper_auc_micro"] == pytest.approx(0.5)
 
 
-def test_micro_is_over_all_frames_and_macro_the_mean_of_videos() -> None:
-    scores = [np.array([0.1, 0.9]), np.array([0.9, 0.1])]
-    labels = [np.array([0, 1], np.uint8), np.array([0, 1], np.uint8)]
-    assert micro_auc(scores, labels) == pytest.approx(0.5)
-    assert macro_auc(scores, labels) == pytest.approx((1 + macro_auc(scores[1:], labels[1:])) / 2)
-
-
-def test_macro_copes_with_a_video_of_one_class() -> None:
-    assert macro_auc([np.array([0.2, 0.4])], [np.array([0, 0], np.uint8)]) == pytest.approx(5 / 6)
+def test_clips_with_masks_are_judged_by_pixel_too() -> None:
+    masks, tile_map = np.zeros((2, 32, 32), np.uint8), np.zeros((2, 16, 16))
+    masks[1, 4:8, 6:8] = 1  # two tiles
+    tile_map[1, 2:4, 3] = 5
+    found = figures(clip([0, 1], masks=masks, tile_map=tile_map), clip([0, 1]))
+    assert found["pixel_auc"] == found["overlap_auc"] == 1
+    assert "pixel_auc" not in figures(clip([0, 1]))
 
 
 def test_unlabelled_footage_has_scores_but_no_auc() -> None:
-    figures, roc = figures_of([clip([30, 20], None)])
-    assert figures == {"clips": 1, "frames": 2}
+    found, roc = figures_of([clip(None, psnr=[30, 20])], 0.0)
+    assert found == {"clips": 1, "frames": 2}
     assert roc == []
-
-
-def test_the_equal_error_rate_is_where_misses_equal_false_alarms() -> None:
-    assert equal_error_rate(np.array([0, 0.2, 1]), np.array([0, 0.8, 1])) == pytest.approx(0.2)

@@ -12,7 +12,9 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("module", ["batch.run", "batch.engines", "serving.client", "serving.publish", "report.night"])
+@pytest.mark.parametrize(
+    "module", ["batch.run", "batch.engines", "serving.client", "serving.publish", "report.night", "report.evaluation"]
+)
 def test_scoring_serving_and_reporting_never_import_torch(module: str) -> None:
     run = python(f"import sys; import stmae.{module}; sys.exit('torch' in sys.modules)")
     assert run.returncode == 0, run.stderr

@@ -1,17 +1,19 @@
-"""Scores: PSNR, segments, smoothing, calibration and events keep their definitions for any input."""
+"""Scores: PSNR, segments, smoothing, quantiles and events keep their definitions for any input."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
+from evidence import calm
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from stmae import score
-from stmae.score import CLIP_FRAMES, TILES
+from stmae.score import CLIP_FRAMES, TILES, Evidence
 
 curves = arrays(np.float64, st.integers(1, 60), elements=st.floats(-50, 50))
 
@@ -61,39 +63,24 @@ def test_smoothing_keeps_length_bounds_and_constants(values: np.ndarray, sigma: 
     assert score.smooth(np.full(len(values), 7.0), sigma) == pytest.approx(7.0)
 
 
-def _fit(clips: list[np.ndarray]) -> score.Calibration:
-    return score.fit_calibration(
-        clips,
-        [10.0] * len(clips),
-        smoothing_seconds=0,
-        enter_quantile=0.99,
-        exit_quantile=0.9,
-        min_seconds=0.2,
-        merge_seconds=0.5,
-    )
+@given(arrays(np.float64, st.tuples(st.integers(1, 40), st.just(3)), elements=st.floats(-9, 9)), st.integers(0, 50))
+def test_a_rolling_quantile_is_that_of_the_nearest_whole_window(values: np.ndarray, window: int) -> None:
+    reach = min(window // 2, (len(values) - 1) // 2)
+    for at, row in enumerate(score.rolling_quantile(values, window, 0.25)):
+        middle = min(max(at, reach), len(values) - 1 - reach)
+        whole = values[middle - reach : middle + reach + 1]
+        assert row.tolist() == np.quantile(whole, 0.25, axis=0, method="lower").tolist()
 
 
-def test_a_calibrated_score_is_0_for_the_usual_and_rises_as_psnr_falls() -> None:
-    normal = np.random.default_rng(0).normal(30, 1, 2000)
-    calibration = _fit([normal])
-    assert np.median(calibration.score(normal, 10)) == pytest.approx(0, abs=1e-9)
-    assert calibration.score(np.array([25.0]), 10)[0] == pytest.approx(5, rel=0.1)
-    assert (calibration.score(normal, 10) > calibration.enter).mean() == pytest.approx(0.01, abs=0.002)
-
-
-def test_a_camera_with_no_variation_does_not_alarm_on_noise() -> None:
-    calibration = _fit([np.full(100, 30.0)])
-    assert calibration.score(np.array([29.99]), 10)[0] == pytest.approx(0.04)
-
-
-def test_a_calibration_survives_its_json_and_refuses_other_text() -> None:
-    calibration = _fit([np.linspace(20, 30, 50)])
-    assert score.Calibration.from_json(calibration.to_json()) == calibration
-    for text in ("{}", "no", "[]"):
-        with pytest.raises(ValueError, match="not a calibration"):
-            score.Calibration.from_json(text)
-    with pytest.raises(ValueError, match="no scored frame"):
-        _fit([])
+def test_evidence_is_joined_in_order_and_may_be_of_no_frame() -> None:
+    nothing = Evidence.join([])
+    assert len(nothing) == 0
+    assert nothing.flow_tiles.shape == (0, 2, TILES, TILES)
+    one, two = calm(3, seed=0), calm(5, seed=1)
+    joined = Evidence.join([one, nothing, two])
+    assert len(joined) == 8
+    np.testing.assert_array_equal(joined.place_tiles[3:], two.place_tiles)
+    assert all(getattr(joined, field.name).dtype == np.float32 for field in dataclasses.fields(joined))
 
 
 @given(curves, st.integers(1, 5), st.integers(0, 5))

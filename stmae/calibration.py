@@ -1,0 +1,184 @@
+"""Calibration: what a camera's normal footage looks like, and how unlikely a frame is among it. numpy only.
+
+The combined score. Three things are judged at each of the 16 x 16 tiles of a frame:
+
+- `prediction`: the error of the prediction, against what is usual at this tile;
+- `motion`: where the tile moves, against the velocities that were seen there and around;
+- `presence`: something stands there, for seconds, that the tile does not usually show.
+
+Each is turned into a surprise, -ln of the share of tiles of held-out normal footage that are at least as odd. A tile's
+surprise is the largest of the three; a frame's is the mean of its TOP_TILES highest tiles, smoothed over time.
+
+Legend: F frames, tiles are [16,16] or flat [256], V velocity bins.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from stmae.score import TILES, Evidence, rolling_quantile, smooth
+from stmae.usual import BINS, Tail, Usual, Velocities, flat
+
+Kind = Literal["prediction", "motion", "presence"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Floats = npt.NDArray[np.floating]
+
+TOP_TILES = 4
+STAY_SECONDS = 6.0
+"""Length of the window over which something has to be there to be present."""
+STAY_QUANTILE = 0.1
+"""... for all but this share of it: who passes in front does not end a presence."""
+CHECKS_PER_SECOND = 5.0
+MIN_ERROR, MIN_DISTANCE = 1e-6, 1e-3
+"""Added before the logarithm."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Calibration:
+    """What is normal for a camera, fitted on normal footage that was kept out of training."""
+
+    error: Usual
+    """Of the logarithm of the tile error."""
+    place: Usual
+    """Of the logarithm of the distance from what is usual at the place, as far as it lasts."""
+    velocities: Velocities
+    tails: Mapping[Kind, Tail]
+    enter: float
+    """Score above which an event starts."""
+    exit: float
+    """Score below which it ends."""
+    smoothing_seconds: float
+    min_seconds: float
+    merge_seconds: float
+    frames: int
+    """Held-out frames it was fitted on."""
+
+    def oddities(self, evidence: Evidence, fps: float) -> dict[Kind, Floats]:
+        """How odd each tile is, [F,256] a kind, in units of its own."""
+        return {
+            "prediction": self.error.deviation(_log(evidence.error_tiles, MIN_ERROR)),
+            "motion": self.velocities.surprise(evidence.flow_tiles),
+            "presence": self.place.deviation(_staying(evidence.place_tiles, fps)),
+        }
+
+    def surprises(self, evidence: Evidence, fps: float) -> dict[Kind, Floats]:
+        """[F,16,16] a kind: -ln of the share of normal tiles that are at least as odd."""
+        return {
+            kind: self.tails[kind].surprise(odd).reshape(-1, TILES, TILES)
+            for kind, odd in self.oddities(evidence, fps).items()
+        }
+
+    def tile_map(self, evidence: Evidence, fps: float) -> Floats:
+        """[F,16,16]: the surprise of each tile, whatever its kind. Where to look."""
+        return np.asarray(np.max(list(self.surprises(evidence, fps).values()), axis=0))
+
+    def score(self, evidence: Evidence, fps: float) -> Floats:
+        """The combined score of consecutive frames of one video, [F]; larger is odder."""
+        return frame_score(self.tile_map(evidence, fps), self.smoothing_seconds * fps)
+
+    def to_json(self) -> str:
+        table = dataclasses.asdict(self)
+        tile, velocity = np.nonzero(self.velocities.counts)
+        counts = self.velocities.counts[tile, velocity]
+        table["velocities"] = {"tile": tile, "bin": velocity, "count": counts.astype(np.int64)}
+        return json.dumps(table, sort_keys=True, default=lambda array: array.tolist()) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Calibration:
+        """Inverse of `to_json`, bit for bit. Raises ValueError where the text is not a calibration."""
+        try:
+            table: dict[str, Any] = json.loads(text)
+            sparse, counts = table.pop("velocities"), np.zeros((TILES * TILES, BINS * BINS))
+            counts[sparse["tile"], sparse["bin"]] = sparse["count"]
+            error, place = (
+                Usual(**{field: np.array(values) for field, values in table.pop(name).items()})
+                for name in ("error", "place")
+            )
+            tails = {kind: Tail(np.array(tail["knots"]), tail["decay"]) for kind, tail in table.pop("tails").items()}
+            if set(tails) != set(KINDS):
+                raise ValueError(f"tails of {', '.join(sorted(tails))} where {', '.join(KINDS)} are wanted")
+            return cls(error=error, place=place, velocities=Velocities(counts), tails=tails, **table)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"not a calibration: {error!r}; publish the model again") from None
+
+    def digest(self) -> str:
+        """SHA-256 (hex)."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def calibration_file(scene: str) -> str:
+    """Name of the file with a scene's calibration; of the only scene, calibration.json."""
+    return f"calibration-{scene}.json" if scene else "calibration.json"
+
+
+def frame_score(tile_map: Floats, sigma: float) -> Floats:
+    """Mean of the TOP_TILES highest tiles of each frame [F,16,16] -> [F], smoothed over `sigma` frames."""
+    highest = np.partition(flat(tile_map), -TOP_TILES, axis=1)[:, -TOP_TILES:]
+    return smooth(highest.mean(axis=1), sigma)
+
+
+def flow_magnitude(evidence: Evidence) -> Floats:
+    """The baseline: mean flow magnitude (pixels) of the TOP_TILES fastest tiles, [F]."""
+    speed = np.hypot(evidence.flow_tiles[:, 0], evidence.flow_tiles[:, 1])
+    return frame_score(speed, 0.0)
+
+
+def fit_calibration(
+    heldout: Sequence[Evidence],
+    fps: Sequence[float],
+    training_flow: Sequence[Floats] = (),
+    *,
+    smoothing_seconds: float,
+    enter_quantile: float,
+    exit_quantile: float,
+    min_seconds: float,
+    merge_seconds: float,
+) -> Calibration:
+    """Fit on the evidence of held-out normal clips; velocities also on flow tiles [F,2,16,16] of training clips.
+
+    Raises ValueError where there is no frame to fit on.
+    """
+    if not sum(map(len, heldout)):
+        raise ValueError("calibration: the held-out clips have no scored frame; hold out more or longer clips")
+    error = np.concatenate([_log(clip.error_tiles, MIN_ERROR) for clip in heldout])
+    place = np.concatenate([_staying(clip.place_tiles, rate) for clip, rate in zip(heldout, fps, strict=True)])
+    draft = Calibration(
+        error=Usual.fit(error),
+        place=Usual.fit(place),
+        velocities=Velocities.fit([*training_flow, *(clip.flow_tiles for clip in heldout)]),
+        tails={},
+        enter=0.0,
+        exit=0.0,
+        smoothing_seconds=smoothing_seconds,
+        min_seconds=min_seconds,
+        merge_seconds=merge_seconds,
+        frames=len(error),
+    )
+    oddities = [draft.oddities(clip, rate) for clip, rate in zip(heldout, fps, strict=True)]
+    tails = {kind: Tail.fit(np.concatenate([odd[kind].ravel() for odd in oddities])) for kind in KINDS}
+    fitted = dataclasses.replace(draft, tails=tails)
+    scores = np.concatenate([fitted.score(clip, rate) for clip, rate in zip(heldout, fps, strict=True) if len(clip)])
+    enter, exit_ = np.quantile(scores, (enter_quantile, exit_quantile))
+    return dataclasses.replace(fitted, enter=float(enter), exit=float(exit_))
+
+
+def _staying(place_tiles: Floats, fps: float) -> Floats:
+    """The logarithm of the distance that a place keeps up for STAY_SECONDS, [F,256].
+
+    Looked at CHECKS_PER_SECOND times a second.
+    """
+    stride = max(round(fps / CHECKS_PER_SECOND), 1)
+    checked = _log(place_tiles[::stride], MIN_DISTANCE)
+    steady = rolling_quantile(checked, round(STAY_SECONDS * fps / stride), STAY_QUANTILE)
+    return np.asarray(steady[np.arange(len(place_tiles)) // stride])
+
+
+def _log(tiles: Floats, floor: float) -> Floats:
+    return np.asarray(np.log(flat(tiles) + floor))

@@ -1,0 +1,132 @@
+"""Calibration: the combined score of footage whose oddity is known, and its way through JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from evidence import FPS, PLACE, calm, fit, with_tile
+
+from stmae.calibration import KINDS, Calibration, flow_magnitude, frame_score
+from stmae.score import Evidence
+
+NORMAL = [calm(600, 1), calm(600, 2)]
+
+
+@pytest.fixture(scope="module")
+def calibration() -> Calibration:
+    return fit(NORMAL)
+
+
+def test_events_start_above_what_a_hundredth_of_normal_frames_exceed(calibration: Calibration) -> None:
+    scores = np.concatenate([calibration.score(evidence, FPS) for evidence in NORMAL])
+    assert (scores > calibration.enter).mean() == pytest.approx(0.01, abs=0.002)
+    assert (scores > calibration.exit).mean() == pytest.approx(0.1, abs=0.01)
+
+
+def test_of_normal_tiles_the_share_with_a_surprise_is_what_the_surprise_says(calibration: Calibration) -> None:
+    surprises = calibration.surprises(NORMAL[0], FPS)
+    assert surprises.keys() == set(KINDS)
+    for kind, tiles in surprises.items():
+        assert tiles.shape == (600, 16, 16)
+        assert (tiles >= -math.log(0.01)).mean() == pytest.approx(0.01, abs=0.005), kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [("prediction", "error_tiles", 0.1), ("motion", "flow_tiles", (6.0, 0.0)), ("presence", "place_tiles", 40.0)],
+)
+def test_each_kind_of_oddity_is_seen_where_and_when_it_is(
+    calibration: Calibration, kind: str, name: str, value: float
+) -> None:
+    odd = with_tile(calm(300, 4), name, slice(100, 200), value)
+    tile_map = calibration.tile_map(odd, FPS)
+    assert np.unravel_index(tile_map[150].argmax(), (16, 16)) == PLACE
+    at_place = {each: tiles[150][PLACE] for each, tiles in calibration.surprises(odd, FPS).items()}
+    assert max(at_place, key=lambda each: at_place[each]) == kind
+    assert tile_map[150][PLACE] == max(at_place.values())
+    scores, before = calibration.score(odd, FPS), calibration.score(calm(300, 4), FPS)
+    assert scores[150] > calibration.enter > np.median(before)
+    np.testing.assert_array_equal(scores[:60], before[:60])
+
+
+def test_what_stays_is_odd_and_a_passer_by_of_a_second_is_not(calibration: Calibration) -> None:
+    passed = with_tile(calm(300, 5), "place_tiles", slice(100, 110), 40.0)
+    stayed = with_tile(calm(300, 5), "place_tiles", slice(100, 200), 40.0)
+    usual, passing, staying = (
+        calibration.surprises(one, FPS)["presence"][:, *PLACE].max() for one in (calm(300, 5), passed, stayed)
+    )
+    assert passing < usual + 1
+    assert staying > passing + 5
+
+
+def test_the_ends_of_a_video_are_no_odder_than_its_middle(calibration: Calibration) -> None:
+    normal = np.concatenate([calibration.surprises(calm(100, seed), FPS)["presence"] for seed in range(10, 16)])
+    ends = normal.reshape(6, 100, 256)[:, [*range(10), *range(90, 100)]]
+    assert ends.mean() == pytest.approx(normal.mean(), rel=0.1)
+
+
+def test_who_passes_in_front_does_not_end_a_presence(calibration: Calibration) -> None:
+    stayed = with_tile(calm(300, 5), "place_tiles", slice(100, 250), 40.0)
+    hidden = with_tile(stayed, "place_tiles", slice(170, 174), 1.0)
+    surprise = calibration.surprises(hidden, FPS)["presence"][:, *PLACE]
+    assert surprise[140:210].min() > 5
+
+
+def test_where_nothing_moves_motion_has_the_surprise_of_the_usual(calibration: Calibration) -> None:
+    still = dataclasses.replace(calm(50, 6), flow_tiles=np.zeros((50, 2, 16, 16), np.float32))
+    assert calibration.surprises(still, FPS)["motion"] == pytest.approx(np.full((50, 16, 16), math.log(2)))
+
+
+def test_a_score_is_the_mean_of_the_four_oddest_tiles() -> None:
+    tile_map = np.zeros((2, 16, 16))
+    tile_map[1].flat[[3, 77, 100, 200, 255]] = (8, 6, 4, 2, 1)
+    assert frame_score(tile_map, 0.0).tolist() == [0, 5]
+
+
+def test_scores_are_smoothed_over_time() -> None:
+    usual = calm(300, 4)
+    odd = with_tile(usual, "error_tiles", slice(150, 151), 0.1)
+    sharp, smooth = (
+        one.score(odd, FPS) - one.score(usual, FPS) for one in (fit(NORMAL, seconds) for seconds in (0.0, 0.5))
+    )
+    assert np.flatnonzero(sharp).tolist() == [150]
+    assert np.flatnonzero(smooth).tolist() == list(range(135, 166)), "three times half a second to each side"
+    assert smooth.argmax() == 150
+
+
+def test_the_baseline_is_the_flow_of_the_four_fastest_tiles() -> None:
+    evidence = calm(10, 0)
+    flow = np.zeros((10, 2, 16, 16), np.float32)
+    flow[3, :, 0, :4] = [[3], [4]]
+    assert flow_magnitude(dataclasses.replace(evidence, flow_tiles=flow)).tolist() == [0, 0, 0, 5] + [0] * 6
+
+
+def test_a_calibration_survives_its_json_bit_for_bit(calibration: Calibration) -> None:
+    again = Calibration.from_json(calibration.to_json())
+    assert again.to_json() == calibration.to_json()
+    assert again.digest() == calibration.digest()
+    odd = with_tile(calm(100, 7), "flow_tiles", slice(20, 40), (-3.0, 2.0))
+    np.testing.assert_array_equal(again.score(odd, FPS), calibration.score(odd, FPS))
+    np.testing.assert_array_equal(again.tile_map(odd, FPS), calibration.tile_map(odd, FPS))
+
+
+@pytest.mark.parametrize("text", ["{}", "no", "[]", '{"velocities": {"tile": [999], "bin": [0], "count": [1]}}'])
+def test_text_that_is_no_calibration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"not a calibration.*publish the model again"):
+        Calibration.from_json(text)
+
+
+def test_there_has_to_be_a_frame_to_fit_on() -> None:
+    with pytest.raises(ValueError, match="no scored frame; hold out more"):
+        fit([Evidence.join([])])
+
+
+@pytest.mark.parametrize("frames", [0, 1, 3])
+def test_the_shortest_videos_have_scores_too(calibration: Calibration, frames: int) -> None:
+    short = calm(frames, 8)
+    assert len(short) == frames
+    assert calibration.score(short, FPS).shape == (frames,)
+    assert calibration.tile_map(short, FPS).shape == (frames, 16, 16)

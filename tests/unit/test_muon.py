@@ -1,0 +1,62 @@
+"""Muon: steps along the singular vectors, all about as long."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from stmae.train.muon import Muon, is_kernel, orthogonalise
+
+
+def matrix_of(rows: int, columns: int, values: torch.Tensor) -> torch.Tensor:
+    """With the given singular values."""
+    generator = torch.Generator().manual_seed(0)
+    left, _ = torch.linalg.qr(torch.randn(rows, len(values), generator=generator))
+    right, _ = torch.linalg.qr(torch.randn(columns, len(values), generator=generator))
+    return left @ torch.diag(values) @ right.T
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 30), (30, 8)])
+def test_singular_values_come_near_1_and_singular_vectors_stay(shape: tuple[int, int]) -> None:
+    matrix = matrix_of(*shape, torch.logspace(0, -1.5, 8))
+    result = orthogonalise(matrix)
+    values = torch.linalg.svdvals(result)
+    assert 0.6 < values.min() <= values.max() < 1.3
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    inside = left.T @ result @ right.T
+    torch.testing.assert_close(inside, torch.diag(inside.diagonal()), atol=1e-3, rtol=0)
+    assert inside.diagonal().min() > 0.6
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e4])
+def test_the_size_of_a_gradient_does_not_matter(scale: float) -> None:
+    matrix = matrix_of(8, 12, torch.linspace(1, 0.1, 8))
+    torch.testing.assert_close(orthogonalise(scale * matrix), orthogonalise(matrix), atol=0.02, rtol=0)
+
+
+def test_a_gradient_of_nothing_moves_nothing() -> None:
+    assert not orthogonalise(torch.zeros(4, 9)).any()
+
+
+def test_it_is_for_kernels_of_hidden_layers() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 3, 3))
+    chosen = [name for name, parameter in net.named_parameters() if is_kernel(parameter)]
+    assert chosen == ["0.weight"]
+
+
+def test_a_kernel_learns_in_steps_of_the_learning_rate() -> None:
+    kernel = nn.Parameter(torch.zeros(4, 2, 3, 3))
+    target = matrix_of(4, 18, torch.tensor([1.0, 0.3, 0.1, 0.03])).view_as(kernel)
+    optimizer = Muon([{"params": [kernel], "lr": 0.05}])
+    losses = []
+    for _ in range(40):
+        loss = ((kernel - target) ** 2).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        before = kernel.detach().clone()
+        optimizer.step()
+        step = torch.linalg.svdvals((kernel.detach() - before).flatten(1))
+        assert step.max() < 1.3 * 0.05
+        losses.append(float(loss.detach()))
+    assert min(losses) < 0.05 * losses[0]
