@@ -17,16 +17,15 @@ def publish(
 
     Args:
         onnx: The exported model.
-        evaluation: Holds the calibration that is published with the model.
+        evaluation: Holds the calibrations that are published with the model, one a scene.
         repository: The Triton model repository; untouched where the comparison fails.
         runtime: Folder of the embedded Triton runtime.
         metrics: Largest difference between Triton and torch, an output of the ensemble each.
     """
     from pathlib import Path
 
-    from stmae.serving.publish import publish
+    from stmae.serving.publish import publish_all
 
-    calibration = Path(evaluation.path) / "calibration.json"
-    differences = publish(Path(onnx.path), calibration, Path(repository), Path(runtime))
+    differences = publish_all(Path(onnx.path), Path(evaluation.path), Path(repository), Path(runtime))
     for name, value in differences.items():
         metrics.log_metric(f"difference_{name.lower()}", value)

@@ -1,7 +1,8 @@
 """THE table of served tensors. The export, the repository writer, the client and the tests read it.
 
-A request is a segment of T >= 5 frames of size S x S; h x w is the flow net's resolution, C the feature
-channels, h' x w' their resolution. -1 in `dims` is a dimension that varies between requests or deployments.
+A request is a segment of T >= 5 frames of size S x S; h x w is the flow's resolution, s x s what the auto-encoders see
+(S, or half of it), C the feature channels, h' x w' their resolution. -1 in `dims` is a dimension that varies between
+requests or deployments.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from stmae.score import CLIP_FRAMES, TILES
 
-Size = int | Literal["S", "h", "w", "4C", "h'", "w'"]
+Size = int | Literal["S", "s", "h", "w", "4C", "h'", "w'"]
 
 
 class Tensor(NamedTuple):
@@ -42,7 +43,19 @@ MEMORY_DISTANCE = Tensor(
     (-1, 2),
     "[T-4,2] mean squared distance to the nearest item: appearance, motion",
 )
-PREDICTION = Tensor("PREDICTION", "float32", (-1, 3, "S", "S"), "[T-4,3,S,S] predicted frame, in [-1,1]")
+PLACE_TILES = Tensor(
+    "PLACE_TILES",
+    "float32",
+    (-1, TILES, TILES),
+    f"[T-4,{TILES},{TILES}] squared distance per tile from what is usual at the place, in its spreads",
+)
+FLOW_TILES = Tensor(
+    "FLOW_TILES",
+    "float32",
+    (-1, 2, TILES, TILES),
+    f"[T-4,2,{TILES},{TILES}] mean displacement per tile since the frame before: x and y, px",
+)
+PREDICTION = Tensor("PREDICTION", "float32", (-1, 3, "s", "s"), "[T-4,3,s,s] predicted frame, in [-1,1]")
 PSNR = Tensor("PSNR", "float32", (-1,), "[T-4] dB, of pixels in [0,1]")
 ERROR_TILES = Tensor(
     "ERROR_TILES",
@@ -52,27 +65,28 @@ ERROR_TILES = Tensor(
 )
 
 FLOW_MODEL = Model("flow", True, (FRAMES,), (FLOW,))
-ENCODE = Model("{deployment}_encode", False, (FRAMES, FLOW), (FEATURES, MEMORY_DISTANCE))
+ENCODE = Model("{deployment}_encode", False, (FRAMES, FLOW), (FEATURES, MEMORY_DISTANCE, PLACE_TILES, FLOW_TILES))
 DECODE = Model("{deployment}_decode", False, (FEATURES,), (PREDICTION,))
 PSNR_MODEL = Model("psnr", True, (FRAMES, PREDICTION), (PSNR, ERROR_TILES))
 STEPS = (FLOW_MODEL, ENCODE, DECODE, PSNR_MODEL)
 """The ensemble's steps, in order."""
 
-ENSEMBLE = Model("{deployment}", False, (FRAMES,), (PSNR, MEMORY_DISTANCE, ERROR_TILES))
+ENSEMBLE = Model("{deployment}", False, (FRAMES,), (PSNR, MEMORY_DISTANCE, ERROR_TILES, PLACE_TILES, FLOW_TILES))
 
 MIN_SEGMENT = CLIP_FRAMES + 1
 """Fewest frames of a request."""
 FLOW_STRIDE = 2
-"""Frame pixels a flow sample: h = w = S / 2."""
+"""Pixels of FRAMES a flow sample: h = w = S / 2."""
 FEATURE_STRIDE = 8
-"""Frame pixels a feature: h' = w' = S / 8."""
+"""Pixels that the auto-encoders see a feature: h' = w' = s / 8."""
 
 
-def dims(model: Model, tensor: Tensor, *, size: int, width: int) -> tuple[int, ...]:
-    """Sizes of a tensor in a deployment of frame size S = `size` and C = 4 x `width`; -1 varies.
+def dims(model: Model, tensor: Tensor, *, size: int, flow_scale: int, width: int) -> tuple[int, ...]:
+    """Sizes of a tensor in a deployment with s = `size`, S = `flow_scale` x `size` and C = 4 x `width`; -1 varies.
 
     A shared model serves deployments of every size, so whatever depends on it varies there.
     """
-    flow, feature = size // FLOW_STRIDE, size // FEATURE_STRIDE
-    named = {"S": size, "h": flow, "w": flow, "4C": 16 * width, "h'": feature, "w'": feature}
+    frame = size * flow_scale
+    flow, feature = frame // FLOW_STRIDE, size // FEATURE_STRIDE
+    named = {"S": frame, "s": size, "h": flow, "w": flow, "4C": 16 * width, "h'": feature, "w'": feature}
     return tuple(dim if isinstance(dim, int) else -1 if model.shared else named[dim] for dim in tensor.dims)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from stmae.config import Config
-from stmae.data.manifest import Manifest
+from stmae.data.manifest import Clip, Manifest
 from stmae.evaluate import load_model
 from stmae.export.onnx import export
 from stmae.export.parity import check
+from stmae.train.samples import scene_index
 
 GOLDEN_FRAMES = 12
 
@@ -19,10 +21,23 @@ GOLDEN_FRAMES = 12
 def export_checkpoint(config: Config, manifest: Manifest, model_dir: Path, out: Path) -> dict[str, float]:
     """Write the ONNX export of `model_dir` to `out`; returns the largest differences between torch and onnxruntime.
 
-    The golden segment is the middle of the first held-out clip. Raises ParityError where the two disagree.
+    Where the dataset has several scenes, each is a deployment of its own, `<name>-<scene>`, in a folder of its name:
+    same weights, its own memory. The golden segment is the middle of a scene's first held-out clip.
+    Raises ParityError where torch and onnxruntime disagree.
     """
-    frames = manifest.frames(manifest.split("heldout")[0])
+    model = load_model(config, model_dir, torch.device("cpu"))
+    worst: dict[str, float] = {}
+    for scene in manifest.scenes:
+        clip = next(clip for clip in manifest.split("heldout") if clip.scene == scene)
+        folder = out / scene
+        named = dataclasses.replace(config, name=f"{config.name}-{scene}") if scene else config
+        export(named, model, folder, _golden(manifest, clip), scene_index(config, manifest, clip))
+        for name, difference in check(folder).items():
+            worst[name] = max(difference, worst.get(name, 0.0))
+    return worst
+
+
+def _golden(manifest: Manifest, clip: Clip) -> np.ndarray[tuple[int, int, int, int], np.dtype[np.uint8]]:
+    frames = manifest.frames(clip)
     start = max(len(frames) - GOLDEN_FRAMES, 0) // 2
-    golden = np.array(frames[start : start + GOLDEN_FRAMES])
-    export(config, load_model(config, model_dir, torch.device("cpu")), out, golden)
-    return check(out)
+    return np.array(frames[start : start + GOLDEN_FRAMES])

@@ -1,6 +1,7 @@
 """The served graphs: wrappers around a trained STM-AE, written as four ONNX models.
 
-Legend: T frames of a segment, N = T - 4 predicted frames, S frame size, h x w flow, h' x w' features.
+Legend: T frames of a segment, N = T - 4 predicted frames, S size of FRAMES, s what the auto-encoders see, h x w flow,
+h' x w' features.
 Windows are cut inside the graphs by slicing, so that the work per frame is one flow, one encode and one decode.
 """
 
@@ -19,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from stmae import tensors
 from stmae.config import Config
-from stmae.model.stmae import STMAE, to_unit, windows
+from stmae.model.stmae import STMAE, normalise_flow, shrink, tiles, to_unit, windows
 from stmae.score import CLIP_FRAMES, MIN_MSE, TILES
 from stmae.tensors import MIN_SEGMENT
 
@@ -53,16 +55,21 @@ class Flow(nn.Module):
 
 
 class Encode(nn.Module):
-    def __init__(self, model: STMAE) -> None:
+    def __init__(self, model: STMAE, scene: int) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.scene = model, scene
 
-    def forward(self, frames_TSS3: Tensor, flow_T2hw: Tensor) -> tuple[Tensor, Tensor]:
-        """Features [N,4C,h',w'] and memory distances [N,2]. The last flow leads to the target and is not seen."""
-        count = frames_TSS3.shape[0] - CLIP_FRAMES
-        clips = windows(_signed(frames_TSS3), CLIP_FRAMES, count)
-        flows = windows(self.model.normalise_flow(flow_T2hw), CLIP_FRAMES - 1, count)
-        return self.model.encode(clips, flows)
+    def forward(self, frames_TSS3: Tensor, flow_T2hw: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Features [N,4C,h',w'], memory distances [N,2], place tiles [N,16,16], flow tiles [N,2,16,16].
+
+        The last flow leads to the target: it is measured, and not seen by the encoders.
+        """
+        model, count = self.model, frames_TSS3.shape[0] - CLIP_FRAMES
+        clips = windows(shrink(_signed(frames_TSS3), model.flow_scale), CLIP_FRAMES, count)
+        flows = normalise_flow(flow_T2hw, model.size, model.flow_scale)
+        features, distances, places = model.encode(clips, windows(flows, CLIP_FRAMES - 1, count), self.scene)
+        moved = tiles(flow_T2hw[CLIP_FRAMES - 1 :], model.flow_side)
+        return features, distances, tiles(places, model.place_side).squeeze(1), moved
 
 
 class Decode(nn.Module):
@@ -71,29 +78,32 @@ class Decode(nn.Module):
         self.model = model
 
     def forward(self, features: Tensor) -> Tensor:
-        """Predicted frames [N,3,S,S] in [-1, 1]."""
+        """Predicted frames [N,3,s,s] in [-1, 1]."""
         return self.model.decode(features)
 
 
 class Psnr(nn.Module):
     """`score.psnr` and `score.error_tiles` as a graph."""
 
-    def forward(self, frames_TSS3: Tensor, prediction_N3SS: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, frames_TSS3: Tensor, prediction_N3ss: Tensor) -> tuple[Tensor, Tensor]:
         """PSNR [N] in dB and error tiles [N,16,16]."""
-        target = to_unit(_signed(frames_TSS3[CLIP_FRAMES:]))
-        error_NSS = ((to_unit(prediction_N3SS) - target) ** 2).mean(1)
-        rows = error_NSS.reshape(error_NSS.shape[0], TILES, -1, error_NSS.shape[2]).mean(2)
-        tiles = rows.reshape(rows.shape[0], TILES, TILES, -1).mean(3)
-        return -10 * torch.log10(error_NSS.mean((1, 2)).clamp_min(MIN_MSE)), tiles
+        # Halved or left as it is, this is `shrink`, whatever sizes the deployments have.
+        shape = prediction_N3ss.shape[2:]
+        seen = F.interpolate(_signed(frames_TSS3[CLIP_FRAMES:]), size=shape, mode="bilinear", align_corners=False)
+        error_Nss = ((to_unit(prediction_N3ss) - to_unit(seen)) ** 2).mean(1)
+        rows = error_Nss.reshape(error_Nss.shape[0], TILES, -1, error_Nss.shape[2]).mean(2)
+        means = rows.reshape(rows.shape[0], TILES, TILES, -1).mean(3)
+        return -10 * torch.log10(error_Nss.mean((1, 2)).clamp_min(MIN_MSE)), means
 
 
-def export(config: Config, model: STMAE, out: Path, golden: Images) -> None:
+def export(config: Config, model: STMAE, out: Path, golden: Images, scene: int = 0) -> None:
     """Write `{flow,encode,decode,psnr}.onnx`, `golden.npz` and, last, `export.json` to the folder `out`.
 
     `golden` is a segment uint8 [T,S,S,3], T >= 5, of real footage; golden.npz holds it as FRAMES with every tensor
-    as torch computes it. Raises ValueError for a golden segment of another shape.
+    as torch computes it. `scene` is the one whose memory and places are served.
+    Raises ValueError for a golden segment of another shape.
     """
-    size = config.model.size
+    size = config.model.frame_size
     if golden.dtype != np.uint8 or golden.shape[1:] != (size, size, 3) or len(golden) < MIN_SEGMENT:
         raise ValueError(
             f"golden segment is {golden.dtype} {list(golden.shape)}; "
@@ -102,7 +112,7 @@ def export(config: Config, model: STMAE, out: Path, golden: Images) -> None:
     model = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
     out.mkdir(parents=True, exist_ok=True)
     (out / "export.json").unlink(missing_ok=True)
-    truth = reference(model, golden)
+    truth = reference(model, golden, scene)
     np.savez_compressed(out / "golden.npz", **truth)  # type: ignore[arg-type]
     small = np.zeros((EXAMPLE_FRAMES, EXAMPLE_SIZE, EXAMPLE_SIZE, 3), np.uint8)
     scored = EXAMPLE_FRAMES - CLIP_FRAMES
@@ -112,25 +122,25 @@ def export(config: Config, model: STMAE, out: Path, golden: Images) -> None:
         "decode": (truth["FEATURES"][:1],),
         "psnr": (small, np.zeros((scored, 3, EXAMPLE_SIZE, EXAMPLE_SIZE), np.float32)),
     }
-    for (name, graph), spec in zip(_graphs(model).items(), tensors.STEPS, strict=True):
+    for (name, graph), spec in zip(_graphs(model, scene).items(), tensors.STEPS, strict=True):
         _write(graph, spec, examples[name], out / f"{name}.onnx")
     _write_manifest(config, out)
 
 
 @torch.no_grad()
-def reference(model: STMAE, frames: Images) -> dict[str, npt.NDArray[Any]]:
+def reference(model: STMAE, frames: Images, scene: int = 0) -> dict[str, npt.NDArray[Any]]:
     """Every served tensor by its name, FRAMES included, as torch computes it for a segment uint8 [T,S,S,3]."""
     values = {tensors.FRAMES.name: torch.from_numpy(frames)}
-    for graph, spec in zip(_graphs(model).values(), tensors.STEPS, strict=True):
+    for graph, spec in zip(_graphs(model, scene).values(), tensors.STEPS, strict=True):
         results = graph(*(values[tensor.name] for tensor in spec.inputs))
         results = results if isinstance(results, tuple) else (results,)
         values |= zip((tensor.name for tensor in spec.outputs), results, strict=True)
     return {name: value.numpy() for name, value in values.items()}
 
 
-def _graphs(model: STMAE) -> dict[str, nn.Module]:
+def _graphs(model: STMAE, scene: int) -> dict[str, nn.Module]:
     """The four steps in the order of `tensors.STEPS`."""
-    return {"flow": Flow(model.flow_net), "encode": Encode(model), "decode": Decode(model), "psnr": Psnr()}
+    return {"flow": Flow(model.flow_net), "encode": Encode(model, scene), "decode": Decode(model), "psnr": Psnr()}
 
 
 def _write(graph: nn.Module, spec: tensors.Model, example: tuple[npt.NDArray[Any], ...], path: Path) -> None:
@@ -169,7 +179,7 @@ def _write_manifest(config: Config, out: Path) -> None:
         "digest": hashlib.sha256(json.dumps(served, sort_keys=True).encode()).hexdigest(),
         "files": files,
         "opset": OPSET,
-        "size": config.model.size,
+        "size": config.model.frame_size,
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "onnx")},
     }
     part = out / "export.json.part"

@@ -18,10 +18,16 @@ PSNR_DB = 0.01
 MEMORY_DISTANCE = 1e-4
 ERROR_TILES = 1e-4
 """Absolute; a tile's mean squared error is in [0, 1]."""
+PLACE_TILES = 1e-2
+"""In spreads, squared; 1 is usual."""
+FLOW_TILES = 0.01
+"""Pixels."""
 _TOLERANCES = {
     tensors.PSNR.name: PSNR_DB,
     tensors.MEMORY_DISTANCE.name: MEMORY_DISTANCE,
     tensors.ERROR_TILES.name: ERROR_TILES,
+    tensors.PLACE_TILES.name: PLACE_TILES,
+    tensors.FLOW_TILES.name: FLOW_TILES,
 }
 
 Arrays = Mapping[str, npt.NDArray[Any]]

@@ -35,6 +35,8 @@ class Release:
     deployment: str
     digest: str
     size: int
+    """s of tensors.py."""
+    flow_scale: int
     width: int
     segment_frames: int
 
@@ -44,6 +46,7 @@ class Release:
             deployment=deployment or config.name,
             digest=digest,
             size=config.model.size,
+            flow_scale=config.model.flow_scale,
             width=config.model.width,
             segment_frames=config.serve.segment_frames,
         )
@@ -118,7 +121,7 @@ def _warmup(release: Release, spec: tensors.Model) -> str:
     lead = {"FRAMES": tensors.MIN_SEGMENT, "FLOW": tensors.MIN_SEGMENT - 1}
     inputs = ""
     for tensor in spec.inputs:
-        _, *rest = tensors.dims(spec, tensor, size=release.size, width=release.width)
+        _, *rest = tensors.dims(spec, tensor, size=release.size, flow_scale=release.flow_scale, width=release.width)
         inputs += (
             f'  inputs {{\n    key: "{tensor.name}"\n    value {{\n      data_type: {_TYPES[tensor.dtype]}\n'
             f"      dims: {[lead.get(tensor.name, 1), *rest]}\n      zero_data: true\n    }}\n  }}\n"
@@ -132,7 +135,7 @@ def _ensemble(release: Release) -> str:
     # What a model is called by its users must not depend on who reads the weights: all of it is in the config.
     parameters = {
         "digest": release.digest,
-        "size": str(release.size),
+        "size": str(release.size * release.flow_scale),
         "segment_frames": str(release.segment_frames),
         "stmae_version": stmae.__version__,
     }
@@ -159,7 +162,7 @@ def _ensemble(release: Release) -> str:
 
 
 def _dims(release: Release, spec: tensors.Model, tensor: tensors.Tensor) -> list[int]:
-    return list(tensors.dims(spec, tensor, size=release.size, width=release.width))
+    return list(tensors.dims(spec, tensor, size=release.size, flow_scale=release.flow_scale, width=release.width))
 
 
 def main(arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""gRPC client of a served deployment: segments, arrays and videos in, raw scores out.
+"""gRPC client of a served deployment: segments, arrays and videos in, evidence out.
 
 One client a process: its connection carries concurrent requests, of which at most `in_flight` are under way.
 """
@@ -14,15 +14,13 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 import tritonclient.grpc as triton
 
 from stmae import tensors
 from stmae.data.video import DecodeHealth, FrameSource
-from stmae.score import CLIP_FRAMES, TILES
+from stmae.score import CLIP_FRAMES, Evidence
 from stmae.serving.segments import Images, cut
 
-Floats = npt.NDArray[np.float32]
 Cause = Literal["unavailable", "missing", "deadline", "bad input", "server"]
 
 DESCRIBE_SECONDS = 10.0
@@ -51,25 +49,11 @@ class Deployment:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class SegmentScores:
-    """Scores of frames 4..T-1 of a segment of T."""
-
-    psnr: Floats
-    """[T-4] dB."""
-    memory_distance: Floats
-    """[T-4,2] appearance, motion."""
-    error_tiles: Floats
-    """[T-4,16,16] mean squared error."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class VideoScores:
-    """Scores of a video of `frames` frames; row i is frame i + 4, the first 4 frames have none."""
+    """What was measured of a video of `frames` frames; row i is frame i + 4, the first 4 frames have none."""
 
     frames: int
-    psnr: Floats
-    memory_distance: Floats
-    error_tiles: Floats
+    evidence: Evidence
     health: DecodeHealth | None = None
     """How decoding went; None for an array."""
 
@@ -121,11 +105,11 @@ class Client:
             ) from None
         return self._described
 
-    def score_segment(self, frames: Images) -> SegmentScores:
-        """Score one segment, uint8 [T,S,S,3] RGB with T >= 5. Raises ServingError."""
+    def score_segment(self, frames: Images) -> Evidence:
+        """Evidence of frames 4..T-1 of one segment, uint8 [T,S,S,3] RGB with T >= 5. Raises ServingError."""
         return next(self.score_stream([frames]))
 
-    def score_stream(self, segments: Iterable[Images]) -> Iterator[SegmentScores]:
+    def score_stream(self, segments: Iterable[Images]) -> Iterator[Evidence]:
         """Score segments in their order, at most `in_flight` under way, each with its deadline.
 
         Takes a segment from the iterable only when there is room for its request. Raises ServingError for the first
@@ -162,14 +146,8 @@ class Client:
                 count += 1
                 yield image
 
-        scores = list(self.score_stream(cut(counted(), length)))
-        return VideoScores(
-            frames=count,
-            psnr=_join([part.psnr for part in scores], ()),
-            memory_distance=_join([part.memory_distance for part in scores], (2,)),
-            error_tiles=_join([part.error_tiles for part in scores], (TILES, TILES)),
-            health=health() if health else None,
-        )
+        evidence = Evidence.join(list(self.score_stream(cut(counted(), length))))
+        return VideoScores(count, evidence, health() if health else None)
 
     def _send(self, frames: Images) -> _Request:
         self._check(frames)
@@ -191,21 +169,21 @@ class Client:
             raise self._explain(error) from None
         return _Request(len(frames), answer, call.cancel)
 
-    def _receive(self, request: _Request) -> SegmentScores:
+    def _receive(self, request: _Request) -> Evidence:
         try:
             result = request.answer.result()
         except triton.InferenceServerException as error:
             raise self._explain(error) from None
-        psnr, distance, tiles = (result.as_numpy(output.name) for output in tensors.ENSEMBLE.outputs)
-        scored = request.frames - CLIP_FRAMES
-        expected = [(scored,), (scored, 2), (scored, TILES, TILES)]
-        if [part.shape for part in (psnr, distance, tiles)] != expected:
+        arrays = {output.name.lower(): result.as_numpy(output.name) for output in tensors.ENSEMBLE.outputs}
+        answered = [array.shape for array in arrays.values()]
+        expected = [(request.frames - CLIP_FRAMES, *output.dims[1:]) for output in tensors.ENSEMBLE.outputs]
+        if answered != expected:
             raise ServingError(
                 "server",
-                f"{self.url}: model {self.deployment!r} answered shapes {psnr.shape}, {distance.shape}, {tiles.shape} "
+                f"{self.url}: model {self.deployment!r} answered shapes {answered} "
                 f"to {request.frames} frames, not {expected}; publish the deployment again",
             )
-        return SegmentScores(psnr, distance, tiles)
+        return Evidence(**arrays)
 
     def _check(self, frames: Images) -> None:
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3:
@@ -251,7 +229,3 @@ class _Request:
     frames: int
     answer: concurrent.futures.Future[Any]
     cancel: Callable[[], Any]
-
-
-def _join(parts: list[Floats], row: tuple[int, ...]) -> Floats:
-    return np.concatenate(parts) if parts else np.zeros((0, *row), np.float32)

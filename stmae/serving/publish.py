@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stmae import tensors
+from stmae.calibration import Calibration, calibration_file
 from stmae.export import parity
 from stmae.export.repository import FILES, Kind, load_manifest, texts, write_configs, write_repository
-from stmae.score import Calibration
 from stmae.serving import runtime as runtimes
 from stmae.serving.client import Client, ServingError
 from stmae.serving.launcher import EmbeddedTriton, LauncherError, find_deployments
@@ -73,18 +73,27 @@ def publish(
     return differences
 
 
+def publish_all(export_dir: Path, evaluation_dir: Path, repository: Path, runtime: Path) -> dict[str, float]:
+    """Publish an export, or the exports of all scenes in it, each with its calibration; raises what `publish` does.
+
+    Returns the largest difference of each output of the ensemble.
+    """
+    scenes = sorted(path.parent.name for path in export_dir.glob("*/export.json")) or [""]
+    worst: dict[str, float] = {}
+    for scene in scenes:
+        found = publish(export_dir / scene, evaluation_dir / calibration_file(scene), repository, runtime)
+        worst = {name: max(difference, worst.get(name, 0.0)) for name, difference in found.items()}
+    return worst
+
+
 def _gate(export_dir: Path, staged: Path, deployment: str, runtime: Path) -> dict[str, float]:
     golden = parity.load_golden(export_dir)
     try:
         with EmbeddedTriton(staged, runtime=runtime) as server, Client(server.grpc_url, deployment) as client:
-            scores = client.score_segment(golden[tensors.FRAMES.name])
+            evidence = client.score_segment(golden[tensors.FRAMES.name])
     except (LauncherError, ServingError) as error:
         raise parity.ParityError(f"Triton cannot serve {export_dir}, it is not published: {error}") from error
-    computed = {
-        tensors.PSNR.name: scores.psnr,
-        tensors.MEMORY_DISTANCE.name: scores.memory_distance,
-        tensors.ERROR_TILES.name: scores.error_tiles,
-    }
+    computed = {output.name: getattr(evidence, output.name.lower()) for output in tensors.ENSEMBLE.outputs}
     return parity.compare("Triton", computed, golden)
 
 

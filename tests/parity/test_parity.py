@@ -3,46 +3,93 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
+from tiny import TINY, export_tiny
 
+from stmae import config as configs
 from stmae import score, tensors
+from stmae.data.manifest import Clip, Manifest
+from stmae.evaluate import measure
 from stmae.export import parity
+from stmae.export.repository import write_repository
 from stmae.serving.client import Client
+from stmae.serving.launcher import EmbeddedTriton
+from stmae.train.extract import FlowCache, extract_flow
 
-Film = Callable[..., np.ndarray]
+SHARP = ["name=sharp", "model.size=32", "model.flow_scale=2"]
 
 
-def test_onnxruntime_computes_what_torch_computes(tiny_export):
-    differences = parity.check(tiny_export.folder)
+@pytest.fixture(scope="module")
+def sharp_export(tmp_path_factory):
+    """A model whose auto-encoders see half of the frames' resolution."""
+    return export_tiny(configs.load("walkway", [*TINY, *SHARP]), tmp_path_factory.mktemp("sharp"))
 
+
+@pytest.fixture(params=["tiny", "sharp"])
+def exported(request, tiny_export, sharp_export):
+    return {"tiny": tiny_export, "sharp": sharp_export}[request.param]
+
+
+@pytest.fixture(scope="module")
+def served(triton_runtime, tiny_export, sharp_export, tmp_path_factory):
+    """One Triton that serves both."""
+    repository = tmp_path_factory.mktemp("served")
+    for export in (tiny_export, sharp_export):
+        write_repository(export.folder, repository)
+    with EmbeddedTriton(repository, runtime=triton_runtime) as server:
+        yield server
+
+
+def evidence_as_outputs(evidence):
+    return {output.name: getattr(evidence, output.name.lower()) for output in tensors.ENSEMBLE.outputs}
+
+
+def test_onnxruntime_computes_what_torch_computes(exported):
+    differences = parity.check(exported.folder)
+
+    assert differences.keys() == {output.name for output in tensors.ENSEMBLE.outputs}
     assert differences["PSNR"] <= 0.01
     assert differences["MEMORY_DISTANCE"] <= 1e-4
 
 
-def test_triton_computes_what_torch_computes(tiny_export, triton_server):
-    golden = parity.load_golden(tiny_export.folder)
+def test_triton_computes_what_torch_computes(exported, served):
+    golden = parity.load_golden(exported.folder)
 
-    with Client(triton_server.grpc_url, "tiny") as client:
-        scores = client.score_segment(golden["FRAMES"])
+    with Client(served.grpc_url, exported.config.name) as client:
+        assert client.describe().size == 64
+        evidence = client.score_segment(golden["FRAMES"])
 
-    computed = {
-        "PSNR": scores.psnr,
-        "MEMORY_DISTANCE": scores.memory_distance,
-        "ERROR_TILES": scores.error_tiles,
-    }
-    parity.compare("Triton", computed, golden)
+    parity.compare("Triton", evidence_as_outputs(evidence), golden)
 
 
-def test_golden_values_are_those_of_the_scoring_functions(tiny_export):
-    golden = parity.load_golden(tiny_export.folder)
+def test_evaluation_measures_what_is_served(exported, tmp_path):
+    golden = parity.load_golden(exported.folder)
+    frames = golden["FRAMES"]
+    clip = Clip("walk", "test", "walk.mp4", len(frames), 10.0, 64, 64, "0", "", labelled=False, masked=False)
+    manifest = Manifest.of(tmp_path, "blobs", 64, (clip,))
+    path = manifest.path("frames", "test", "walk")
+    path.parent.mkdir(parents=True)
+    np.save(path, frames)
+    extract_flow(exported.config, manifest, tmp_path)
+
+    flow = FlowCache.of(tmp_path, manifest)
+    evidence = measure(exported.config, exported.model, manifest, clip, flow, torch.device("cpu"))
+
+    parity.compare("evaluation", evidence_as_outputs(evidence), golden)
+
+
+def test_golden_values_are_those_of_the_scoring_functions(exported):
+    golden = parity.load_golden(exported.folder)
     prediction = (golden["PREDICTION"].astype(np.float64) + 1) / 2
+    scale, size = exported.config.model.flow_scale, exported.config.model.size
     target = golden["FRAMES"][4:].transpose(0, 3, 1, 2) / 255.0
+    target = target.reshape(*target.shape[:2], size, scale, size, scale).mean((3, 5))
 
     tiles = score.error_tiles(prediction, target)
 
@@ -50,13 +97,21 @@ def test_golden_values_are_those_of_the_scoring_functions(tiny_export):
     np.testing.assert_allclose(golden["PSNR"], score.psnr(tiles.mean(axis=(1, 2))), atol=1e-4)
 
 
-def test_the_table_of_tensors_has_the_shapes_that_the_graphs_have(tiny_export):
-    model = tiny_export.config.model
-    golden = parity.load_golden(tiny_export.folder)
+def test_flow_tiles_are_the_mean_flow_that_leads_to_each_scored_frame(exported):
+    golden = parity.load_golden(exported.folder)
+
+    tiles = golden["FLOW"][3:].reshape(-1, 2, 16, 2, 16, 2).mean((3, 5))
+
+    np.testing.assert_allclose(golden["FLOW_TILES"], tiles, atol=1e-5)
+
+
+def test_the_table_of_tensors_has_the_shapes_that_the_graphs_have(exported):
+    model = exported.config.model
+    golden = parity.load_golden(exported.folder)
 
     for spec in tensors.STEPS:
         for tensor in (*spec.inputs, *spec.outputs):
-            dims = tensors.dims(spec, tensor, size=model.size, width=model.width)
+            dims = tensors.dims(spec, tensor, size=model.size, flow_scale=model.flow_scale, width=model.width)
             array = golden[tensor.name]
             assert array.ndim == len(dims)
             assert all(dim in (-1, size) for dim, size in zip(dims, array.shape, strict=True)), tensor.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stmae import __version__
+from stmae import __version__, tensors
 from stmae.data.video import write_video
 from stmae.serving.client import Client, ServingError
 from stmae.serving.launcher import Ports
@@ -35,13 +36,13 @@ def test_a_deployment_tells_what_it_is(client, tiny_export):
 
 @pytest.mark.parametrize("frames", [5, 64])
 def test_a_segment_has_a_score_for_each_frame_from_the_fifth_on(client, film, frames):
-    scores = client.score_segment(film(frames, 64))
+    evidence = client.score_segment(film(frames, 64))
 
-    assert scores.psnr.shape == (frames - 4,)
-    assert scores.memory_distance.shape == (frames - 4, 2)
-    assert scores.error_tiles.shape == (frames - 4, 16, 16)
-    assert scores.psnr.dtype == scores.memory_distance.dtype == scores.error_tiles.dtype == np.float32
-    np.testing.assert_allclose(scores.psnr, -10 * np.log10(scores.error_tiles.mean(axis=(1, 2))), atol=1e-3)
+    for output in tensors.ENSEMBLE.outputs:
+        array = getattr(evidence, output.name.lower())
+        assert array.shape == (frames - 4, *output.dims[1:])
+        assert array.dtype == np.float32
+    np.testing.assert_allclose(evidence.psnr, -10 * np.log10(evidence.error_tiles.mean(axis=(1, 2))), atol=1e-3)
 
 
 def test_overlapping_segments_score_as_one_long_segment(client, film):
@@ -51,9 +52,10 @@ def test_overlapping_segments_score_as_one_long_segment(client, film):
     cut = client.score_array(frames)  # the deployment's segments have 16 frames
 
     assert cut.frames == 50
-    assert np.abs(cut.psnr - whole.psnr).max() < 1e-3
-    np.testing.assert_allclose(cut.memory_distance, whole.memory_distance, atol=1e-4)
-    np.testing.assert_allclose(cut.error_tiles, whole.error_tiles, atol=1e-5)
+    for field in dataclasses.fields(whole):
+        np.testing.assert_allclose(
+            getattr(cut.evidence, field.name), getattr(whole, field.name), atol=1e-3, err_msg=field.name
+        )
 
 
 def test_scores_of_a_stream_come_in_the_order_of_its_segments(client, film):
@@ -61,8 +63,8 @@ def test_scores_of_a_stream_come_in_the_order_of_its_segments(client, film):
 
     streamed = list(client.score_stream(segments))
 
-    for segment, scores in zip(segments, streamed, strict=True):
-        np.testing.assert_allclose(scores.psnr, client.score_segment(segment).psnr, atol=1e-4)
+    for segment, evidence in zip(segments, streamed, strict=True):
+        np.testing.assert_allclose(evidence.psnr, client.score_segment(segment).psnr, atol=1e-4)
 
 
 def test_a_stream_is_read_no_further_than_its_requests_in_flight(triton_server, film):
@@ -89,7 +91,7 @@ def test_a_video_is_scored_from_its_file(client, film, tmp_path):
     scores = client.score_video(tmp_path / "walk.mp4")
 
     assert scores.frames == 23
-    assert len(scores.psnr) == 19
+    assert len(scores.evidence) == 19
     assert scores.health is not None
     assert scores.health.status == "scored"
 
@@ -99,8 +101,8 @@ def test_a_video_of_fewer_than_five_frames_has_no_scores(client, film, frames):
     scores = client.score_array(film(5, 64)[:frames])
 
     assert scores.frames == frames
-    assert scores.psnr.shape == (0,)
-    assert scores.error_tiles.shape == (0, 16, 16)
+    assert len(scores.evidence) == 0
+    assert scores.evidence.flow_tiles.shape == (0, 2, 16, 16)
 
 
 def test_a_segment_that_is_too_short_is_refused(client, film):
@@ -168,8 +170,9 @@ def test_the_plain_script_gets_all_outputs_for_short_and_long_segments(triton_se
         answer = subprocess.run([*command, *extra], capture_output=True, text=True, check=True, cwd=tmp_path)
 
         short, long = answer.stdout.splitlines()
-        assert short.startswith("T=5: PSNR [1]  MEMORY_DISTANCE [1, 2]  ERROR_TILES [1, 16, 16]")
-        assert long.startswith("T=64: PSNR [60]  MEMORY_DISTANCE [60, 2]  ERROR_TILES [60, 16, 16]")
+        for line, frames, scored in ((short, 5, 1), (long, 64, 60)):
+            shapes = [f"{output.name} {[scored, *output.dims[1:]]}" for output in tensors.ENSEMBLE.outputs]
+            assert line.startswith(f"T={frames}: {'  '.join(shapes)}  PSNR ")
 
 
 def test_the_plain_script_does_not_need_the_package():

@@ -9,12 +9,17 @@ from pathlib import Path
 
 import onnx
 import pytest
+from evidence import calm, fit
 from onnx import numpy_helper
+from tiny import TINY, export_tiny
 
+from stmae import config as configs
+from stmae import tensors
+from stmae.calibration import calibration_file
 from stmae.export.parity import ParityError
 from stmae.serving.client import Client
-from stmae.serving.launcher import EmbeddedTriton
-from stmae.serving.publish import PublishError, publish
+from stmae.serving.launcher import EmbeddedTriton, find_deployments
+from stmae.serving.publish import PublishError, publish, publish_all
 
 
 @pytest.fixture
@@ -42,7 +47,7 @@ def published(published_once, repository):
 def test_a_published_model_is_served(tiny_export, published_once, triton_runtime, film):
     repository, differences = published_once
 
-    assert set(differences) == {"PSNR", "MEMORY_DISTANCE", "ERROR_TILES"}
+    assert set(differences) == {output.name for output in tensors.ENSEMBLE.outputs}
     assert (repository / "tiny" / "calibration.json").read_text() == tiny_export.calibration.read_text()
     assert [path.name for path in repository.parent.iterdir()] == ["model_repository"]
     with (
@@ -52,11 +57,28 @@ def test_a_published_model_is_served(tiny_export, published_once, triton_runtime
         assert client.score_segment(film(5, 64)).psnr.shape == (1,)
 
 
+def test_each_scene_of_a_model_is_published_with_its_own_calibration(repository, triton_runtime, tmp_path):
+    exports, evaluation = tmp_path / "exports", tmp_path / "evaluation"
+    exports.mkdir()
+    evaluation.mkdir()
+    for seed, scene in enumerate(("gate", "yard")):
+        export_tiny(configs.load("walkway", [*TINY, f"name=tiny-{scene}"]), tmp_path / scene)
+        (tmp_path / scene / "export").rename(exports / scene)
+        (evaluation / calibration_file(scene)).write_text(fit([calm(50, seed)]).to_json())
+
+    publish_all(exports, evaluation, repository, triton_runtime)
+
+    assert find_deployments(repository) == ["tiny-gate", "tiny-yard"]
+    for scene in ("gate", "yard"):
+        published = (repository / f"tiny-{scene}" / "calibration.json").read_text()
+        assert published == (evaluation / calibration_file(scene)).read_text()
+
+
 def test_a_model_with_other_weights_leaves_the_repository_untouched(tiny_export, export_dir, published, triton_runtime):
     before = snapshot(published)
     exchange(export_dir, "encode", scaled)
 
-    with pytest.raises(ParityError, match=r"Triton: (PSNR|MEMORY_DISTANCE) differs from torch"):
+    with pytest.raises(ParityError, match=r"Triton: \w+ differs from torch"):
         publish(export_dir, tiny_export.calibration, published, triton_runtime)
 
     assert snapshot(published) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from stmae import config as configs
 from stmae import tensors
 from stmae.export import repository as repositories
 from stmae.export.repository import Release, texts
+from stmae.score import Evidence
 
 COMMITTED = Path(__file__).resolve().parents[2] / "model_repository"
 DEPLOYMENTS = ("walkway", "ped2")
@@ -37,10 +39,12 @@ def test_shared_models_are_the_same_in_every_deployment():
     assert walkway["psnr"] == ped2["psnr"]
 
 
-def test_an_ensemble_has_the_three_scores_and_nothing_else():
+def test_an_ensemble_has_the_evidence_and_nothing_else():
     text = texts(Release.of(configs.load("ped2")))["ped2"]
 
-    assert re.findall(r'^output \{\n  name: "(\w+)"', text, re.M) == ["PSNR", "MEMORY_DISTANCE", "ERROR_TILES"]
+    assert re.findall(r'^output \{\n  name: "(\w+)"', text, re.M) == [
+        output.name for output in tensors.ENSEMBLE.outputs
+    ]
     assert re.findall(r'model_name: "(\w+)"', text) == ["flow", "ped2_encode", "ped2_decode", "psnr"]
 
 
@@ -49,6 +53,12 @@ def test_instances_are_of_the_environment_s_kind():
 
     assert "KIND_CPU" in texts(release, "cpu")["flow"]
     assert "KIND_GPU" in texts(release, "gpu")["flow"]
+
+
+def test_outputs_of_an_ensemble_are_the_evidence_in_its_order():
+    assert [output.name.lower() for output in tensors.ENSEMBLE.outputs] == [
+        field.name for field in dataclasses.fields(Evidence)
+    ]
 
 
 def test_strides_of_the_table_are_the_model_s():
