@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ import pyarrow.dataset as ds
 from stmae.batch.run import score_archive
 from stmae.config import Config
 from stmae.data.datasets import read_footage
+from stmae.data.readers import Footage
 from stmae.data.video import FrameSource, write_video
 from stmae.report.night import night_report
 from stmae.serving.launcher import EmbeddedTriton
@@ -42,49 +44,66 @@ def demo(
         raise FileNotFoundError(f"{latest}: no such run; train first: make pipeline-run DATASET={config.name}")
     run = json.loads(latest.read_text(encoding="utf-8"))
     archive, tables = workspace / "archive" / config.name, workspace / "tables" / config.name
-    fill_archive(config, data_root, archive)
-    repository = Path(run["repository"])
-    calibration = repository / config.name / "calibration.json"
+    deployments = fill_archive(config, data_root, archive)
+    repository, models, reports = Path(run["repository"]), [], []
     with EmbeddedTriton(repository, runtime=runtime) as triton:
-        summary = score_archive(str(archive), str(tables), triton.grpc_url, config.name, str(calibration))
-    if not summary.complete:
-        raise RuntimeError(summary.message())
-    report = night_report(str(tables), summary.model, None, workspace / "reports" / f"{config.name}-night.html")
+        for camera, deployment in deployments.items():
+            calibration = repository / deployment / "calibration.json"
+            summary = score_archive(
+                str(archive), str(tables), triton.grpc_url, deployment, str(calibration), include=f"{camera}/*"
+            )
+            if not summary.complete:
+                raise RuntimeError(summary.message())
+            page = workspace / "reports" / f"{deployment}-night.html"
+            models.append(summary.model)
+            reports.append(night_report(str(tables), summary.model, None, page))
     return {
-        "auc_micro": run["figures"].get("paper_auc_micro"),
-        **_rows(tables, summary.model),
+        "auc_micro": run["figures"].get("combined_auc_micro_raw"),
+        **_rows(tables, models),
         "tables": str(tables.resolve()),
         "evaluation_report": run["evaluation_report"],
-        "night_report": str(report.resolve()),
+        "night_reports": [str(report.resolve()) for report in reports],
         "seconds": round(time.time() - started, 1),
     }
 
 
-def fill_archive(config: Config, data_root: Path, archive: Path) -> None:
-    """Make `<archive>/<camera>/<YYYY-MM-DD>/<HH-MM-SS>.mp4` of the dataset's test clips; what is there is kept."""
+def fill_archive(config: Config, data_root: Path, archive: Path) -> dict[str, str]:
+    """Make `<archive>/<camera>/<YYYY-MM-DD>/<HH-MM-SS>.mp4` of the dataset's test clips; what is there is kept.
+
+    A scene is a camera. Returns the cameras with the deployment of each.
+    """
     _, footage = read_footage(config, data_root)
-    for number, clip in enumerate(item for item in footage if item.split == "test"):
-        start = FIRST_HOUR + number * timedelta(minutes=30)
-        path = archive / config.data.reader / f"{start:%Y-%m-%d}" / f"{start:%H-%M-%S}.mp4"
-        if path.exists():
-            continue
-        if clip.path.is_dir():
-            write_video(path, _images(clip.path, clip.folder_fps), clip.folder_fps)
-        else:
-            path = path.with_suffix(clip.path.suffix)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(clip.path, path)
+    deployments, films = {}, Counter[str]()
+    for clip in (item for item in footage if item.split == "test"):
+        camera = clip.scene or config.data.reader
+        start = FIRST_HOUR + films[camera] * timedelta(minutes=30)
+        _film(clip, archive / camera / f"{start:%Y-%m-%d}" / f"{start:%H-%M-%S}.mp4")
+        films[camera] += 1
+        deployments[camera] = f"{config.name}-{clip.scene}" if clip.scene else config.name
     log.info("archive %s is filled", archive)
+    return deployments
+
+
+def _film(clip: Footage, path: Path) -> None:
+    if clip.path.is_dir():
+        if not path.exists():
+            write_video(path, _images(clip.path, clip.folder_fps), clip.folder_fps)
+        return
+    path = path.with_suffix(clip.path.suffix)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(clip.path, path)
 
 
 def _images(folder: Path, fps: float) -> Iterator[npt.NDArray[np.uint8]]:
     return (frame.image for frame in FrameSource(folder, folder_fps=fps))
 
 
-def _rows(tables: Path, model: str) -> dict[str, int]:
+def _rows(tables: Path, models: list[str]) -> dict[str, int]:
     """What the tables hold, counted by reading them as anybody would."""
 
     def count(table: str) -> int:
-        return int(ds.dataset(tables / table / f"model={model}", format="parquet").count_rows())
+        folders = [str(tables / table / f"model={model}") for model in models]
+        return sum(int(ds.dataset(folder, format="parquet").count_rows()) for folder in folders)
 
     return {"videos_scored": count("coverage"), "frames_scored": count("scores"), "events": count("events")}

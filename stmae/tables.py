@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 UNDATED = "undated"
 """The `date` partition of a source whose path tells no date."""
 
@@ -30,6 +30,8 @@ PARTITIONING = ds.partitioning(
 """For `pyarrow.dataset.dataset`: without it, a camera called 07 would be read as the number 7."""
 
 _TIME = pa.timestamp("us", tz="UTC")
+_TILES = pa.list_(pa.field("element", pa.float32(), False))
+"""256 values, row by row."""
 _SOURCE = [
     pa.field("source", pa.string(), False, {"meaning": "URI of the source object"}),
     pa.field("etag", pa.string(), False, {"meaning": "its ETag; of a local file, the digest of its bytes"}),
@@ -51,14 +53,13 @@ SCORES = pa.schema(
             {"meaning": "row * 16 + column of the tile with the highest error"},
         ),
         pa.field("peak_tile_error", pa.float32(), False, {"meaning": "mean squared error of that tile"}),
-        pa.field(
-            "error_tiles",
-            pa.list_(pa.field("element", pa.float32(), False)),
-            False,
-            {"meaning": "256 tile errors, row by row, 8 significant bits"},
-        ),
+        pa.field("error_tiles", _TILES, False, {"meaning": "mean squared error, 8 significant bits"}),
+        pa.field("place_tiles", _TILES, False, {"meaning": "squared distance from the usual, 8 bits"}),
+        pa.field("flow_x_tiles", _TILES, False, {"meaning": "pixels to the right, in 64ths"}),
+        pa.field("flow_y_tiles", _TILES, False, {"meaning": "pixels down, in 64ths"}),
     ]
 )
+"""Tiles are rounded so that they compress; events are computed from what is kept, not from what was measured."""
 
 COVERAGE = pa.schema(
     [
@@ -89,17 +90,13 @@ EVENTS = pa.schema(
         pa.field("start_time", _TIME, True),
         pa.field("peak_time", _TIME, True),
         pa.field("end_time", _TIME, True),
-        pa.field("peak_score", pa.float64(), False, {"meaning": "calibrated; 0 is usual"}),
+        pa.field("peak_score", pa.float64(), False, {"meaning": "nats; high is odd"}),
+        pa.field("kind", pa.string(), False, {"meaning": "of the peak's oddest tile: prediction, motion, presence"}),
         pa.field("box_left", pa.float32(), False, {"meaning": "fraction of the frame's width"}),
         pa.field("box_top", pa.float32(), False),
         pa.field("box_right", pa.float32(), False),
         pa.field("box_bottom", pa.float32(), False),
-        pa.field(
-            "error_tiles",
-            pa.list_(pa.field("element", pa.float32(), False)),
-            False,
-            {"meaning": "at the peak"},
-        ),
+        pa.field("tiles", _TILES, False, {"meaning": "nats, at the peak"}),
         pa.field("thumbnail", pa.string(), True, {"meaning": "key of a JPEG below the tables' root"}),
         pa.field("calibration_digest", pa.string(), False),
     ]

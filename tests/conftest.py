@@ -9,25 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import TINY, TinyExport, export_tiny, moving_blobs
 
 from stmae import config as configs
 from stmae.config import Config
 from stmae.export.repository import write_repository
-from stmae.score import Calibration
 from stmae.serving import runtime as runtimes
 from stmae.serving.launcher import EmbeddedTriton
 
 ROOT = Path(__file__).resolve().parents[1]
-TINY = ["name=tiny", "model.size=64", "model.width=8", "model.memory_items=8", "serve.segment_frames=16"]
-
-
-@dataclasses.dataclass(frozen=True)
-class TinyExport:
-    """A small model with random weights, exported, and a calibration to go with it."""
-
-    folder: Path
-    config: Config
-    calibration: Path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,32 +50,7 @@ def tiny_config() -> Config:
 
 @pytest.fixture(scope="session")
 def tiny_export(tmp_path_factory: pytest.TempPathFactory, tiny_config: Config) -> TinyExport:
-    torch = pytest.importorskip("torch")
-    # Imported here: most test sessions of one file need no torch.
-    from stmae.export import onnx
-    from stmae.model.build import build_stmae
-
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = build_stmae(tiny_config).eval()
-        # An untrained decoder predicts plain grey, whatever it sees: make its output depend on its input.
-        model.decoder.output.weight.data *= 20
-    folder = tmp_path_factory.mktemp("tiny") / "export"
-    onnx.export(tiny_config, model, folder, moving_blobs(7, tiny_config.model.size))
-    calibration = folder.parent / "calibration.json"
-    calibration.write_text(
-        Calibration(
-            median=12.0,
-            spread=1.0,
-            enter=3.0,
-            exit=2.0,
-            smoothing_seconds=0.2,
-            min_seconds=0.1,
-            merge_seconds=0.5,
-            frames=100,
-        ).to_json()
-    )
-    return TinyExport(folder, tiny_config, calibration)
+    return export_tiny(tiny_config, tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="session")
@@ -102,17 +67,3 @@ def triton_server(
 def film() -> Callable[..., np.ndarray]:
     """`film(frames, size, seed=0)`: see moving_blobs."""
     return moving_blobs
-
-
-def moving_blobs(frames: int, size: int, seed: int = 0) -> np.ndarray:
-    """A textured scene with a few bright blobs that move, uint8 [frames,size,size,3]."""
-    generator = np.random.default_rng(seed)
-    ground = generator.integers(60, 120, (size // 8, size // 8, 3)).repeat(8, 0).repeat(8, 1)
-    rows, columns = np.mgrid[:size, :size]
-    film = np.repeat(ground[None].astype(np.float64), frames, 0)
-    for _ in range(3):
-        (top, left), (down, right) = generator.uniform(0, size, 2), generator.uniform(-2, 2, 2)
-        for index in range(frames):
-            y, x = (top + down * index) % size, (left + right * index) % size
-            film[index] += 100 * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / size)[..., None]
-    return np.clip(film + generator.normal(0, 3, film.shape), 0, 255).astype(np.uint8)

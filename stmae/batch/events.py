@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from stmae import tables
-from stmae.score import TILES, Calibration, Interval, hysteresis
+from stmae.batch.scores import evidence_of
+from stmae.box import peak_box
+from stmae.calibration import Calibration, Kind, frame_score
+from stmae.score import Interval, hysteresis
 
 FPS_OF_ONE_FRAME = 25.0
 """Where a source has a single scored frame, there is no distance in time to measure."""
-BOX_SHARE = 0.25
-"""Share of the highest tile error above which a tile belongs to the odd place."""
 
 Floats = npt.NDArray[np.floating]
 
@@ -30,7 +31,8 @@ def events_table(scores: pa.Table, calibration: Calibration, partition: tables.P
         return tables.EVENTS.empty_table()
     time_s = scores["time_s"].to_numpy()
     fps = frame_rate(time_s)
-    curve = calibration.score(scores["psnr"].to_numpy().astype(np.float64), fps)
+    surprises = calibration.surprises(evidence_of(scores), fps)
+    curve = frame_score(np.max(list(surprises.values()), axis=0), calibration.smoothing_seconds * fps)
     intervals = hysteresis(
         curve,
         calibration.enter,
@@ -38,8 +40,13 @@ def events_table(scores: pa.Table, calibration: Calibration, partition: tables.P
         min_frames=max(1, round(calibration.min_seconds * fps)),
         merge_frames=round(calibration.merge_seconds * fps),
     )
-    same = {"calibration_digest": calibration.digest()}
-    rows = [_row(scores, curve, interval, partition) | same for interval in intervals]
+    digest = calibration.digest()
+    rows = [
+        _times(scores, interval, partition)
+        | _place({kind: tiles[interval.peak] for kind, tiles in surprises.items()})
+        | {"peak_score": float(curve[interval.peak]), "calibration_digest": digest}
+        for interval in intervals
+    ]
     return pa.Table.from_pylist(rows, schema=tables.EVENTS)
 
 
@@ -50,26 +57,11 @@ def frame_rate(time_s: Floats) -> float:
     return float(1.0 / np.median(steps)) if len(steps) else FPS_OF_ONE_FRAME
 
 
-def peak_box(error_tiles: Floats) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom (fractions of the frame) around the oddest place.
-
-    The place is the tile with the highest error and all tiles above BOX_SHARE of it that touch it, directly or in turn.
-    """
-    tiles = np.asarray(error_tiles).reshape(TILES, TILES)
-    if not tiles.max() > 0:  # a perfect prediction points nowhere
-        return 0.0, 0.0, 1.0, 1.0
-    _, places = cv2.connectedComponents((tiles > BOX_SHARE * tiles.max()).astype(np.uint8), connectivity=8)
-    rows, columns = np.nonzero(places == places.flat[int(tiles.argmax())])
-    left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
-    return float(left / TILES), float(top / TILES), float(right / TILES), float(bottom / TILES)
-
-
-def _row(scores: pa.Table, curve: Floats, interval: Interval, partition: tables.Partition) -> dict[str, Any]:
-    start, peak, end = (
-        scores.slice(position, 1).to_pylist()[0] for position in (interval.start, interval.peak, interval.end)
-    )
+def _times(scores: pa.Table, interval: Interval, partition: tables.Partition) -> dict[str, Any]:
+    """When: which frames of which source."""
+    positions = [interval.start, interval.peak, interval.end]
+    start, peak, end = scores.select(["source", "etag", "frame", "time_s", "wall_time"]).take(positions).to_pylist()
     source, etag, frame = peak["source"], peak["etag"], peak["frame"]
-    left, top, right, bottom = peak_box(np.array(peak["error_tiles"]))
     return {
         "source": source,
         "etag": etag,
@@ -83,11 +75,20 @@ def _row(scores: pa.Table, curve: Floats, interval: Interval, partition: tables.
         "start_time": start["wall_time"],
         "peak_time": peak["wall_time"],
         "end_time": end["wall_time"],
-        "peak_score": float(curve[interval.peak]),
+        "thumbnail": tables.thumbnail_path(partition, tables.source_key(source), frame),
+    }
+
+
+def _place(surprises: Mapping[Kind, Floats]) -> dict[str, Any]:
+    """Where, and what is odd there: of the surprises at the peak, [16,16] a kind."""
+    tile_map = np.max(list(surprises.values()), axis=0)
+    oddest = int(tile_map.argmax())
+    left, top, right, bottom = peak_box(tile_map)
+    return {
+        "kind": max(surprises, key=lambda kind: surprises[kind].flat[oddest]),
         "box_left": left,
         "box_top": top,
         "box_right": right,
         "box_bottom": bottom,
-        "error_tiles": peak["error_tiles"],
-        "thumbnail": tables.thumbnail_path(partition, tables.source_key(source), frame),
+        "tiles": tile_map.ravel(),
     }

@@ -21,7 +21,7 @@ from stmae.batch import engines
 from stmae.batch.plan import Plan, make_plan, statuses_of_done
 from stmae.batch.store import ObjectMissingError, Store, StoreError, open_store
 from stmae.batch.work import Job, Outcome
-from stmae.score import Calibration
+from stmae.calibration import Calibration
 from stmae.serving.client import Client, Deployment
 
 log = logging.getLogger(__name__)

@@ -23,10 +23,12 @@ import pyarrow as pa
 from stmae import tables
 from stmae.batch.events import events_table
 from stmae.batch.plan import Source
+from stmae.batch.scores import scores_table
 from stmae.batch.store import ObjectMissingError, StoreError, open_store
+from stmae.calibration import Calibration
 from stmae.data.video import DecodeHealth, FrameSource
-from stmae.score import CLIP_FRAMES, TILES, Calibration
-from stmae.serving.client import Client, SegmentScores, ServingError
+from stmae.score import CLIP_FRAMES, Evidence
+from stmae.serving.client import Client, ServingError
 from stmae.serving.segments import cut
 
 log = logging.getLogger(__name__)
@@ -139,7 +141,7 @@ class Worker:
                 "status": "missing",
                 "reason": "the object vanished between listing and reading",
             }
-            self._put(source, scores_table(source, [], []), tables.EVENTS.empty_table(), row)
+            self._put(source, scores_table(source, [], Evidence.join([])), tables.EVENTS.empty_table(), row)
             return Outcome(source=source, status="missing")
         served = self._client.describe()
         if served.digest != self.job.model_digest:
@@ -148,8 +150,8 @@ class Worker:
                 f"{self.job.server_url}: {self.job.deployment!r} was published anew during the run; "
                 "run again to score with the new model",
             )
-        times, parts, health = self._ask(path)
-        scores = scores_table(source, times, parts)
+        times, evidence, health = self._ask(path)
+        scores = scores_table(source, times, evidence)
         events = events_table(scores, self.job.calibration, source.partition(self.job.model))
         names = dict(zip(events["peak_frame"].to_pylist(), events["thumbnail"].to_pylist(), strict=True))
         for name, jpeg in thumbnails(path, names):
@@ -158,8 +160,8 @@ class Worker:
         self._put(source, scores, events, row)
         return Outcome(source=source, status=row["status"], frames_scored=scores.num_rows, events=events.num_rows)
 
-    def _ask(self, path: Path) -> tuple[list[float], list[SegmentScores], DecodeHealth]:
-        """Stream a video's segments to the server: container times of all frames, and the scores."""
+    def _ask(self, path: Path) -> tuple[list[float], Evidence, DecodeHealth]:
+        """Stream a video's segments to the server: container times of all frames, and the evidence."""
         frames = FrameSource(path, self.job.size)
         times: list[float] = []
 
@@ -168,52 +170,14 @@ class Worker:
                 times.append(frame.time_s)
                 yield frame.image
 
-        parts = list(self._client.score_stream(cut(images(), self.job.segment_frames)))
-        return times, parts, frames.health
+        evidence = Evidence.join(list(self._client.score_stream(cut(images(), self.job.segment_frames))))
+        return times, evidence, frames.health
 
     def _put(self, source: Source, scores: pa.Table, events: pa.Table, coverage: dict[str, Any]) -> None:
         rows = pa.Table.from_pylist([coverage], schema=tables.COVERAGE)
         for name, table in (("scores", scores), ("events", events), ("coverage", rows)):
             path = tables.object_path(name, source.partition(self.job.model), source.key)
             self._tables.put(path, tables.to_parquet(table))
-
-
-def scores_table(source: Source, times: list[float], parts: list[SegmentScores]) -> pa.Table:
-    """Rows of tables.SCORES for the frames from CLIP_FRAMES on; `times` are those of all frames, seconds."""
-    count = sum(len(part.psnr) for part in parts)
-    time_s = np.array(times[CLIP_FRAMES:], np.float64)
-    assert len(time_s) == count
-    distance = np.concatenate([part.memory_distance for part in parts] or [np.zeros((0, 2), np.float32)])
-    tiles = np.concatenate([part.error_tiles for part in parts] or [np.zeros((0, TILES, TILES), np.float32)])
-    flat = tiles.reshape(count, TILES * TILES)
-    peak = flat.argmax(axis=1) if count else np.zeros(0, np.int64)
-    wall = pa.nulls(count, tables.SCORES.field("wall_time").type)
-    if source.start_time is not None:
-        start_us = round(source.start_time.timestamp() * 1_000_000)
-        wall = pa.array(start_us + np.round(time_s * 1e6).astype(np.int64)).cast(wall.type)
-    offsets = pa.array(np.arange(0, count * TILES * TILES + 1, TILES * TILES, dtype=np.int32))
-    columns = {
-        "source": pa.array([source.uri] * count, pa.string()),
-        "etag": pa.array([source.etag] * count, pa.string()),
-        "frame": pa.array(np.arange(CLIP_FRAMES, CLIP_FRAMES + count, dtype=np.int32)),
-        "time_s": pa.array(time_s),
-        "wall_time": wall,
-        "psnr": pa.array(np.concatenate([part.psnr for part in parts] or [np.zeros(0, np.float32)])),
-        "memory_distance_appearance": pa.array(np.ascontiguousarray(distance[:, 0])),
-        "memory_distance_motion": pa.array(np.ascontiguousarray(distance[:, 1])),
-        "peak_tile": pa.array(peak.astype(np.int16)),
-        "peak_tile_error": pa.array(flat[np.arange(count), peak]),
-        "error_tiles": pa.ListArray.from_arrays(
-            offsets, pa.array(round_to_8_bits(flat).ravel()), type=tables.SCORES.field("error_tiles").type
-        ),
-    }
-    return pa.Table.from_arrays([columns[name] for name in tables.SCORES.names], schema=tables.SCORES)
-
-
-def round_to_8_bits(values: Floats) -> Floats:
-    """Round finite float32 to the nearest value with 8 significant bits; they compress."""
-    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    return ((bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)).view(np.float32)
 
 
 def thumbnails(path: Path, names: dict[int, str]) -> Iterator[tuple[str, bytes]]:

@@ -22,6 +22,12 @@ from stmae.score import TILES
 
 SHOWN_EVENTS = 60
 """Events with pictures; a page with more is read by nobody."""
+KINDS = {
+    "prediction": "unpredicted appearance",
+    "motion": "unusual motion",
+    "presence": "something that stays",
+}
+"""An event's kind in plain words."""
 NO_PICTURE = np.full((180, 320, 3), 200, np.uint8)
 
 STYLE = """
@@ -64,7 +70,7 @@ class Night:
     coverage: list[dict[str, Any]]
     """By camera, then source."""
     events: list[dict[str, Any]]
-    """Highest calibrated score first."""
+    """Highest score first."""
     runs: list[dict[str, Any]]
     """Newest first."""
 
@@ -186,15 +192,15 @@ def _events(night: Night) -> str:
         f"<p class='soft'>{more} more, with lower scores, are in the table <code>events</code>.</p>" if more > 0 else ""
     )
     return (
-        '<section><h2>Events</h2><p class="soft">Oddest first. The score says how far the prediction error is from '
-        "what is usual for the camera, in units of its usual spread. Left the frame at the peak, right where its "
-        f"error lies.</p>\n{cards}\n{rest}</section>"
+        '<section><h2>Events</h2><p class="soft">Oddest first. The score says how unlikely the oddest places of the '
+        "frame are in the camera's normal footage: with every 2.3 more, ten times less likely. Left the frame at the "
+        f"peak, framed where it is odd; right how odd each place is.</p>\n{cards}\n{rest}</section>"
     )
 
 
 def _event(rank: int, event: dict[str, Any], store: Store) -> str:
     picture = _picture(store, event["thumbnail"])
-    tiles = np.array(event["error_tiles"], np.float32).reshape(TILES, TILES)
+    tiles = np.array(event["tiles"], np.float32).reshape(TILES, TILES)
     heat = heat_overlay(picture, tiles, float(tiles.max()))
     left, top, right, bottom = (100 * event[f"box_{side}"] for side in ("left", "top", "right", "bottom"))
     box = f"left:{left:.2f}%;top:{top:.2f}%;width:{right - left:.2f}%;height:{bottom - top:.2f}%"
@@ -212,9 +218,10 @@ def _event(rank: int, event: dict[str, Any], store: Store) -> str:
     )
     return (
         f'<article class="event"><div class="pair"><figure class="shot"><img alt="frame at the peak" '
-        f'src="{jpeg_uri(picture)}"><i style="{box}"></i></figure><figure><img alt="error map" '
+        f'src="{jpeg_uri(picture)}"><i style="{box}"></i></figure><figure><img alt="how odd each place is" '
         f'src="{jpeg_uri(heat)}"></figure></div><div><h3>{rank}. {html.escape(event["camera"])}</h3>'
-        f'<span class="score">{event["peak_score"]:.1f}</span><dl>{entries}</dl></div></article>'
+        f'<span class="score">{event["peak_score"]:.1f}</span> <b>{KINDS[event["kind"]]}</b>'
+        f"<dl>{entries}</dl></div></article>"
     )
 
 

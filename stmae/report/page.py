@@ -29,6 +29,7 @@ h3 { font-size: 15px; margin: 18px 0 6px; }
 p { margin: 0 0 10px; max-width: 88ch; }
 p.soft { max-width: 110ch; }
 table + p { margin: 10px 0 0; }
+p + table { margin: 18px 0 0; }
 a { color: var(--accent); }
 .soft, figcaption, caption { color: var(--soft); font-size: 13px; }
 section { background: var(--paper); border: 1px solid var(--line); border-radius: 8px;

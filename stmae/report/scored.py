@@ -19,53 +19,58 @@ ROC_POINTS = 200
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class ScoredClip:
+class ShownClip:
     """A test clip with its scores; arrays start at frame CLIP_FRAMES of the clip."""
 
     clip: Clip
     fps: float
     psnr: Floats
-    anomaly: Floats
-    """1 - min-max of PSNR: the paper metric."""
-    error_tiles: Floats
+    combined: Floats
+    """The calibrated score, nats."""
+    tile_map: Floats
+    """[F,16,16] what it is made of."""
     labels: npt.NDArray[np.uint8] | None
 
+    @property
+    def paper(self) -> Floats:
+        """1 - min-max of PSNR: the paper's score."""
+        return 1.0 - min_max(self.psnr)
+
     def auc(self) -> float | None:
-        """Frame AUC within the clip; None without labels or where all frames are of one class."""
+        """Frame AUC of the combined score within the clip; None without labels or where frames are of one class."""
         if self.labels is None or self.labels.min() == self.labels.max():
             return None
-        return float(roc_auc_score(self.labels, self.anomaly))
+        return float(roc_auc_score(self.labels, self.combined))
 
 
-def scored_clips(entries: list[dict[str, Any]], scores: Any, manifest: Manifest) -> Iterator[ScoredClip]:
+def shown_clips(entries: list[dict[str, Any]], scores: Any, manifest: Manifest) -> Iterator[ShownClip]:
     """Join the entries of `evaluation.json` with the arrays of `scores.npz` and the manifest's test clips."""
     known = {clip.name: clip for clip in manifest.split("test")}
     for entry in entries:
         name = entry["name"]
-        psnr = scores[f"{name}/psnr"]
-        yield ScoredClip(
+        yield ShownClip(
             clip=known[name],
             fps=float(entry["fps"]),
-            psnr=psnr,
-            anomaly=1.0 - min_max(psnr),
-            error_tiles=scores[f"{name}/error_tiles"],
+            psnr=scores[f"{name}/psnr"],
+            combined=scores[f"{name}/combined"],
+            tile_map=scores[f"{name}/tile_map"],
             labels=scores.get(f"{name}/labels"),
         )
 
 
-def most_wrong(clips: list[ScoredClip], label: int | None, *, highest: bool, most: int) -> list[tuple[ScoredClip, int]]:
-    """The extreme frames of a class by the paper metric (ties: by PSNR), no two within a second of a clip.
+def most_wrong(clips: list[ShownClip], label: int | None, *, highest: bool, most: int) -> list[tuple[ShownClip, int]]:
+    """The extreme frames of a class by the combined score, no two within a second of a clip.
 
     `label` None takes all frames. Returns at most `most` of (clip, position in its arrays), the worst first.
     """
     sign = -1.0 if highest else 1.0
     candidates = [
-        (sign * float(clip.anomaly[position]), -sign * float(clip.psnr[position]), number, int(position))
+        (sign * float(clip.combined[position]), number, int(position))
         for number, clip in enumerate(clips)
         for position in _positions(clip, label)
     ]
     chosen: list[tuple[int, int]] = []
-    for *_, number, position in sorted(candidates):
+    for _, number, position in sorted(candidates):
         if all(number != other or abs(position - place) > clips[number].fps for other, place in chosen):
             chosen.append((number, position))
         if len(chosen) == most:
@@ -73,9 +78,9 @@ def most_wrong(clips: list[ScoredClip], label: int | None, *, highest: bool, mos
     return [(clips[number], position) for number, position in chosen]
 
 
-def _positions(clip: ScoredClip, label: int | None) -> npt.NDArray[np.intp]:
+def _positions(clip: ShownClip, label: int | None) -> npt.NDArray[np.intp]:
     if label is None:
-        return np.arange(len(clip.anomaly))
+        return np.arange(len(clip.combined))
     return np.flatnonzero([] if clip.labels is None else clip.labels == label)
 
 

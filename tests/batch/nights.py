@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
+from evidence import calm, fit
 
 from stmae import tables
 from stmae.batch.run import RunSummary, score_archive
 from stmae.data.video import write_video
-from stmae.score import Calibration
+from stmae.serving.client import Client
 
 GOOD = {
     "gate/2026-03-01/08-00-00.mp4": 40,
@@ -25,17 +26,8 @@ GOOD = {
 }
 """Frames of each video of the archive."""
 
-ALERT = Calibration(
-    median=15.3,
-    spread=0.25,
-    enter=1.0,
-    exit=0.5,
-    smoothing_seconds=0.1,
-    min_seconds=0.1,
-    merge_seconds=0.2,
-    frames=100,
-)
-"""A calibration that makes events out of the scores of a model with random weights."""
+ALERT = fit([calm(200, seed) for seed in range(3)], smoothing_seconds=0.1)
+"""A calibration for evidence that is made up."""
 
 
 def film(path: Path, frames: int, seed: int = 0, size: tuple[int, int] = (96, 128)) -> None:
@@ -81,9 +73,17 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def night(triton_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Night:
-    calibration = tmp_path_factory.mktemp("calibration") / "calibration.json"
-    calibration.write_text(ALERT.to_json())
-    return Night(triton_server.grpc_url, triton_server.deployment, calibration)
+    """Calibrated on films without the lamp, so that the lamp is an event though the model's weights are random."""
+    folder = tmp_path_factory.mktemp("normal")
+    normal = []
+    with Client(triton_server.grpc_url, triton_server.deployment) as client:
+        for seed in range(4):
+            film(folder / f"{seed}.mp4", 29, seed)
+            normal.append(client.score_video(folder / f"{seed}.mp4").evidence)
+    calibration = fit(normal, smoothing_seconds=0.1)
+    calibration = dataclasses.replace(calibration, enter=2 * calibration.enter, exit=1.5 * calibration.enter)
+    (folder / "calibration.json").write_text(calibration.to_json())
+    return Night(triton_server.grpc_url, triton_server.deployment, folder / "calibration.json")
 
 
 @pytest.fixture(scope="session")

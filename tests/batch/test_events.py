@@ -11,34 +11,40 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given
+from evidence import FPS, PLACE, calm, with_tile
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from nights import ALERT, read
+from nights import ALERT, Night, read
 
 from stmae import tables
-from stmae.batch.events import FPS_OF_ONE_FRAME, events_table, frame_rate, peak_box
+from stmae.batch.events import FPS_OF_ONE_FRAME, events_table, frame_rate
 from stmae.batch.plan import Source
-from stmae.batch.work import round_to_8_bits, scores_table
-from stmae.serving.client import SegmentScores
+from stmae.batch.scores import evidence_of, round_to_8_bits, round_to_64ths, scores_table
+from stmae.box import peak_box
+from stmae.calibration import Calibration
+from stmae.score import Evidence
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SOURCE = Source("s3://a/gate/x.mp4", "gate/x.mp4", "gate", "2026-03-01", START, "e7a9", 1)
 PARTITION = SOURCE.partition("m-01234567")
 
-CURVES = hnp.arrays(np.float32, st.integers(1, 80), elements=st.floats(5, 40, width=32))
+CURVES = hnp.arrays(np.float32, st.integers(1, 80), elements=st.floats(2**-20, 1, width=32))
 
 
-def scores_of(psnr: np.ndarray, fps: float = 10.0) -> pa.Table:
-    generator = np.random.default_rng(len(psnr))
-    tiles = generator.random((len(psnr), 16, 16), np.float32)
-    part = SegmentScores(psnr.astype(np.float32), generator.random((len(psnr), 2), np.float32), tiles)
-    return scores_table(SOURCE, [index / fps for index in range(len(psnr) + 4)], [part])
+def scores_of(evidence: Evidence) -> pa.Table:
+    return scores_table(SOURCE, [index / FPS for index in range(len(evidence) + 4)], evidence)
 
 
+def with_errors(errors: np.ndarray) -> Evidence:
+    """Calm but for the errors of one tile, [F]."""
+    return with_tile(calm(len(errors), seed=9), "error_tiles", slice(None), errors)
+
+
+@settings(deadline=None, max_examples=40)
 @given(curve=CURVES)
 def test_the_same_rows_give_the_same_events_in_order_and_apart(curve: np.ndarray) -> None:
-    scores = scores_of(curve)
+    scores = scores_of(with_errors(curve))
     assert events_table(scores, ALERT, PARTITION).equals(events_table(scores, ALERT, PARTITION))
     events = events_table(scores, ALERT, PARTITION).to_pylist()
     for event in events:
@@ -51,27 +57,32 @@ def test_the_same_rows_give_the_same_events_in_order_and_apart(curve: np.ndarray
     assert len({event["event_id"] for event in events}) == len(events)
 
 
-def test_a_dip_becomes_one_event_with_its_times_and_its_place() -> None:
-    psnr = np.full(60, 15.3, np.float32)
-    psnr[30:40] = 14.0
-    psnr[35] = 8.0
-    (event,) = events_table(scores_of(psnr), ALERT, PARTITION).to_pylist()
-    assert (event["start_frame"], event["peak_frame"], event["end_frame"]) == (33, 39, 44)
+def test_an_oddity_becomes_one_event_with_its_times_its_place_and_its_kind() -> None:
+    odd = with_tile(calm(60, seed=9), "flow_tiles", slice(30, 40), (4.0, 0.0))
+    odd = with_tile(odd, "flow_tiles", slice(35, 36), (8.0, 0.0))
+    (event,) = events_table(scores_of(odd), ALERT, PARTITION).to_pylist()
+    # Rows 30 to 39 are frames 34 to 43; the smoothing adds two to each side.
+    assert (event["start_frame"], event["peak_frame"], event["end_frame"]) == (32, 39, 45)
     assert event["peak_s"] == 3.9
     assert event["peak_time"] == datetime(2026, 3, 1, 8, 0, 3, 900_000, tzinfo=UTC)
+    assert event["kind"] == "motion"
+    row, column = PLACE
+    assert (event["box_left"], event["box_top"]) == (column / 16, row / 16)
+    assert (event["box_right"], event["box_bottom"]) == ((column + 1) / 16, (row + 1) / 16)
+    assert int(np.argmax(event["tiles"])) == 16 * row + column
     assert event["thumbnail"].endswith(f"date=2026-03-01/{SOURCE.key}-000039.jpg")
     assert event["calibration_digest"] == ALERT.digest()
 
 
 def test_normal_footage_has_no_event() -> None:
-    assert events_table(scores_of(np.full(60, 15.3, np.float32)), ALERT, PARTITION).num_rows == 0
+    assert events_table(scores_of(calm(60, seed=9)), ALERT, PARTITION).num_rows == 0
     assert events_table(tables.SCORES.empty_table(), ALERT, PARTITION).num_rows == 0
 
 
-def test_the_box_surrounds_the_peak_and_the_tiles_above_a_quarter_of_it_that_touch_it() -> None:
-    tiles = np.full((16, 16), 0.1, np.float32)
-    tiles[2, 3], tiles[3, 4], tiles[4, 4], tiles[4, 5] = 1.0, 0.3, 0.4, 0.25
-    tiles[12, 12] = 0.9  # as odd, but elsewhere
+def test_the_box_surrounds_the_peak_and_the_tiles_above_half_of_it_that_touch_it() -> None:
+    tiles = np.full((16, 16), 0.7, np.float32)
+    tiles[2, 3], tiles[3, 4], tiles[4, 4], tiles[4, 5] = 10.0, 5.5, 7.0, 5.0
+    tiles[12, 12] = 9.0  # as odd, but elsewhere
     assert peak_box(tiles) == (3 / 16, 2 / 16, 5 / 16, 5 / 16)
     assert peak_box(np.zeros((16, 16))) == (0, 0, 1, 1)
 
@@ -81,22 +92,44 @@ def test_the_frame_rate_is_that_of_most_steps() -> None:
     assert frame_rate(np.array([0.4])) == FPS_OF_ONE_FRAME
 
 
-@given(values=hnp.arrays(np.float32, 20, elements=st.floats(0, 4, width=32, allow_subnormal=False)))
-def test_rounded_errors_are_within_a_256th_and_stay(values: np.ndarray) -> None:
+@given(values=hnp.arrays(np.float32, 20, elements=st.floats(-9, 4, width=32, allow_subnormal=False)))
+def test_rounded_tiles_are_within_a_256th_and_stay(values: np.ndarray) -> None:
     rounded = round_to_8_bits(values)
     np.testing.assert_allclose(rounded, values, rtol=1 / 256)
     assert (round_to_8_bits(rounded) == rounded).all()
     assert not (rounded.view(np.uint32) & 0xFFFF).any()
 
 
-def test_events_in_the_tables_can_be_rebuilt_from_the_scores_in_the_tables(scored: Path) -> None:
+@given(values=hnp.arrays(np.float32, 20, elements=st.floats(-30, 30, width=32)))
+def test_rounded_flow_is_within_a_128th_of_a_pixel_and_stays(values: np.ndarray) -> None:
+    rounded = round_to_64ths(values)
+    assert rounded.dtype == np.float32
+    np.testing.assert_allclose(rounded, values, rtol=0, atol=1 / 128)
+    assert round_to_64ths(rounded).tobytes() == rounded.tobytes()
+    assert not np.signbit(rounded[rounded == 0]).any()
+
+
+@settings(max_examples=40)
+@given(curve=CURVES)
+def test_what_the_tables_keep_is_the_evidence_but_for_the_rounding_of_tiles(curve: np.ndarray) -> None:
+    evidence = with_errors(curve)
+    kept = evidence_of(scores_of(evidence))
+    rounding = {"error_tiles": round_to_8_bits, "place_tiles": round_to_8_bits, "flow_tiles": round_to_64ths}
+    for field in dataclasses.fields(Evidence):
+        measured, found = getattr(evidence, field.name), getattr(kept, field.name)
+        assert found.shape == measured.shape
+        np.testing.assert_array_equal(found, rounding.get(field.name, np.asarray)(measured))
+
+
+def test_events_in_the_tables_can_be_rebuilt_from_the_scores_in_the_tables(scored: Path, night: Night) -> None:
+    calibration = Calibration.from_json(night.calibration.read_text())
     scores, events = read(scored, "scores"), read(scored, "events")
     assert events.num_rows > 0
     for name in pc.unique(scores["source"]).to_pylist():
         of_source = scores.filter(pc.field("source") == name).sort_by("frame")
         first = of_source.slice(0, 1).to_pylist()[0]
         partition = tables.Partition(first["model"], first["camera"], first["date"])
-        rebuilt = events_table(of_source, ALERT, partition)
+        rebuilt = events_table(of_source, calibration, partition)
         kept = events.filter(pc.field("source") == name).select(tables.EVENTS.names).sort_by("start_frame")
         assert rebuilt.to_pylist() == kept.to_pylist()
 

@@ -117,13 +117,17 @@ def test_the_steps_that_run_networks_have_shared_memory(compiled: Compiled) -> N
         assert mount["sizeLimit"]
 
 
-def test_footage_is_mounted_where_it_is_read_and_the_repository_where_it_is_written(compiled: Compiled) -> None:
+def test_footage_is_mounted_where_it_is_read_and_models_where_they_and_checkpoints_are_written(
+    compiled: Compiled,
+) -> None:
     mounts = {
         name: [(claim["constant"], claim["mountPath"]) for claim in executor["pvcMount"]]
         for name, executor in compiled.platform.items()
         if "pvcMount" in executor
     }
-    written = {"publish": [("stmae-models", "/models")]} if compiled.name == "train" else {}
+    writing = {"pretrain-appearance", "pretrain-motion", "train-adversarial"}
+    writing |= {"publish"} if compiled.name == "train" else set()
+    written = {name: [("stmae-models", "/models")] for name in writing}
     assert mounts == {"prepare-dataset": [("stmae-data", "/data")], **written}
 
 

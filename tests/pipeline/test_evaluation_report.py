@@ -12,54 +12,59 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score, roc_curve
+from evidence import FPS, PLACE, calm, fit, with_tile
+from sklearn.metrics import roc_auc_score
 
 from stmae.data.manifest import Clip, Manifest
-from stmae.evaluate import ClipScores, figures_of
+from stmae.evaluate import ScoredClip, figures_of
 from stmae.report.evaluation import evaluation_report
 from stmae.report.page import heat_overlay, jpeg_uri
+from stmae.report.papers import published
 from stmae.report.plot import curve, spans
-from stmae.report.scored import ScoredClip, roc_points, scored_clips
-from stmae.score import CLIP_FRAMES, min_max
+from stmae.report.scored import ShownClip, most_wrong, roc_points, shown_clips
+from stmae.score import CLIP_FRAMES
 
 FRAMES, SIZE = 60, 32
 
 
-def made_up(folder: Path, *, labelled: bool = True) -> tuple[Path, Path]:
-    """Two clips, `good` told apart perfectly and `bad` the wrong way round. Returns (evaluation, dataset)."""
+def made_up(folder: Path, *, labelled: bool = True, reader: str = "ped2") -> tuple[Path, Path]:
+    """Two clips, odd in one tile: `good` where it is labelled so, `bad` where it is not. (evaluation, dataset)."""
     random = np.random.default_rng(3)
-    clips, arrays = [], {}
+    calibration = fit([calm(200, seed=0)])
     truth = np.zeros(FRAMES, np.uint8)
     truth[30:] = 1
-    for name, sign in (("good", -1), ("bad", 1)):
-        frames = random.integers(0, 256, (FRAMES, SIZE, SIZE, 3), dtype=np.uint8)
-        for kind, array in (("frames", frames), ("labels", truth)):
+    mask = np.zeros((FRAMES, SIZE, SIZE), np.uint8)
+    row, column = (2 * part for part in PLACE)
+    mask[30:, row : row + 2, column : column + 2] = 1
+    clips, scored, arrays = [], [], {}
+    for name, odd in (("good", slice(26, None)), ("bad", slice(0, 26))):
+        kinds = {"frames": random.integers(0, 256, (FRAMES, SIZE, SIZE, 3), dtype=np.uint8)}
+        if labelled:
+            kinds |= {"labels": truth, "masks": mask}
+        for kind, array in kinds.items():
             path = folder / "dataset" / kind / "test" / f"{name}.npy"
             path.parent.mkdir(parents=True, exist_ok=True)
             np.save(path, array)
-        clips.append(Clip(name, "test", f"testing/{name}", FRAMES, 10.0, 48, 64, "0", "", labelled, False))
-        arrays[f"{name}/psnr"] = 30 + 5.0 * sign * truth[CLIP_FRAMES:] + random.random(FRAMES - CLIP_FRAMES)
-        arrays[f"{name}/memory_distance"] = random.random((FRAMES - CLIP_FRAMES, 2))
-        arrays[f"{name}/error_tiles"] = random.random((FRAMES - CLIP_FRAMES, 16, 16)) / 100
+        clips.append(Clip(name, "test", f"testing/{name}", FRAMES, FPS, 48, 64, "0", "", labelled, labelled))
+        evidence = with_tile(calm(FRAMES - CLIP_FRAMES, seed=1), "error_tiles", odd, 0.05)
+        truths = (truth[CLIP_FRAMES:], mask[CLIP_FRAMES:]) if labelled else (None, None)
+        combined, tile_map = calibration.score(evidence, FPS), calibration.tile_map(evidence, FPS)
+        scored.append(ScoredClip(name, FPS, *truths, evidence, combined, tile_map))
+        kept = {"psnr": evidence.psnr, "combined": combined, "tile_map": tile_map}
+        arrays |= {f"{name}/{key}": array for key, array in kept.items()}
         if labelled:
             arrays[f"{name}/labels"] = truth[CLIP_FRAMES:]
     Manifest.of(folder / "dataset", "street", SIZE, tuple(clips)).save()
+    figures, roc = figures_of(scored, 0.0)
     (folder / "evaluation").mkdir()
+    (folder / "evaluation" / "calibration.json").write_text(calibration.to_json())
     np.savez(folder / "evaluation" / "scores.npz", **arrays)
-    figures, roc = {"frames": 2.0 * (FRAMES - CLIP_FRAMES)}, []
-    if labelled:
-        labels = np.concatenate([truth[CLIP_FRAMES:]] * 2)
-        scores = np.concatenate([1 - min_max(arrays[f"{clip.name}/psnr"]) for clip in clips])
-        figures["paper_auc_micro"] = float(roc_auc_score(labels, scores))
-        fpr, tpr, thresholds = roc_curve(labels, scores)
-        roc = list(zip(fpr.tolist(), tpr.tolist(), np.minimum(thresholds, 1.0).tolist(), strict=True))
-    entries = [{"name": clip.name, "fps": 10.0, "frames": FRAMES - CLIP_FRAMES} for clip in clips]
     evaluation = {
         "name": "a <street>",
         "figures": figures,
-        "clips": entries,
+        "clips": [{"name": clip.name, "fps": FPS, "frames": FRAMES - CLIP_FRAMES} for clip in clips],
         "roc": roc,
-        "config": {"seed": 1},
+        "config": {"seed": 1, "data": {"reader": reader}},
     }
     (folder / "evaluation" / "evaluation.json").write_text(json.dumps(evaluation))
     return folder / "evaluation", folder / "dataset"
@@ -115,7 +120,9 @@ def test_labelled_footage_has_roc_galleries_of_both_errors_and_a_table_with_the_
     titles = read(labelled).titles
     assert titles == [
         "Figures",
-        "ROC, all test frames, paper metric",
+        "Beside published figures",
+        "ROC, all test frames, combined score",
+        "Where the model looks",
         "Highest scores",
         "Normal frames with the highest scores",
         "Abnormal frames with the lowest scores",
@@ -126,6 +133,39 @@ def test_labelled_footage_has_roc_galleries_of_both_errors_and_a_table_with_the_
     assert table.index(">bad<") < table.index(">good<")
     assert "0.0000" in table
     assert "1.0000" in table
+
+
+def test_the_page_leads_with_each_score_raw_per_video_and_as_a_mean_of_clips(tmp_path: Path) -> None:
+    evaluation, dataset = made_up(tmp_path)
+    figures = json.loads((evaluation / "evaluation.json").read_text())["figures"]
+    page = evaluation_report(evaluation, dataset, tmp_path / "report.html").read_text(encoding="utf-8")
+    for title, names in (
+        ("Combined", ("combined_auc_micro_raw", "combined_auc_micro_per_video", "combined_auc_macro")),
+        ("Flow magnitude", ("baseline_auc_micro_raw", "baseline_auc_micro_per_video", "baseline_auc_macro")),
+        ("Paper's metric", ("paper_auc_micro_raw", "paper_auc_micro", "paper_auc_macro")),
+    ):
+        (row,) = re.findall(rf"<tr><th>{title}</th>.*?</tr>", page)
+        assert re.findall(r">(\d\.\d{4})<", row) == [f"{figures[name]:.4f}" for name in names]
+    for name in ("combined_eer", "pixel_auc", "overlap_auc"):
+        assert f">{figures[name]:.4f}<" in page
+
+
+def test_published_figures_stand_beside_the_run_s_own_where_there_are_any(labelled: str, tmp_path: Path) -> None:
+    section = labelled[labelled.index("<h2>Beside published") : labelled.index("<h2>ROC")]
+    for paper in published("ped2"):
+        assert f"<td>{paper.method}</td>" in section
+        assert f">{paper.auc:.3f}<" in section
+    assert section.count("<th>This run") == 3
+    page = evaluation_report(*made_up(tmp_path, reader="walkway"), tmp_path / "report.html").read_text()
+    assert "published" not in page
+
+
+def test_clips_with_masks_show_where_the_model_looks(labelled: str) -> None:
+    section = labelled[labelled.index("<h2>Where the model looks") : labelled.index("<h2>Highest scores")]
+    assert section.count("<figure>") == 2
+    assert section.count("<img") == 2 * 3
+    truth = dict(re.findall(r'#clip-(\w+)">.*?labelled (\w+)', section))
+    assert truth == {"good": "abnormal", "bad": "normal"}
 
 
 def test_what_is_shown_as_normal_is_normal_and_what_is_shown_as_abnormal_is_abnormal(labelled: str) -> None:
@@ -161,18 +201,31 @@ def test_the_auc_of_a_clip_is_the_one_of_scikit_learn(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     with np.load(evaluation / "scores.npz") as scores:
         ties = dict(scores)
-    ties["good/psnr"] = random.integers(20, 25, FRAMES - CLIP_FRAMES).astype(np.float64)
+    ties["good/combined"] = random.integers(0, 5, FRAMES - CLIP_FRAMES).astype(np.float64)
     entries = json.loads((evaluation / "evaluation.json").read_text())["clips"]
-    clips: list[ScoredClip] = list(scored_clips(entries, ties, Manifest.load(dataset)))
-    assert clips[0].auc() == pytest.approx(roc_auc_score(clips[0].labels, clips[0].anomaly))
+    clips: list[ShownClip] = list(shown_clips(entries, ties, Manifest.load(dataset)))
+    assert clips[0].auc() == pytest.approx(roc_auc_score(clips[0].labels, clips[0].combined))
     assert clips[1].auc() == 0.0
+
+
+def test_frames_that_are_shown_lie_more_than_a_second_apart(tmp_path: Path) -> None:
+    evaluation, dataset = made_up(tmp_path)
+    entries = json.loads((evaluation / "evaluation.json").read_text())["clips"]
+    with np.load(evaluation / "scores.npz") as scores:
+        clips = list(shown_clips(entries, scores, Manifest.load(dataset)))
+    chosen = most_wrong(clips, None, highest=True, most=6)
+    assert len(chosen) == 6
+    assert chosen[0][0].combined[chosen[0][1]] == max(clip.combined.max() for clip in clips)
+    for clip in clips:
+        positions = sorted(position for other, position in chosen if other is clip)
+        assert all(np.diff(positions) > FPS)
 
 
 def test_roc_points_are_few_finite_and_end_in_the_corners() -> None:
     random = np.random.default_rng(1)
-    count = 20000
-    labels, psnr = random.integers(0, 2, count).astype(np.uint8), random.random(count).astype(np.float32)
-    _, roc = figures_of([ClipScores("a", 10.0, labels, psnr, np.zeros((count, 2)), np.zeros((count, 1, 1)))])
+    evidence = calm(5000, seed=2)
+    labels, scores = random.integers(0, 2, 5000).astype(np.uint8), random.random(5000)
+    _, roc = figures_of([ScoredClip("a", FPS, labels, None, evidence, scores, evidence.error_tiles)], 0.0)
     fpr, tpr, thresholds = roc_points(roc)
     assert len(fpr) == len(tpr) == len(thresholds) <= 200
     assert (fpr[0], tpr[0]) == (0, 0)
@@ -189,20 +242,20 @@ def test_spans_are_the_runs_of_ones() -> None:
 def test_a_peak_survives_the_thinning_of_a_long_curve() -> None:
     values = np.zeros(50_000)
     values[31_234] = 1.0
-    drawing = curve(np.arange(50_000) / 25, values, label="long")
+    times = np.arange(50_000) / 25
+    drawing = curve(times, 7 * values, top=7.0, beside=np.zeros(50_000), threshold=2.0, label="long")
     assert len(drawing) < 40_000
-    points = ElementTree.fromstring(drawing).find("polyline")
-    assert points is not None
+    _, points = ElementTree.fromstring(drawing).findall("polyline")
     assert min(float(point.split(",")[1]) for point in points.attrib["points"].split()) == 8.0
 
 
-def test_the_error_map_colours_the_tile_that_errs() -> None:
+def test_a_tile_map_colours_the_tile_that_is_odd() -> None:
     tiles = np.zeros((16, 16))
     tiles[2, 13] = 1.0
     overlay = heat_overlay(np.full((160, 160, 3), 60, np.uint8), tiles, 1.0)
     brightest = np.unravel_index(int(overlay.sum(axis=2).argmax()), (160, 160))
     assert (brightest[0] // 10, brightest[1] // 10) == (2, 13)
-    assert (overlay[100, 20] == 60).all(), "no error, no colour"
+    assert (overlay[100, 20] == 60).all(), "where nothing is odd, no colour"
 
 
 def test_a_picture_survives_the_way_into_the_page() -> None:

@@ -11,6 +11,7 @@ from runs import ROOT, Run, run_pipeline, small
 from components.evaluate import evaluate
 from pipelines.local import data_version, new_folder
 from pipelines.steps import StepLog
+from stmae.calibration import Calibration
 
 STEPS = {
     "prepare-dataset",
@@ -46,15 +47,15 @@ def test_the_summary_names_what_was_made(finished: Run) -> None:
     assert Path(summary["repository"]) == finished.workspace / "model_repository"
     evaluation = json.loads(Path(summary["evaluation"]).read_text(encoding="utf-8"))
     assert summary["figures"] == evaluation["figures"]
-    assert 0 <= summary["figures"]["paper_auc_micro"] <= 1
+    assert 0 <= summary["figures"]["combined_auc_micro_raw"] <= 1
     assert summary["figures"]["frames"] == 2 * (30 - 4)
-    assert "median" in json.loads(Path(summary["calibration"]).read_text(encoding="utf-8"))
+    assert Calibration.from_json(Path(summary["calibration"]).read_text(encoding="utf-8")).frames == 26
 
 
 def test_the_report_is_one_page_that_requests_nothing(finished: Run) -> None:
     page = Path(finished.summary["evaluation_report"]).read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
-    assert "AUC, paper metric" in page
+    assert "<th>Combined</th>" in page
     assert "http://" not in page
     assert "https://" not in page
     assert finished.artifact("evaluate", "report").read_text(encoding="utf-8") == page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,9 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     settings = config.load("walkway", SMALL)
     seeds = json.loads(to_json(settings, TINY))
     data_root = workspace / "datasets" / "walkway"
-    path = run_study("ablation", settings.to_json(), seeds, data_root=data_root, workspace=workspace)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("STMAE_CHECKPOINTS", str(workspace / "checkpoints"))
+        path = run_study("ablation", settings.to_json(), seeds, data_root=data_root, workspace=workspace)
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
 
@@ -54,12 +57,12 @@ def test_the_table_holds_what_each_variant_s_own_evaluation_says(summary: dict[s
 
 def test_what_variants_share_is_computed_once(summary: dict[str, Any]) -> None:
     steps = summary["seconds_by_step"]
-    assert [step for step in steps if step.startswith(("prepare", "extract", "pretrain"))] == [
-        "prepare-dataset",
+    assert sorted(step for step in steps if step.startswith(("prepare", "extract", "pretrain"))) == [
         "extract-flow",
+        "prepare-dataset",
         "pretrain-appearance (seed 1)",
-        "pretrain-motion (seed 1)",
         "pretrain-appearance (seed 2)",
+        "pretrain-motion (seed 1)",
         "pretrain-motion (seed 2)",
     ]
     assert len([step for step in steps if step.startswith("train-adversarial")]) == 4
@@ -97,7 +100,7 @@ def test_a_failure_names_the_turn_and_stops_the_study_and_each_walkway_has_foota
     options = ("--pipeline", "seeds", "--seeds", "4 5", *small("train.learning_rate=1e30", "name=gate"))
     run = run_pipeline(tmp_path, *options)
     assert run.returncode == 1
-    assert "step pretrain-appearance (seed 4) failed" in run.stderr
+    assert re.search(r"step pretrain-\w+ \(seed 4\) failed", run.stderr)
     assert "training diverged" in run.stderr
     assert "seed 5" not in run.stderr
     assert (tmp_path / "datasets" / "gate" / "training").is_dir()
