@@ -77,7 +77,7 @@ def night(triton_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Night
     folder = tmp_path_factory.mktemp("normal")
     normal = []
     with Client(triton_server.grpc_url, triton_server.deployment) as client:
-        for seed in range(4):
+        for seed in range(len(GOOD)):
             film(folder / f"{seed}.mp4", 29, seed)
             normal.append(client.score_video(folder / f"{seed}.mp4").evidence)
     calibration = fit(normal, smoothing_seconds=0.1)

@@ -1,0 +1,61 @@
+"""A small model with random weights, exported, and footage for it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from evidence import calm, fit
+
+from stmae.config import Config
+
+TINY = ["name=tiny", "model.size=64", "model.width=8", "model.memory_items=8", "serve.segment_frames=16"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TinyExport:
+    """A small model with random weights, exported, and a calibration to go with it."""
+
+    folder: Path
+    config: Config
+    model: Any
+    """As torch has it."""
+    calibration: Path
+
+
+def export_tiny(config: Config, root: Path) -> TinyExport:
+    """Export a model with random weights below `root`."""
+    torch = pytest.importorskip("torch")
+    # Imported here: most test sessions of one file need no torch.
+    from stmae.export import onnx
+    from stmae.model.build import build_stmae
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = build_stmae(config).eval()
+        # An untrained decoder predicts plain grey, whatever it sees: make its output depend on its input.
+        model.decoder.output.weight.data *= 20
+        # Places that were never seen would all be alike.
+        model.places.mean.normal_()
+        model.places.spread.uniform_(0.5, 2)
+    onnx.export(config, model, root / "export", moving_blobs(7, config.model.frame_size))
+    calibration = root / "calibration.json"
+    calibration.write_text(fit([calm(100, seed=0)]).to_json())
+    return TinyExport(root / "export", config, model, calibration)
+
+
+def moving_blobs(frames: int, size: int, seed: int = 0) -> np.ndarray:
+    """A textured scene with a few bright blobs that move, uint8 [frames,size,size,3]."""
+    generator = np.random.default_rng(seed)
+    ground = generator.integers(60, 120, (size // 8, size // 8, 3)).repeat(8, 0).repeat(8, 1)
+    rows, columns = np.mgrid[:size, :size]
+    film = np.repeat(ground[None].astype(np.float64), frames, 0)
+    for _ in range(3):
+        (top, left), (down, right) = generator.uniform(0, size, 2), generator.uniform(-2, 2, 2)
+        for index in range(frames):
+            y, x = (top + down * index) % size, (left + right * index) % size
+            film[index] += 100 * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / size)[..., None]
+    return np.clip(film + generator.normal(0, 3, film.shape), 0, 255).astype(np.uint8)
