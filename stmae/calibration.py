@@ -70,18 +70,22 @@ class Calibration:
 
     def surprises(self, evidence: Evidence, fps: float) -> dict[Kind, Floats]:
         """[F,16,16] a kind: -ln of the share of normal tiles that are at least as odd."""
-        return {
-            kind: self.tails[kind].surprise(odd).reshape(-1, TILES, TILES)
-            for kind, odd in self.oddities(evidence, fps).items()
-        }
+        return self._surprises_of(self.oddities(evidence, fps))
+
+    def _surprises_of(self, oddities: Mapping[Kind, Floats]) -> dict[Kind, Floats]:
+        return {kind: self.tails[kind].surprise(odd).reshape(-1, TILES, TILES) for kind, odd in oddities.items()}
 
     def tile_map(self, evidence: Evidence, fps: float) -> Floats:
         """[F,16,16]: the surprise of each tile, whatever its kind. Where to look."""
-        return np.asarray(np.max(list(self.surprises(evidence, fps).values()), axis=0))
+        return highest_of(self.surprises(evidence, fps))
+
+    def curve(self, tile_map: Floats, fps: float) -> Floats:
+        """The combined score [F] of the frames of a tile map; larger is odder."""
+        return frame_score(tile_map, self.smoothing_seconds * fps)
 
     def score(self, evidence: Evidence, fps: float) -> Floats:
-        """The combined score of consecutive frames of one video, [F]; larger is odder."""
-        return frame_score(self.tile_map(evidence, fps), self.smoothing_seconds * fps)
+        """The combined score of consecutive frames of one video, [F]."""
+        return self.curve(self.tile_map(evidence, fps), fps)
 
     def to_json(self) -> str:
         table = dataclasses.asdict(self)
@@ -116,6 +120,11 @@ class Calibration:
 def calibration_file(scene: str) -> str:
     """Name of the file with a scene's calibration; of the only scene, calibration.json."""
     return f"calibration-{scene}.json" if scene else "calibration.json"
+
+
+def highest_of(surprises: Mapping[Kind, Floats]) -> Floats:
+    """The tile map [F,16,16] of the surprises of each kind."""
+    return np.asarray(np.max(list(surprises.values()), axis=0))
 
 
 def frame_score(tile_map: Floats, sigma: float) -> Floats:
@@ -164,8 +173,12 @@ def fit_calibration(
     oddities = [draft.oddities(clip, rate) for clip, rate in zip(heldout, fps, strict=True)]
     tails = {kind: Tail.fit(np.concatenate([odd[kind].ravel() for odd in oddities])) for kind in KINDS}
     fitted = dataclasses.replace(draft, tails=tails)
-    scores = np.concatenate([fitted.score(clip, rate) for clip, rate in zip(heldout, fps, strict=True) if len(clip)])
-    enter, exit_ = np.quantile(scores, (enter_quantile, exit_quantile))
+    curves = [
+        fitted.curve(highest_of(fitted._surprises_of(odd)), rate)
+        for clip, odd, rate in zip(heldout, oddities, fps, strict=True)
+        if len(clip)
+    ]
+    enter, exit_ = np.quantile(np.concatenate(curves), (enter_quantile, exit_quantile))
     return dataclasses.replace(fitted, enter=float(enter), exit=float(exit_))
 
 

@@ -120,14 +120,15 @@ def calibrate(
 def scored_clip(manifest: Manifest, clip: Clip, evidence: Evidence, calibration: Calibration) -> ScoredClip:
     """Evidence of a test clip joined with its truth and its scores."""
     labels, masks = manifest.labels(clip), manifest.masks(clip)
+    tile_map = calibration.tile_map(evidence, clip.fps)
     return ScoredClip(
         name=clip.name,
         fps=clip.fps,
         labels=None if labels is None else np.asarray(labels[CLIP_FRAMES:]),
         masks=None if masks is None else masks[CLIP_FRAMES:],
         evidence=evidence,
-        combined=calibration.score(evidence, clip.fps),
-        tile_map=calibration.tile_map(evidence, clip.fps),
+        combined=calibration.curve(tile_map, clip.fps),
+        tile_map=tile_map,
     )
 
 

@@ -36,7 +36,7 @@ class Matching(nn.Module):
         # A convolution with one-hot kernels is a stack of shifted copies, in an operator every runtime has.
         one_hot = torch.eye(self.count).view(self.count, 1, side, side)
         self.register_buffer("shifts", one_hot, persistent=False)
-        # As a depthwise convolution, a mean over patches is ten times faster than as average pooling.
+        # As a depthwise convolution, a mean over patches is far faster than as average pooling.
         self.register_buffer("patch", torch.full((self.count, 1, patch, patch), patch**-2.0), persistent=False)
         y, x = torch.meshgrid(*[torch.arange(-reach, reach + 1.0)] * 2, indexing="ij")
         displacements = torch.stack((x, y)).view(2, self.count, 1, 1) * step
