@@ -10,7 +10,7 @@ import torch
 
 from stmae import config
 from stmae.data.manifest import Clip, Manifest
-from stmae.model.memory import Memory
+from stmae.model.memory import Memory, queries_of, write
 from stmae.model.places import Places
 from stmae.train.samples import scene_index
 
@@ -35,6 +35,15 @@ def test_a_scene_writes_to_its_own_pool_and_to_the_shared_one() -> None:
     assert torch.equal(memory.pools[[0, 2]], pools[[0, 2]])
     assert not torch.equal(memory.pools[1], pools[1])
     assert not torch.equal(memory.shared, shared)
+
+
+def test_a_batch_of_mixed_scenes_writes_as_each_scene_by_itself() -> None:
+    memory, batch = Memory(2, 4, 6), features(4, 5)
+    scenes, pools = torch.tensor([0, 1, 1, 0]), memory.pools.clone()
+    memory.write(batch, scenes, top_k=2)
+    for scene in range(2):
+        alone = write(pools[scene], queries_of(batch[scenes == scene]), 2)
+        torch.testing.assert_close(memory.pools[scene], alone)
 
 
 def test_one_scene_has_no_shared_pool() -> None:
