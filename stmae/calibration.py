@@ -18,7 +18,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -30,26 +30,87 @@ Kind = Literal["prediction", "motion", "presence"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Floats = npt.NDArray[np.floating]
 
-TOP_TILES = 4
+TOP_TILES = 2
+"""What is odd may be as small as a tile; one alone would follow the noise."""
+BASELINE_TILES = 4
 STAY_SECONDS = 6.0
 """Length of the window over which something has to be there to be present."""
 STAY_QUANTILE = 0.1
 """... for all but this share of it: who passes in front does not end a presence."""
 CHECKS_PER_SECOND = 5.0
+FOLDS = 5
+"""Groups of held-out clips, at most, each judged by a calibration on the others."""
 MIN_ERROR, MIN_DISTANCE = 1e-6, 1e-3
 """Added before the logarithm."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sighting:
+    """Consecutive frames of one video, as far as they are calibrated."""
+
+    error: Floats
+    """[F,256] logarithm of the tile error."""
+    place: Floats
+    """[F,256] logarithm of the distance from what is usual at the place, as far as it lasts."""
+    flow: Floats
+    """[F,2,16,16]."""
+    fps: float
+
+    @classmethod
+    def of(cls, evidence: Evidence, fps: float) -> Self:
+        return cls(_log(evidence.error_tiles, MIN_ERROR), _staying(evidence.place_tiles, fps), evidence.flow_tiles, fps)
+
+    def halves(self) -> list[Sighting]:
+        middle = len(self.error) // 2
+        return [
+            Sighting(self.error[half], self.place[half], self.flow[half], self.fps)
+            for half in (slice(None, middle), slice(middle, None))
+        ]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Norm:
+    """What each tile usually shows."""
+
+    error: Usual
+    place: Usual
+    velocities: Velocities
+
+    @classmethod
+    def fit(cls, seen: Sequence[Sighting], velocities: Velocities) -> Self:
+        error, place = (np.concatenate([getattr(one, name) for one in seen]) for name in ("error", "place"))
+        return cls(Usual.fit(error), Usual.fit(place), velocities)
+
+    def oddities(self, seen: Sighting) -> dict[Kind, Floats]:
+        """How odd each tile is, [F,256] a kind, in units of its own."""
+        return {
+            "prediction": self.error.deviation(seen.error),
+            "motion": self.velocities.surprise(seen.flow),
+            "presence": self.place.deviation(seen.place),
+        }
+
+    def unseen_oddities(self, seen: Sequence[Sighting]) -> list[dict[Kind, Floats]]:
+        """How odd each of the clips that it was fitted on is to a norm fitted on the others.
+
+        The camera moves by part of a pixel from night to night, and the sun goes round: what differs between normal
+        clips is not odd. A norm that is measured on its own clips would not know.
+        """
+        oddities: dict[int, dict[Kind, Floats]] = {}
+        for fold in range(min(FOLDS, len(seen))):
+            own = range(fold, len(seen), FOLDS)
+            velocities = self.velocities.less(Velocities.fit([seen[i].flow for i in own]))
+            others = Norm.fit([one for i, one in enumerate(seen) if i not in own], velocities)
+            oddities |= {i: others.oddities(seen[i]) for i in own}
+        return [oddities[i] for i in range(len(seen))]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Calibration:
     """What is normal for a camera, fitted on normal footage that was kept out of training."""
 
-    error: Usual
-    """Of the logarithm of the tile error."""
-    place: Usual
-    """Of the logarithm of the distance from what is usual at the place, as far as it lasts."""
-    velocities: Velocities
+    norm: Norm
     tails: Mapping[Kind, Tail]
+    """Of normal footage that the norm has not seen."""
     enter: float
     """Score above which an event starts."""
     exit: float
@@ -60,20 +121,9 @@ class Calibration:
     frames: int
     """Held-out frames it was fitted on."""
 
-    def oddities(self, evidence: Evidence, fps: float) -> dict[Kind, Floats]:
-        """How odd each tile is, [F,256] a kind, in units of its own."""
-        return {
-            "prediction": self.error.deviation(_log(evidence.error_tiles, MIN_ERROR)),
-            "motion": self.velocities.surprise(evidence.flow_tiles),
-            "presence": self.place.deviation(_staying(evidence.place_tiles, fps)),
-        }
-
     def surprises(self, evidence: Evidence, fps: float) -> dict[Kind, Floats]:
         """[F,16,16] a kind: -ln of the share of normal tiles that are at least as odd."""
-        return self._surprises_of(self.oddities(evidence, fps))
-
-    def _surprises_of(self, oddities: Mapping[Kind, Floats]) -> dict[Kind, Floats]:
-        return {kind: self.tails[kind].surprise(odd).reshape(-1, TILES, TILES) for kind, odd in oddities.items()}
+        return surprises_of(self.norm.oddities(Sighting.of(evidence, fps)), self.tails)
 
     def tile_map(self, evidence: Evidence, fps: float) -> Floats:
         """[F,16,16]: the surprise of each tile, whatever its kind. Where to look."""
@@ -89,9 +139,10 @@ class Calibration:
 
     def to_json(self) -> str:
         table = dataclasses.asdict(self)
-        tile, velocity = np.nonzero(self.velocities.counts)
-        counts = self.velocities.counts[tile, velocity]
-        table["velocities"] = {"tile": tile, "bin": velocity, "count": counts.astype(np.int64)}
+        counts = self.norm.velocities.counts
+        tile, velocity = np.nonzero(counts)
+        counts = counts[tile, velocity]
+        table["norm"]["velocities"] = {"tile": tile, "bin": velocity, "count": counts.astype(np.int64)}
         return json.dumps(table, sort_keys=True, default=lambda array: array.tolist()) + "\n"
 
     @classmethod
@@ -99,16 +150,17 @@ class Calibration:
         """Inverse of `to_json`, bit for bit. Raises ValueError where the text is not a calibration."""
         try:
             table: dict[str, Any] = json.loads(text)
-            sparse, counts = table.pop("velocities"), np.zeros((TILES * TILES, BINS * BINS))
+            norm = table.pop("norm")
+            sparse, counts = norm["velocities"], np.zeros((TILES * TILES, BINS))
             counts[sparse["tile"], sparse["bin"]] = sparse["count"]
             error, place = (
-                Usual(**{field: np.array(values) for field, values in table.pop(name).items()})
+                Usual(**{field: np.array(values) for field, values in norm[name].items()})
                 for name in ("error", "place")
             )
             tails = {kind: Tail(np.array(tail["knots"]), tail["decay"]) for kind, tail in table.pop("tails").items()}
             if set(tails) != set(KINDS):
                 raise ValueError(f"tails of {', '.join(sorted(tails))} where {', '.join(KINDS)} are wanted")
-            return cls(error=error, place=place, velocities=Velocities(counts), tails=tails, **table)
+            return cls(norm=Norm(error, place, Velocities(counts)), tails=tails, **table)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a calibration: {error!r}; publish the model again") from None
 
@@ -122,21 +174,26 @@ def calibration_file(scene: str) -> str:
     return f"calibration-{scene}.json" if scene else "calibration.json"
 
 
+def surprises_of(oddities: Mapping[Kind, Floats], tails: Mapping[Kind, Tail]) -> dict[Kind, Floats]:
+    """[F,256] a kind -> [F,16,16] a kind: -ln of the share of normal tiles that are at least as odd."""
+    return {kind: tails[kind].surprise(odd).reshape(-1, TILES, TILES) for kind, odd in oddities.items()}
+
+
 def highest_of(surprises: Mapping[Kind, Floats]) -> Floats:
     """The tile map [F,16,16] of the surprises of each kind."""
     return np.asarray(np.max(list(surprises.values()), axis=0))
 
 
-def frame_score(tile_map: Floats, sigma: float) -> Floats:
-    """Mean of the TOP_TILES highest tiles of each frame [F,16,16] -> [F], smoothed over `sigma` frames."""
-    highest = np.partition(flat(tile_map), -TOP_TILES, axis=1)[:, -TOP_TILES:]
+def frame_score(tile_map: Floats, sigma: float, tiles: int = TOP_TILES) -> Floats:
+    """Mean of the highest tiles of each frame [F,16,16] -> [F], smoothed over `sigma` frames."""
+    highest = np.partition(flat(tile_map), -tiles, axis=1)[:, -tiles:]
     return smooth(highest.mean(axis=1), sigma)
 
 
 def flow_magnitude(evidence: Evidence) -> Floats:
-    """The baseline: mean flow magnitude (pixels) of the TOP_TILES fastest tiles, [F]."""
+    """The baseline: mean flow magnitude (pixels) of the BASELINE_TILES fastest tiles, [F]."""
     speed = np.hypot(evidence.flow_tiles[:, 0], evidence.flow_tiles[:, 1])
-    return frame_score(speed, 0.0)
+    return frame_score(speed, 0.0, BASELINE_TILES)
 
 
 def fit_calibration(
@@ -154,32 +211,29 @@ def fit_calibration(
 
     Raises ValueError where there is no frame to fit on.
     """
-    if not sum(map(len, heldout)):
-        raise ValueError("calibration: the held-out clips have no scored frame; hold out more or longer clips")
-    error = np.concatenate([_log(clip.error_tiles, MIN_ERROR) for clip in heldout])
-    place = np.concatenate([_staying(clip.place_tiles, rate) for clip, rate in zip(heldout, fps, strict=True)])
-    draft = Calibration(
-        error=Usual.fit(error),
-        place=Usual.fit(place),
-        velocities=Velocities.fit([*training_flow, *(clip.flow_tiles for clip in heldout)]),
-        tails={},
-        enter=0.0,
-        exit=0.0,
+    seen = [Sighting.of(clip, rate) for clip, rate in zip(heldout, fps, strict=True) if len(clip)]
+    frames = sum(map(len, heldout))
+    if frames < 2:
+        raise ValueError("calibration: the held-out clips have no scored frames; hold out more or longer clips")
+    seen = seen if len(seen) > 1 else seen[0].halves()
+    norm = Norm.fit(seen, Velocities.fit([*training_flow, *(one.flow for one in seen)]))
+    oddities = norm.unseen_oddities(seen)
+    tails = {kind: Tail.fit(np.concatenate([odd[kind].ravel() for odd in oddities])) for kind in KINDS}
+    curves = [
+        frame_score(highest_of(surprises_of(odd, tails)), smoothing_seconds * one.fps)
+        for one, odd in zip(seen, oddities, strict=True)
+    ]
+    enter, exit_ = np.quantile(np.concatenate(curves), (enter_quantile, exit_quantile))
+    return Calibration(
+        norm=norm,
+        tails=tails,
+        enter=float(enter),
+        exit=float(exit_),
         smoothing_seconds=smoothing_seconds,
         min_seconds=min_seconds,
         merge_seconds=merge_seconds,
-        frames=len(error),
+        frames=frames,
     )
-    oddities = [draft.oddities(clip, rate) for clip, rate in zip(heldout, fps, strict=True)]
-    tails = {kind: Tail.fit(np.concatenate([odd[kind].ravel() for odd in oddities])) for kind in KINDS}
-    fitted = dataclasses.replace(draft, tails=tails)
-    curves = [
-        fitted.curve(highest_of(fitted._surprises_of(odd)), rate)
-        for clip, odd, rate in zip(heldout, oddities, fps, strict=True)
-        if len(clip)
-    ]
-    enter, exit_ = np.quantile(np.concatenate(curves), (enter_quantile, exit_quantile))
-    return dataclasses.replace(fitted, enter=float(enter), exit=float(exit_))
 
 
 def _staying(place_tiles: Floats, fps: float) -> Floats:

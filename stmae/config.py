@@ -119,6 +119,8 @@ class ModelConfig:
     """FRAMES, and the flow on them, are this many times as high and wide: small auto-encoders, sharp flow."""
     width: int = 64
     """Channels of the first encoder layer; features have 4 x width channels (the paper's C)."""
+    shortcuts: bool = False
+    """A linear path beside the convolutions of every encoder and decoder: a still background is learnt at once."""
     memory_items: int = 32
     """N, items in each memory pool."""
     top_k: int = 8

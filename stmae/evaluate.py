@@ -21,7 +21,7 @@ from stmae.calibration import Calibration, calibration_file, fit_calibration, fl
 from stmae.config import Config
 from stmae.data.manifest import Clip, Manifest, Split
 from stmae.model.build import build_stmae
-from stmae.model.stmae import STMAE, normalise_flow, shrink, tiles, to_signed, to_unit, windows
+from stmae.model.stmae import STMAE, moved_tiles, normalise_flow, shrink, tiles, to_signed, to_unit, windows
 from stmae.score import CLIP_FRAMES, Evidence
 from stmae.train.checkpoint import load_modules
 from stmae.train.extract import FlowCache
@@ -98,7 +98,7 @@ def _measure(model: STMAE, scene: int, frames_T3SS: Tensor, flow_T2hw: Tensor) -
         memory_distance=distances.cpu().numpy(),
         error_tiles=error.astype(np.float32),
         place_tiles=tiles(places, model.place_side).squeeze(1).cpu().numpy(),
-        flow_tiles=tiles(flow_T2hw[CLIP_FRAMES - 1 :], model.flow_side).cpu().numpy(),
+        flow_tiles=moved_tiles(flow_T2hw[CLIP_FRAMES - 1 :], model.flow_side).cpu().numpy(),
     )
 
 
@@ -112,7 +112,7 @@ def calibrate(
     return fit_calibration(
         [evidence for _, evidence in own],
         [clip.fps for clip, _ in own],
-        [tiles(between, between.shape[-1]).numpy() for between in flows],
+        [moved_tiles(between, between.shape[-1]).numpy() for between in flows],
         **dataclasses.asdict(config.score),
     )
 

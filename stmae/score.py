@@ -96,7 +96,7 @@ class Evidence:
     place_tiles: Singles
     """[F,16,16] squared distance from what is usual at the place, in its spreads."""
     flow_tiles: Singles
-    """[F,2,16,16] mean displacement since the frame before, x and y, pixels of FRAMES."""
+    """[F,2,16,16] displacement since the frame before of what moves in the tile, x and y, pixels of FRAMES."""
 
     @classmethod
     def join(cls, parts: Sequence[Evidence]) -> Evidence:

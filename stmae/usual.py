@@ -20,13 +20,15 @@ MAX_SPREADS = 30.0
 STILL = 0.2
 """Pixels a frame below which a tile does not move."""
 BIN = 0.7
-AT_ONCE = 65536
-"""Moving tiles that are looked up together."""
-BINS = 11
-"""Bins an axis of velocity, over arsinh(pixels / STILL): fine where people walk, coarse where carts drive."""
-KERNEL = 0.5
-"""Width of the kernel around a bin, on the same axis."""
-PRIOR = 30.0
+DIRECTIONS = 16
+SPEED_STEP = 0.22
+"""Logarithm of the ratio of one bin's speed to the next one's."""
+SPEED_BINS = 24
+"""From STILL to 150 times that."""
+BINS = DIRECTIONS * SPEED_BINS
+STEEPNESS = 6.0
+"""Twice as fast as anything seen is 2 ** STEEPNESS times as unlikely."""
+PRIOR = 100.0
 """Samples that the velocities of the whole view count for at each tile, so that a tile seldom crossed borrows them."""
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
 """Knots of a tail; beyond the last one it falls exponentially."""
@@ -57,38 +59,51 @@ class Velocities:
     """How often each velocity was seen at each tile and around it, given that something moved."""
 
     counts: Floats
-    """[256, V] samples, V = BINS * BINS bins of x and y."""
+    """[256, V] samples, V = DIRECTIONS x SPEED_BINS."""
 
     @classmethod
     def fit(cls, flows: Sequence[Floats]) -> Self:
         """Count the moving tiles of normal clips, flow tiles [F,2,16,16] in pixels."""
-        counts = np.zeros((TILES * TILES, BINS * BINS))
+        counts = np.zeros((TILES * TILES, BINS))
         for flow in flows:
-            _, tile, x, y = _moving(flow)
-            nearest = [np.abs(_axis(v)[:, None] - _centres()).argmin(axis=1) for v in (x, y)]
-            np.add.at(counts, (tile, nearest[0] * BINS + nearest[1]), 1.0)
+            _, tile, direction, speed = _moving(flow)
+            np.add.at(counts, (tile, direction * SPEED_BINS + np.round(speed).astype(np.intp)), 1.0)
         return cls(counts)
 
+    def less(self, part: Velocities) -> Velocities:
+        """Without the samples of a part of the clips."""
+        return Velocities(self.counts - part.counts)
+
     def surprise(self, flow: Floats) -> Floats:
-        """[F,256]: -ln of the likelihood of each tile's velocity; 0 where nothing moves."""
-        frame, tile, x, y = _moving(flow)
-        likelihood = self._likelihood()
+        """[F,256]: how seldom anything went as fast in a tile's direction; 0 where nothing moves.
+
+        -ln of the mean, over what was seen there, of min(1, v / |u|) ** STEEPNESS, where u is the tile's velocity and
+        v the part of a seen one that goes in its direction: about the share that is at least as fast. So it rises with
+        speed in every direction, and sooner in one that nobody takes.
+        """
+        frame, tile, direction, speed = _moving(flow)
+        table = self._surprises()
+        below = np.minimum(speed.astype(np.intp), SPEED_BINS - 2)
+        low, high = table[tile, direction, below], table[tile, direction, below + 1]
         result = np.zeros((len(flow), TILES * TILES))
-        for start in range(0, len(x), AT_ONCE):
-            run = slice(start, start + AT_ONCE)
-            across, down = _offsets(x[run]), _offsets(y[run])
-            away = (across[:, :, None] + down[:, None, :]).reshape(-1, BINS * BINS)
-            # A bell for what was seen, and a heavy tail, so that twice as fast is odder than fast.
-            kernel = np.exp(-0.5 * away) + 1e-4 / (1 + away) ** 1.5
-            odds = (likelihood[tile[run]] * kernel).sum(axis=1)
-            result[frame[run], tile[run]] = np.maximum(-np.log(odds), 0.0)
+        result[frame, tile] = low + (high - low) * (speed - below)
         return result
+
+    def _surprises(self) -> Floats:
+        """[256, DIRECTIONS, SPEED_BINS]."""
+        angle = np.arange(DIRECTIONS) * (2 * np.pi / DIRECTIONS)
+        along = np.maximum(np.cos(angle[:, None] - angle), 0.0)
+        ratio = np.exp(SPEED_STEP * (np.arange(SPEED_BINS) - np.arange(SPEED_BINS)[:, None]))
+        # Of the direction and speed that is asked for, the direction and speed that was seen.
+        share = np.clip(along[:, None, :, None] * ratio[None, :, None, :], 0.02, 1.0) ** STEEPNESS
+        mean = self._likelihood() @ share.reshape(BINS, BINS).T
+        return np.asarray(-np.log(mean).reshape(-1, DIRECTIONS, SPEED_BINS))
 
     def _likelihood(self) -> Floats:
         """[256, V]: counts of the tile and its neighbours, and PRIOR samples of the whole view."""
         around = _spread_out(self.counts.reshape(TILES, TILES, -1)).reshape(self.counts.shape)
         total = around.sum()
-        overall = around.sum(axis=0) / total if total else np.full(BINS * BINS, 1 / BINS**2)
+        overall = around.sum(axis=0) / total if total else np.full(BINS, 1 / BINS)
         return np.asarray((around + PRIOR * overall) / (around.sum(axis=1, keepdims=True) + PRIOR))
 
 
@@ -118,24 +133,14 @@ def flat(maps: Floats) -> Floats:
     return maps.reshape(len(maps), TILES * TILES).astype(np.float64)
 
 
-def _moving(flow: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats, Floats]:
-    """Frame, tile and x and y velocity of the tiles [F,2,16,16] that move."""
+def _moving(flow: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]:
+    """Of the tiles [F,2,16,16] that move: frame, tile, direction's bin, and speed in bins, with a fraction."""
     x, y = flat(flow[:, 0]), flat(flow[:, 1])
-    frame, tile = np.nonzero(np.hypot(x, y) > STILL)
-    return frame, tile, x[frame, tile], y[frame, tile]
-
-
-def _axis(velocity: Floats) -> Floats:
-    return np.asarray(np.arcsinh(velocity / STILL))
-
-
-def _offsets(velocity: Floats) -> Floats:
-    """Squared distance from each bin along one axis, in kernel widths: [n] -> [n,BINS]."""
-    return np.asarray(((_axis(velocity)[:, None] - _centres()) / KERNEL) ** 2)
-
-
-def _centres() -> Floats:
-    return (np.arange(BINS) - BINS // 2) * BIN
+    speed = np.hypot(x, y)
+    frame, tile = np.nonzero(speed > STILL)
+    x, y, speed = x[frame, tile], y[frame, tile], speed[frame, tile]
+    direction = np.round(np.arctan2(y, x) * (DIRECTIONS / (2 * np.pi))).astype(np.intp) % DIRECTIONS
+    return frame, tile, direction, np.minimum(np.log(speed / STILL) / SPEED_STEP, SPEED_BINS - 1.0)
 
 
 def _spread_out(counts_16_16_V: Floats) -> Floats:

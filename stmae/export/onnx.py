@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from stmae import tensors
 from stmae.config import Config
-from stmae.model.stmae import STMAE, normalise_flow, shrink, tiles, to_unit, windows
+from stmae.model.stmae import STMAE, moved_tiles, normalise_flow, shrink, tiles, to_unit, windows
 from stmae.score import CLIP_FRAMES, MIN_MSE, TILES
 from stmae.tensors import MIN_SEGMENT
 
@@ -68,7 +68,7 @@ class Encode(nn.Module):
         clips = windows(shrink(_signed(frames_TSS3), model.flow_scale), CLIP_FRAMES, count)
         flows = normalise_flow(flow_T2hw, model.size, model.flow_scale)
         features, distances, places = model.encode(clips, windows(flows, CLIP_FRAMES - 1, count), self.scene)
-        moved = tiles(flow_T2hw[CLIP_FRAMES - 1 :], model.flow_side)
+        moved = moved_tiles(flow_T2hw[CLIP_FRAMES - 1 :], model.flow_side)
         return features, distances, tiles(places, model.place_side).squeeze(1), moved
 
 

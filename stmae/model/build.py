@@ -40,6 +40,7 @@ def flow_digest() -> str:
 def build_stmae(config: Config) -> STMAE:
     """STM-AE with random weights, but for the flow net's."""
     width, items, scenes = config.model.width, config.model.memory_items, config.model.scenes
+    shortcut = config.model.shortcuts
     channels, parts = 4 * width, len(config.model.used) + len(config.model.remembered)
     return STMAE(
         size=config.model.size,
@@ -47,12 +48,12 @@ def build_stmae(config: Config) -> STMAE:
         used=config.model.used,
         remembered=config.model.remembered,
         flow_net=build_flow_net(),
-        appearance_encoder=Encoder(CLIP_CHANNELS, width, APPEARANCE_STRIDES),
-        motion_encoder=Encoder(FLOW_CHANNELS, width, MOTION_STRIDES),
+        appearance_encoder=Encoder(CLIP_CHANNELS, width, APPEARANCE_STRIDES, shortcut=shortcut),
+        motion_encoder=Encoder(FLOW_CHANNELS, width, MOTION_STRIDES, shortcut=shortcut),
         appearance_memory=Memory(scenes, items, channels),
         motion_memory=Memory(scenes, items, channels),
         places=Places(scenes, 2 * width, config.model.size // FEATURE_STRIDE),
-        decoder=Decoder(parts * channels, 3, width, 3, bounded=True),
+        decoder=Decoder(parts * channels, 3, width, 3, bounded=True, shortcut=shortcut),
     )
 
 
@@ -62,21 +63,21 @@ def build_discriminator(config: Config) -> Discriminator:
 
 def build_appearance_proxy(config: Config) -> nn.ModuleDict:
     """Encoder and decoder of the denoising task."""
-    width = config.model.width
+    width, shortcut = config.model.width, config.model.shortcuts
     return nn.ModuleDict(
         {
-            "encoder": Encoder(CLIP_CHANNELS, width, APPEARANCE_STRIDES),
-            "decoder": Decoder(4 * width, CLIP_CHANNELS, width, 3, bounded=True),
+            "encoder": Encoder(CLIP_CHANNELS, width, APPEARANCE_STRIDES, shortcut=shortcut),
+            "decoder": Decoder(4 * width, CLIP_CHANNELS, width, 3, bounded=True, shortcut=shortcut),
         }
     )
 
 
 def build_motion_proxy(config: Config) -> nn.ModuleDict:
     """Encoder and decoder of the flow reconstruction task."""
-    width = config.model.width
+    width, shortcut = config.model.width, config.model.shortcuts
     return nn.ModuleDict(
         {
-            "encoder": Encoder(FLOW_CHANNELS, width, MOTION_STRIDES),
-            "decoder": Decoder(4 * width, FLOW_CHANNELS, width, 2, bounded=False),
+            "encoder": Encoder(FLOW_CHANNELS, width, MOTION_STRIDES, shortcut=shortcut),
+            "decoder": Decoder(4 * width, FLOW_CHANNELS, width, 2, bounded=False, shortcut=shortcut),
         }
     )

@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from stmae.model.encoder import block
 
@@ -17,7 +18,9 @@ class Decoder(nn.Module):
     The prediction decoder and the proxy decoders (six layers, the output counted) are of this one kind.
     """
 
-    def __init__(self, inputs: int, outputs: int, width: int, doublings: Literal[2, 3], *, bounded: bool) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, width: int, doublings: Literal[2, 3], *, bounded: bool, shortcut: bool
+    ) -> None:
         super().__init__()
         last = max(width // 2, 4)
         channels = (inputs, 4 * width, 2 * width, 2 * width, width, last)
@@ -26,10 +29,16 @@ class Decoder(nn.Module):
         self.upsample = nn.Upsample(scale_factor=2.0, mode="nearest")
         self.output = nn.Conv2d(last, outputs, 3, padding=1)
         self.bounded = bounded
+        self.growth = 2**doublings
+        self.shortcut = nn.Conv2d(inputs, outputs * self.growth**2, 1) if shortcut else None
+        """A linear map of each feature to its patch, added to the output."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         """A frame in [-1, 1] where bounded, else any value."""
+        x = features
         for index, layer in enumerate(self.layers):
             x = layer(self.upsample(x) if index in self.double_before else x)
         x = self.output(x)
+        if self.shortcut is not None:
+            x = x + F.pixel_shuffle(self.shortcut(features), self.growth)
         return torch.tanh(x) if self.bounded else x

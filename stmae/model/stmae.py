@@ -21,6 +21,9 @@ from stmae.score import TILES
 FLOW_UNIT = 32.0
 """Flow is fed to the motion encoder in units of 1/32 of the frame, so that frame sizes look alike."""
 
+FAINT = 0.02
+"""Pixels of mean speed below which a tile's motion fades."""
+
 
 class STMAE(nn.Module):
     """Receives its parts already built (see build.py); holds no training code and knows nothing of ONNX."""
@@ -121,6 +124,17 @@ def tiles(maps_BcHW: Tensor, side: int) -> Tensor:
     if side % TILES == 0:
         return F.avg_pool2d(maps_BcHW, side // TILES)
     return F.interpolate(maps_BcHW, size=(TILES, TILES), mode="bilinear", align_corners=False)
+
+
+def moved_tiles(flow_B2hw: Tensor, side: int) -> Tensor:
+    """How what moves in each tile moves, [B,2,16,16]: the mean flow, each point weighted by its own speed.
+
+    A plain mean would be the speed times the share of the tile that moves: a walker who half covers a tile would be
+    half as fast. FAINT, in pixels, is added to the mean speed that is divided by, so that a tile with nothing but
+    noise, or a speck, stands still.
+    """
+    speed = (flow_B2hw * flow_B2hw).sum(1, keepdim=True).sqrt()
+    return tiles(flow_B2hw * speed, side) / (tiles(speed, side) + FAINT)
 
 
 def windows(frames_T: Tensor, length: int, count: int) -> Tensor:

@@ -43,6 +43,7 @@ def evaluation_report(evaluation_dir: Path, dataset_dir: Path, out: Path) -> Pat
         *galleries(clips, manifest),
         _clip_table(clips),
         _curves(clips, alarms),
+        _learning_section(evaluation["curve"]),
         _configuration(evaluation),
     ]
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -154,6 +155,27 @@ def _curves(clips: list[ShownClip], alarms: Mapping[str, float]) -> str:
         '<section><h2>Anomaly score over time</h2><p class="soft">The combined score in nats: at 7, one in a thousand '
         "normal tiles is as odd. The dashed line is where an event starts. The thin line is the paper's score, from "
         f"the most (0) to the least (1) predictable frame of the clip.{key}</p>{''.join(figures)}</section>"
+    )
+
+
+def _learning_section(curve: list[dict[str, Any]]) -> str:
+    """PSNR on held-out normal clips after each epoch of adversarial training."""
+    psnr = [row["heldout"]["psnr"] for row in curve if "psnr" in row["heldout"]]
+    if len(psnr) < 2:
+        return ""
+    every = -(-len(psnr) // 12)
+    drawing = plot.lines(
+        {"psnr": [[value] for value in psnr]},
+        at=[f"{epoch}" if epoch % every == 0 else "" for epoch in range(1, len(psnr) + 1)],
+        colours=["var(--accent)"],
+        label="PSNR on held-out clips over epochs",
+        width=1000,
+        height=220,
+    )
+    return (
+        '<section><h2>Learning curve</h2><p class="soft">Mean PSNR in dB of predictions on held-out normal clips after '
+        "each epoch of adversarial training. A curve that still rises asks for more epochs; one that falls, for more "
+        f"footage.</p><figure>{drawing}</figure></section>"
     )
 
 

@@ -18,6 +18,7 @@ from stmae.data.manifest import Clip, Manifest
 from stmae.evaluate import measure
 from stmae.export import parity
 from stmae.export.repository import write_repository
+from stmae.model.stmae import FAINT
 from stmae.serving.client import Client
 from stmae.serving.launcher import EmbeddedTriton
 from stmae.train.extract import FlowCache, extract_flow
@@ -97,12 +98,14 @@ def test_golden_values_are_those_of_the_scoring_functions(exported):
     np.testing.assert_allclose(golden["PSNR"], score.psnr(tiles.mean(axis=(1, 2))), atol=1e-4)
 
 
-def test_flow_tiles_are_the_mean_flow_that_leads_to_each_scored_frame(exported):
+def test_flow_tiles_are_the_flow_that_leads_to_each_scored_frame_weighted_by_its_speed(exported):
     golden = parity.load_golden(exported.folder)
 
-    tiles = golden["FLOW"][3:].reshape(-1, 2, 16, 2, 16, 2).mean((3, 5))
+    flow = golden["FLOW"][3:]
+    speed = np.hypot(flow[:, :1], flow[:, 1:])
+    weighted, total = (field.reshape(len(field), -1, 16, 2, 16, 2).mean((3, 5)) for field in (flow * speed, speed))
 
-    np.testing.assert_allclose(golden["FLOW_TILES"], tiles, atol=1e-5)
+    np.testing.assert_allclose(golden["FLOW_TILES"], weighted / (total + FAINT), atol=1e-5)
 
 
 def test_the_table_of_tensors_has_the_shapes_that_the_graphs_have(exported):

@@ -65,6 +65,7 @@ def made_up(folder: Path, *, labelled: bool = True, reader: str = "ped2") -> tup
         "clips": [{"name": clip.name, "fps": FPS, "frames": FRAMES - CLIP_FRAMES} for clip in clips],
         "roc": roc,
         "config": {"seed": 1, "data": {"reader": reader}},
+        "curve": [{"step": 9 * (epoch + 1), "losses": {}, "heldout": {"psnr": 30.0 + epoch}} for epoch in range(30)],
     }
     (folder / "evaluation" / "evaluation.json").write_text(json.dumps(evaluation))
     return folder / "evaluation", folder / "dataset"
@@ -128,6 +129,7 @@ def test_labelled_footage_has_roc_galleries_of_both_errors_and_a_table_with_the_
         "Abnormal frames with the lowest scores",
         "Clips, worst first",
         "Anomaly score over time",
+        "Learning curve",
     ]
     table = labelled[labelled.index("Clips, worst first") :]
     assert table.index(">bad<") < table.index(">good<")
@@ -188,10 +190,18 @@ def test_abnormal_spans_are_shaded_where_they_are(labelled: str) -> None:
         assert left + width == pytest.approx(988, abs=0.2)
 
 
+def test_the_learning_curve_has_a_point_an_epoch(labelled: str) -> None:
+    section = labelled[labelled.index("Learning curve") :]
+    section = section[: section.index("</section>")]
+    assert section.count("<circle") == 30
+    assert ">30<" in section
+    assert ">29<" not in section, "some epochs only have room for a number"
+
+
 def test_unlabelled_footage_gets_a_page_without_roc_and_errors(tmp_path: Path) -> None:
     out = evaluation_report(*made_up(tmp_path, labelled=False), tmp_path / "report.html")
     page = out.read_text(encoding="utf-8")
-    assert read(page).titles == ["Figures", "Highest scores", "Clips", "Anomaly score over time"]
+    assert read(page).titles == ["Figures", "Highest scores", "Clips", "Anomaly score over time", "Learning curve"]
     assert "no labels" in page
     assert "AUC" not in page
 

@@ -34,6 +34,23 @@ def test_each_method_says_where_the_points_of_the_first_frame_went_x_before_y(
     assert photometric_error(all_methods[suffix], [(first, second)]) < 0.6 * still
 
 
+@pytest.mark.parametrize(("suffix", "auc"), [("", 1.0), ("_dis", 1.0), ("_none", 0.5)])
+def test_what_goes_twice_as_fast_is_told_from_what_does_not(
+    suffix: str, auc: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from flow import SIZE, doubled_speed, methods
+
+    background, thing = (textures(2, SIZE, torch.Generator().manual_seed(1), torch.device("cpu"))[:, 0] * 255).byte()
+    triples = []
+    for start in range(40, 180, 20):
+        frames = [background.clone() for _ in range(3)]
+        for step, frame in enumerate(frames):
+            frame[100:132, start + 2 * step : start + 2 * step + 32] = thing[:32, :32]
+        triples.append(tuple(frame.numpy() for frame in frames))
+    assert doubled_speed(methods(build_flow_net())[suffix], triples) == auc
+
+
 def test_a_missing_data_set_is_named(tmp_path: Path) -> None:
     command = [sys.executable, str(BENCHMARKS / "flow.py"), "--data", str(tmp_path), "--out", str(tmp_path)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -18,7 +18,7 @@ from stmae.model.build import (
     build_motion_proxy,
     build_stmae,
 )
-from stmae.model.stmae import to_signed, to_unit, windows
+from stmae.model.stmae import moved_tiles, to_signed, to_unit, windows
 from stmae.train.flow import at_flow_resolution, end_point_error
 from stmae.train.motion import motion_pairs
 
@@ -65,9 +65,48 @@ def test_encoders_have_five_convolutions_and_proxy_decoders_six() -> None:
     def convolutions(module: torch.nn.Module) -> int:
         return sum(isinstance(part, torch.nn.Conv2d) for part in module.modules())
 
-    for proxy in (build_appearance_proxy(TINY), build_motion_proxy(TINY)):
-        assert convolutions(proxy["encoder"]) == 5
-        assert convolutions(proxy["decoder"]) == 6
+    for build in (build_appearance_proxy, build_motion_proxy):
+        for shortcuts in (0, 1):
+            proxy = build(config.load("walkway", [f"model.shortcuts={'true' if shortcuts else 'false'}"]))
+            assert convolutions(proxy["encoder"]) == 5 + shortcuts
+            assert convolutions(proxy["decoder"]) == 6 + shortcuts
+
+
+@pytest.mark.parametrize("stream", ["appearance", "motion"])
+def test_a_shortcut_adds_a_linear_map_of_each_patch(stream: str) -> None:
+    torch.manual_seed(0)
+    build, x = {
+        "appearance": (build_appearance_proxy, torch.rand(1, 12, 64, 64)),
+        "motion": (build_motion_proxy, torch.rand(1, 6, 32, 32)),
+    }[stream]
+    encoder = build(TINY).eval()["encoder"]
+    changed = x.clone()
+    patch = x.shape[-1] // 8
+    changed[..., :patch, :patch] = 0
+    with torch.no_grad():
+        whole, part = encoder(x), encoder(changed)
+        encoder.shortcut.weight.zero_()
+        encoder.shortcut.bias.zero_()
+        added = (whole - encoder(x)) - (part - encoder(changed))
+    assert added[..., 0, 0].abs().max() > 0.01
+    added[..., 0, 0] = 0
+    assert added.abs().max() < 1e-5, "no other patch changed"
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.25])
+def test_a_tile_moves_as_what_moves_in_it_however_much_of_it_that_covers(share: float) -> None:
+    flow = torch.zeros(1, 2, 64, 64)
+    flow[:, 0, 8:12, 20 : 20 + int(4 * share)], flow[:, 1, 8:12, 20 : 20 + int(4 * share)] = 3.0, -4.0
+    moved = moved_tiles(flow, 64)
+    assert moved.shape == (1, 2, 16, 16)
+    assert moved[0, :, 2, 5].tolist() == pytest.approx([3.0, -4.0], rel=0.02)
+    moved[0, :, 2, 5] = 0
+    assert not moved.any()
+
+
+def test_a_tile_of_faint_noise_stands_still() -> None:
+    noise = torch.randn(1, 2, 128, 128, generator=torch.Generator().manual_seed(0)) * 0.01
+    assert torch.linalg.vector_norm(moved_tiles(noise, 128), dim=1).max() < 0.01
 
 
 def test_a_proxy_gives_back_the_shape_of_its_input() -> None:

@@ -57,6 +57,16 @@ def test_faster_than_anything_seen_is_odder_and_twice_as_fast_odder_still() -> N
     assert np.diff([usual, *faster]).min() > 0.5
 
 
+@given(st.integers(0, 7), st.floats(-math.pi, math.pi), st.floats(0.25, 20), st.floats(1.01, 5))
+def test_the_faster_the_odder_whatever_the_direction(seed: int, angle: float, speed: float, ratio: float) -> None:
+    random = np.random.default_rng(seed)
+    velocities = Velocities.fit([random.normal(0, 1, (50, 2, 16, 16))])
+    slow, fast = (
+        surprise(velocities, ROW, (each * math.cos(angle), each * math.sin(angle))) for each in (speed, ratio * speed)
+    )
+    assert fast >= slow - 1e-5  # flow is stored in single precision
+
+
 def test_the_other_way_on_a_one_way_path_is_odd_there_and_not_elsewhere() -> None:
     one_way, both_ways = 2, 13
     velocities = Velocities.fit([*path(one_way, (1.0, 0.0)), *path(both_ways, (1.0, 0.0), (-1.0, 0.0))])

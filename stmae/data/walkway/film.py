@@ -25,9 +25,9 @@ from stmae.data.manifest import DatasetError
 from stmae.data.video import write_video
 from stmae.data.walkway.anomalies import with_anomalies
 from stmae.data.walkway.crowd import crowd, traffic
-from stmae.data.walkway.scene import Scene
+from stmae.data.walkway.scene import Condition, Scene
 
-VERSION = 3
+VERSION = 4
 """Of the scenes; a change films anew."""
 STAMP = "walkway.json"
 MIN_VISIBLE = 0.0012
@@ -83,12 +83,12 @@ def shoot(config: WalkwayConfig, scene: Scene, part: Part, clip: int) -> Iterato
     if part == "testing":
         kinds = config.anomalies_in(scene.number)
         actors = with_anomalies(config, scene, actors, kinds[clip % len(kinds)], rng)
-    level, phase, period = rng.uniform(0.95, 1.05), rng.uniform(0, 2 * np.pi), rng.uniform(18, 40)
+    condition, phase, period = Condition.draw(rng), rng.uniform(0, 2 * np.pi), rng.uniform(18, 40)
     for index in range(config.frames):
         time = index / config.fps
-        light = level * (1 + 0.025 * np.sin(2 * np.pi * time / period + phase))
+        light = 1 + 0.025 * np.sin(2 * np.pi * time / period + phase)
         figures = [placed for actor in actors if (placed := actor.place(scene, time)) is not None]
-        frame, mask = scene.render(figures, float(light), rng)
+        frame, mask = scene.render(figures, float(light), condition, rng)
         if mask.sum() < MIN_VISIBLE * mask.size:
             mask = np.zeros_like(mask)
         yield frame, mask

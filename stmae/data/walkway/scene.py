@@ -36,6 +36,26 @@ class Placed:
     anomaly: bool = False
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Condition:
+    """What differs from one recording of a fixed camera to the next: mount, exposure, focus, gain."""
+
+    shift: tuple[float, float]
+    """Pixels to the right and down."""
+    level: float
+    """Brightness, 1 = as painted."""
+    blur: float
+    """Standard deviation, pixels."""
+    gain: float
+    """Of the sensor noise."""
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Condition:
+        """Thermal drift of part of a pixel, and a slightly different picture."""
+        x, y = rng.normal(0, 0.2, 2)
+        return cls((float(x), float(y)), rng.uniform(0.95, 1.05), rng.uniform(0.45, 0.65), rng.uniform(0.8, 1.2))
+
+
 class Scene:
     """One camera's view, [height, width] pixels. The background depends on the seed and the scene's number alone."""
 
@@ -61,7 +81,9 @@ class Scene:
         """Metres of ground in view at image row `y`."""
         return self.width * self.view.camera_height_m / (y - self.view.horizon * self.height)
 
-    def render(self, figures: list[Placed], light: float, rng: np.random.Generator) -> tuple[Bytes, Bytes]:
+    def render(
+        self, figures: list[Placed], light: float, condition: Condition, rng: np.random.Generator
+    ) -> tuple[Bytes, Bytes]:
         """Draw the figures, far ones first. Returns the frame [H, W, 3] RGB and the anomaly's mask [H, W] 0/1."""
         size = (self.height * OVERSAMPLING, self.width * OVERSAMPLING)
         paint, cover, truth = np.zeros((*size, 3), np.uint8), np.zeros(size, np.uint8), np.zeros(size, np.uint8)
@@ -80,12 +102,18 @@ class Scene:
         frame = self.backdrop.ground * (1 - shade) * (1 - alpha) + self._shrink(paint) * 255
         frame = frame * (1 - self.backdrop.cover) + self.backdrop.front * self.backdrop.cover
         mask = (self._shrink(truth) * (1 - self.backdrop.cover[..., 0]) >= 0.5).astype(np.uint8)
-        return self._expose(frame, light, rng), mask
+        return self._expose(frame, light, condition, rng), mask
 
-    def _expose(self, frame: Floats, light: float, rng: np.random.Generator) -> Bytes:
-        frame = cv2.GaussianBlur(frame, (0, 0), 0.55) * (self._light * light)
-        grain = rng.standard_normal((self.height, self.width, 1), dtype=np.float32) * self.view.noise
-        colour = rng.standard_normal((self.height, self.width, 3), dtype=np.float32) * (0.35 * self.view.noise)
+    def _expose(self, frame: Floats, light: float, condition: Condition, rng: np.random.Generator) -> Bytes:
+        x, y = condition.shift
+        mount = np.array([[1, 0, x], [0, 1, y]], np.float32)
+        moved = cv2.warpAffine(
+            frame, mount, (self.width, self.height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+        frame = cv2.GaussianBlur(moved, (0, 0), condition.blur) * (self._light * (light * condition.level))
+        noise = self.view.noise * condition.gain
+        grain = rng.standard_normal((self.height, self.width, 1), dtype=np.float32) * noise
+        colour = rng.standard_normal((self.height, self.width, 3), dtype=np.float32) * (0.35 * noise)
         exposed: Bytes = np.clip(frame + grain + colour + 0.5, 0, 255).astype(np.uint8)
         return exposed
 
