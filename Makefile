@@ -72,7 +72,7 @@ lint: $(READY) ## ruff, mypy, import rules
 	$(VENV)/mypy
 	$(VENV)/lint-imports
 
-pipeline-run: $(READY) $(TRITON) ## Run a pipeline: DATASET=name [PIPELINE=seeds|ablation|sensitivity|encoders|scenes [SEEDS="1 2 3"]] [DATA_ROOT=dir] [SET="a.b=c"] [KFP_HOST=url]
+pipeline-run: $(READY) $(TRITON) ## Run a pipeline: DATASET=name [PIPELINE=seeds|ablation|sensitivity|encoders|effects|scenes [SEEDS="1 2 3"]] [DATA_ROOT=dir] [SET="a.b=c"] [KFP_HOST=url]
 	@done="$$($(VENV)/python -m pipelines run --pipeline $(PIPELINE) --config $(DATASET) --seeds '$(SEEDS)' \
 		$(overrides) $(data_root) --workspace $(WORKSPACE))" || exit $$?; echo "$$done"; \
 	case "$$done" in *.json) $(VENV)/python benchmarks/record.py pipeline "$$done" --out $(RESULTS) \

@@ -157,7 +157,7 @@ class Calibration:
                 Usual(**{field: np.array(values) for field, values in norm[name].items()})
                 for name in ("error", "place")
             )
-            tails = {kind: Tail(np.array(tail["knots"]), tail["decay"]) for kind, tail in table.pop("tails").items()}
+            tails = {kind: Tail(np.array(tail.pop("knots")), **tail) for kind, tail in table.pop("tails").items()}
             if set(tails) != set(KINDS):
                 raise ValueError(f"tails of {', '.join(sorted(tails))} where {', '.join(KINDS)} are wanted")
             return cls(norm=Norm(error, place, Velocities(counts)), tails=tails, **table)
@@ -218,7 +218,10 @@ def fit_calibration(
     seen = seen if len(seen) > 1 else seen[0].halves()
     norm = Norm.fit(seen, Velocities.fit([*training_flow, *(one.flow for one in seen)]))
     oddities = norm.unseen_oddities(seen)
-    tails = {kind: Tail.fit(np.concatenate([odd[kind].ravel() for odd in oddities])) for kind in KINDS}
+    clips = {"prediction": len(seen), "motion": len(seen) + len(training_flow), "presence": len(seen)}
+    tails = {
+        kind: Tail.fit(np.concatenate([odd[kind].ravel() for odd in oddities]), clips[kind] - 1.0) for kind in KINDS
+    }
     curves = [
         frame_score(highest_of(surprises_of(odd, tails)), smoothing_seconds * one.fps)
         for one, odd in zip(seen, oddities, strict=True)

@@ -84,6 +84,22 @@ def _encoders(config: Config) -> Iterator[_Model]:
         yield _Model(name, {"encoders": f"{name}, learning rate x {scale:g}"}, dataclasses.replace(config, train=train))
 
 
+def _effects(config: Config) -> Iterator[_Model]:
+    train = config.train
+    for name, left_out, changed in (
+        ("full", "nothing", train),
+        ("no-motion-loss", "L_m", dataclasses.replace(train, lambda_motion=0.0)),
+        ("no-compactness", "L_c", dataclasses.replace(train, lambda_compact=0.0)),
+        ("no-adversary", "L_adv", dataclasses.replace(train, lambda_adversarial=0.0)),
+        (
+            "quarter",
+            "three quarters of the epochs",
+            dataclasses.replace(train, adversarial_epochs=max(train.adversarial_epochs // 4, 1)),
+        ),
+    ):
+        yield _Model(name, {"left out": left_out}, dataclasses.replace(config, train=changed))
+
+
 def _scenes(config: Config) -> Iterator[_Model]:
     if config.model.scenes == 1:
         raise ConfigError(f"model.scenes = 1 in {config.name!r}: a study of scenes needs a dataset with several")
@@ -98,6 +114,7 @@ STUDIES: dict[str, Callable[[Config], Iterator[_Model]]] = {
     "ablation": _ablation,
     "sensitivity": _sensitivity,
     "encoders": _encoders,
+    "effects": _effects,
     "scenes": _scenes,
 }
 
@@ -149,7 +166,15 @@ def _shared(config: Config) -> Config:
         top_k=usual.top_k,
         scenes=usual.scenes,
     )
-    train = dataclasses.replace(config.train, encoder_lr_scale=TrainConfig().encoder_lr_scale)
+    usual_train = TrainConfig()
+    train = dataclasses.replace(
+        config.train,
+        encoder_lr_scale=usual_train.encoder_lr_scale,
+        adversarial_epochs=usual_train.adversarial_epochs,
+        lambda_motion=usual_train.lambda_motion,
+        lambda_compact=usual_train.lambda_compact,
+        lambda_adversarial=usual_train.lambda_adversarial,
+    )
     return dataclasses.replace(config, seed=0, model=model, train=train)
 
 

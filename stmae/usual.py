@@ -114,18 +114,23 @@ class Tail:
     knots: Floats
     """Values at QUANTILES."""
     decay: float
-    """Mean excess over the last knot: the scale of an exponential tail."""
+    """Mean excess over the last knot."""
+    support: float
+    """Degrees of freedom, the clips it is known from less one: an exponential tail of many, a power law of few."""
 
     @classmethod
-    def fit(cls, values: Floats) -> Self:
+    def fit(cls, values: Floats, support: float) -> Self:
         knots = np.quantile(values, QUANTILES) + np.arange(len(QUANTILES)) * 1e-9  # np.interp wants them to rise
         beyond = values[values > knots[-1]] - knots[-1]
         span = float(knots[-1] - knots[0])
-        return cls(knots, max(float(beyond.mean()) if len(beyond) else 0.0, 0.05 * span, 1e-6))
+        return cls(knots, max(float(beyond.mean()) if len(beyond) else 0.0, 0.05 * span, 1e-6), support)
 
     def surprise(self, values: Floats) -> Floats:
         inside = np.interp(values, self.knots, -np.log(1 - np.array(QUANTILES)))
-        return np.asarray(inside + np.maximum(values - self.knots[-1], 0) / self.decay)
+        beyond = np.maximum(values - self.knots[-1], 0) / self.decay
+        # The share that is higher is (1 + beyond / support) ** -support, Lomax's: what is expected of an exponential
+        # tail whose scale is only known from a few samples.
+        return np.asarray(inside + self.support * np.log1p(beyond / self.support))
 
 
 def flat(maps: Floats) -> Floats:

@@ -31,9 +31,12 @@ ALERT = fit([calm(200, seed) for seed in range(3)], smoothing_seconds=0.1)
 
 
 def film(path: Path, frames: int, seed: int = 0, size: tuple[int, int] = (96, 128)) -> None:
-    """A bright block wanders over noise, 10 frames a second; from frame 20 to 24 a lamp blinds the camera."""
+    """A bright block wanders over a rough ground, 10 frames a second; from frame 20 to 24 a lamp blinds the camera.
+
+    The ground is always the same: it is the calibration's one camera.
+    """
     generator = np.random.default_rng(seed)
-    ground = generator.integers(60, 120, (*size, 3))
+    ground = np.random.default_rng(0).integers(60, 120, (*size, 3))
     images = []
     for index in range(frames):
         image = ground + generator.integers(-4, 5, ground.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -150,6 +151,17 @@ def test_sensitivity_is_a_grid_of_n_and_k() -> None:
     assert grid == {(items, top_k) for items in (8, 16, 32, 64) for top_k in (0, 2, 4, 8, 16)}
     assert len(made) == 2 * len(grid)
     assert {one.columns["k"] for one in made if one.config.model.top_k == 0} == {"no top-k"}
+
+
+def test_each_effect_leaves_out_one_thing() -> None:
+    full, *others = variants(config.load("ped2-cpu"), "effects", [1])
+    assert full.config == config.load("ped2-cpu")
+    whole = dataclasses.asdict(full.config.train)
+    for one in others:
+        changed = {name: value for name, value in dataclasses.asdict(one.config.train).items() if value != whole[name]}
+        assert len(changed) == 1, one.name
+        assert one.config == dataclasses.replace(full.config, train=one.config.train)
+    assert len({one.config for one in others}) == 4
 
 
 def test_sensitivity_is_drawn_as_a_curve_for_each_k(tmp_path: Path) -> None:

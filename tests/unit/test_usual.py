@@ -96,7 +96,7 @@ def test_a_surprise_lies_at_its_frame_and_tile() -> None:
 
 @given(values, arrays(np.float64, 20, elements=st.floats(-200, 200)))
 def test_surprise_never_falls_as_a_value_rises(normal: np.ndarray, asked: np.ndarray) -> None:
-    surprises = Tail.fit(normal).surprise(np.sort(asked))
+    surprises = Tail.fit(normal, 2.0).surprise(np.sort(asked))
     assert np.isfinite(surprises).all()
     assert (np.diff(surprises) >= 0).all()
     assert surprises.min() >= math.log(2)
@@ -104,14 +104,22 @@ def test_surprise_never_falls_as_a_value_rises(normal: np.ndarray, asked: np.nda
 
 def test_a_surprise_is_minus_the_log_of_the_share_that_is_as_odd() -> None:
     normal = np.random.default_rng(1).exponential(size=200_000)
-    tail = Tail.fit(normal)
+    tail = Tail.fit(normal, 1e9)
     asked = np.quantile(normal, QUANTILES)
     assert tail.surprise(asked) == pytest.approx(-np.log(1 - np.array(QUANTILES)))
     assert tail.surprise(np.array([12.0]))[0] == pytest.approx(12, rel=0.15), "beyond what was seen"
 
 
+def test_of_few_clips_a_tail_is_believed_less_far() -> None:
+    normal = np.random.default_rng(1).exponential(size=200_000)
+    few, many = (Tail.fit(normal, support).surprise(np.array([6.0, 8.0, 12.0, 24.0])) for support in (0.5, 50.0))
+    assert few[0] == many[0], "within what was seen they agree"
+    assert (few[1:] < many[1:]).all()
+    assert (np.diff(few) > 0).all(), "yet what is odder stays odder"
+
+
 def test_values_that_are_all_alike_have_the_surprise_of_the_usual() -> None:
-    tail = Tail.fit(np.zeros(100))
+    tail = Tail.fit(np.zeros(100), 1e9)
     assert tail.surprise(np.array([0.0]))[0] == pytest.approx(math.log(2))
     assert tail.surprise(np.array([1.0]))[0] > 7
 
