@@ -200,7 +200,7 @@ def test_the_learning_curve_has_a_point_an_epoch(labelled: str) -> None:
 
 def test_unlabelled_footage_gets_a_page_without_roc_and_errors(tmp_path: Path) -> None:
     out = evaluation_report(*made_up(tmp_path, labelled=False), tmp_path / "report.html")
-    page = out.read_text(encoding="utf-8")
+    page = re.sub(r'"data:[^"]*"', '""', out.read_text(encoding="utf-8"))  # a picture's bytes may spell anything
     assert read(page).titles == ["Figures", "Highest scores", "Clips", "Anomaly score over time", "Learning curve"]
     assert "no labels" in page
     assert "AUC" not in page
