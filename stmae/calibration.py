@@ -2,7 +2,7 @@
 
 The combined score. Three things are judged at each of the 16 x 16 tiles of a frame:
 
-- `prediction`: the error of the prediction, against what is usual at this tile;
+- `prediction`: the error of the prediction, against that of the whole view;
 - `motion`: where the tile moves, against the velocities that were seen there and around;
 - `presence`: something stands there, for seconds, that the tile does not usually show.
 
@@ -38,6 +38,12 @@ STAY_SECONDS = 6.0
 STAY_QUANTILE = 0.1
 """... for all but this share of it: who passes in front does not end a presence."""
 CHECKS_PER_SECOND = 5.0
+ALWAYS_WRONG = 10.0
+"""Times the mean error of the view that a tile has to err on average, as a screen or a clock in the picture does, for it
+to matter which tile it is. Below that, errors are alike wherever they are: by what a calm tile usually errs, trifles
+would be odd."""
+CONDITION = 4.0
+"""Spreads, at most, by which a place may be unusual for half of a video and not be odd: a mount gave, the sun moved."""
 FOLDS = 5
 """Groups of held-out clips, at most, each judged by a calibration on the others."""
 MIN_ERROR, MIN_DISTANCE = 1e-6, 1e-3
@@ -72,21 +78,24 @@ class Sighting:
 class Norm:
     """What each tile usually shows."""
 
-    error: Usual
+    error: Floats
+    """[256] logarithm of the error against which a tile's is judged."""
     place: Usual
     velocities: Velocities
 
     @classmethod
     def fit(cls, seen: Sequence[Sighting], velocities: Velocities) -> Self:
         error, place = (np.concatenate([getattr(one, name) for one in seen]) for name in ("error", "place"))
-        return cls(Usual.fit(error), Usual.fit(place), velocities)
+        mean = np.exp(error).mean(axis=0)
+        return cls(np.log(mean + ALWAYS_WRONG * mean.mean()), Usual.fit(place), velocities)
 
     def oddities(self, seen: Sighting) -> dict[Kind, Floats]:
         """How odd each tile is, [F,256] a kind, in units of its own."""
+        place = self.place.deviation(seen.place)
         return {
-            "prediction": self.error.deviation(seen.error),
+            "prediction": seen.error - self.error,
             "motion": self.velocities.surprise(seen.flow),
-            "presence": self.place.deviation(seen.place),
+            "presence": place - _condition(place),
         }
 
     def unseen_oddities(self, seen: Sequence[Sighting]) -> list[dict[Kind, Floats]]:
@@ -153,14 +162,11 @@ class Calibration:
             norm = table.pop("norm")
             sparse, counts = norm["velocities"], np.zeros((TILES * TILES, BINS))
             counts[sparse["tile"], sparse["bin"]] = sparse["count"]
-            error, place = (
-                Usual(**{field: np.array(values) for field, values in norm[name].items()})
-                for name in ("error", "place")
-            )
+            place = Usual(**{field: np.array(values) for field, values in norm["place"].items()})
             tails = {kind: Tail(np.array(tail.pop("knots")), **tail) for kind, tail in table.pop("tails").items()}
             if set(tails) != set(KINDS):
                 raise ValueError(f"tails of {', '.join(sorted(tails))} where {', '.join(KINDS)} are wanted")
-            return cls(norm=Norm(error, place, Velocities(counts)), tails=tails, **table)
+            return cls(norm=Norm(np.array(norm["error"], np.float64), place, Velocities(counts)), tails=tails, **table)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a calibration: {error!r}; publish the model again") from None
 
@@ -248,6 +254,11 @@ def _staying(place_tiles: Floats, fps: float) -> Floats:
     checked = _log(place_tiles[::stride], MIN_DISTANCE)
     steady = rolling_quantile(checked, round(STAY_SECONDS * fps / stride), STAY_QUANTILE)
     return np.asarray(steady[np.arange(len(place_tiles)) // stride])
+
+
+def _condition(place_F256: Floats) -> Floats:
+    """What a video shows for half of its time, as far as it is no more than CONDITION spreads, [256]."""
+    return np.clip(np.median(place_F256, axis=0), 0, CONDITION) if len(place_F256) else np.zeros(TILES * TILES)
 
 
 def _log(tiles: Floats, floor: float) -> Floats:

@@ -62,6 +62,35 @@ def test_what_stays_is_odd_and_a_passer_by_of_a_second_is_not(calibration: Calib
     assert staying > passing + 5
 
 
+def test_an_error_is_judged_by_the_errors_of_the_whole_view() -> None:
+    """A trifle where hardly anything ever happened is none; nor is the clock of a recorder, which never fits."""
+
+    def recorded(seed: int) -> Evidence:
+        clip = calm(300, seed)
+        errors = clip.error_tiles.copy()
+        errors[:, :6] *= 0.01
+        errors[:, 0, 0] *= 1e5
+        return dataclasses.replace(clip, error_tiles=errors)
+
+    calibration, usual = fit([recorded(1), recorded(2)]), recorded(3)
+    trifle, odd = (with_tile(usual, "error_tiles", slice(100, 200), value) for value in (1e-4, 1e-2))
+    before, slightly, highly = (calibration.surprises(one, FPS)["prediction"][150] for one in (usual, trifle, odd))
+    assert before[0, 0] < 7, "one tile of 256 has a surprise of 5.5"
+    assert slightly[PLACE] < 2
+    assert highly[PLACE] > 7
+
+
+def test_what_a_video_shows_throughout_is_its_condition_and_what_comes_is_odd(calibration: Calibration) -> None:
+    usual = calm(300, 5)
+    throughout, came = (with_tile(usual, "place_tiles", frames, 0.93) for frames in (slice(None), slice(200, None)))
+    before, always, later = (
+        calibration.surprises(one, FPS)["presence"][:, *PLACE] for one in (usual, throughout, came)
+    )
+    assert always.max() < before.max() + 1
+    assert later[260] > always.max() + 2
+    assert calibration.surprises(with_tile(usual, "place_tiles", slice(None), 40.0), FPS)["presence"][150][PLACE] > 7
+
+
 def test_what_differs_between_normal_clips_is_not_odd() -> None:
     """Each clip has 40 tiles of its own that look different, for all its length: light, or a camera that moved."""
 
