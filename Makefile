@@ -30,7 +30,7 @@ option    = $(if $(2),--$(1) '$(2)')
 study     = $(filter-out train,$(PIPELINE))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint pipeline-run compile model-repository serve score report bench-flow clean
+.PHONY: help setup demo test lint pipeline-run compile model-repository serve score report bench-flow bench-training clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ report: $(READY) ## Write the morning report of TABLES=uri [DATE=..]
 
 bench-flow: $(READY) ## Compare the flow net with OpenCV's (DATA_ROOT=dir)
 	$(VENV)/python benchmarks/flow.py --data '$(DATA_ROOT)' --out $(RESULTS)
+
+bench-training: $(READY) ## Take DATASET's training step apart: milliseconds of each part
+	$(VENV)/python benchmarks/training.py --config $(DATASET) --out $(RESULTS)
 
 clean: ## Remove the workspace and caches; the environments stay
 	rm -rf $(WORKSPACE) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info

@@ -78,6 +78,12 @@ def _git(*arguments: str) -> str | None:
     return run.stdout.strip() or None
 
 
+def _heldout(variant: dict[str, Any]) -> list[float]:
+    """Mean PSNR of the model on held-out clips after each epoch: the learning curve."""
+    curve = json.loads(Path(variant["evaluation"]).read_text(encoding="utf-8"))["curve"]
+    return [row["heldout"]["psnr"] for row in curve]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=("demo", "pipeline"))
@@ -94,6 +100,8 @@ def main() -> None:
     if "study" in source:
         name = source["config"] if source["study"] == "seeds" else f"{source['study']}-{source['reader']}"
         name = "scenes" if source["study"] == "scenes" else name
+        if source["study"] == "seeds":
+            source["figures"]["heldout_psnr_by_epoch"] = [_heldout(variant) for variant in source["variants"]]
         short = {SHORT[key]: values for key, values in source["figures"].items() if key in SHORT}
         figures = {"seed": source["seeds"], **source["figures"], **short, "seconds": source["seconds"]}
         record(name, arguments.command, figures, arguments.out)

@@ -39,8 +39,8 @@ STAY_QUANTILE = 0.1
 """... for all but this share of it: who passes in front does not end a presence."""
 CHECKS_PER_SECOND = 5.0
 ALWAYS_WRONG = 10.0
-"""Times the mean error of the view that a tile has to err on average, as a screen or a clock in the picture does, for it
-to matter which tile it is. Below that, errors are alike wherever they are: by what a calm tile usually errs, trifles
+"""Times the mean error of the view that a tile has to err on average, as a screen or a clock in the picture does, for
+it to matter which tile it is. Below that, errors are alike wherever they are: by what a calm tile usually errs, trifles
 would be odd."""
 CONDITION = 4.0
 """Spreads, at most, by which a place may be unusual for half of a video and not be odd: a mount gave, the sun moved."""

@@ -16,6 +16,7 @@ TITLES = {
     "ablation": "Ablation",
     "sensitivity": "Sensitivity to N and k",
     "encoders": "Frozen and fine-tuned encoders",
+    "effects": "What losses and epochs are worth",
     "scenes": "One memory, and memory per scene",
 }
 ABOUT = {
@@ -24,6 +25,8 @@ ABOUT = {
     "temporal memory that of the motion stream.",
     "sensitivity": "N is the number of items of each memory; k is how many queries write to an item in a step.",
     "encoders": "Encoders stay as their proxy tasks left them, or learn on with the prediction.",
+    "effects": "The generator's loss without one of its parts, and a training cut short. L_m compares flows, L_c keeps "
+    "memory items apart, L_adv is the discriminator's.",
     "scenes": "Several cameras under one model: memory pools and usual places for all of them together, or for each by "
     "itself beside a pool that they share. Scores are calibrated for each camera in both.",
 }

@@ -17,7 +17,7 @@ from pipelines.local import run_study
 from stmae import config
 from stmae.config import ConfigError
 from stmae.report.study import study_report
-from stmae.study import Result, Table, to_json, variants
+from stmae.study import STUDIES, Result, Table, to_json, variants
 
 # The tiny study has as many steps as three runs of the training pipeline.
 pytestmark = pytest.mark.timeout(900)
@@ -95,6 +95,18 @@ def test_the_results_file_has_a_list_by_seed_and_the_command_that_was_typed(
     assert result["figures"]["seed"] == [1, 2]
     assert result["figures"]["seconds"] == summary["seconds"]
     assert result["figures"]["motion_paper_auc_micro"] == summary["figures"]["motion_paper_auc_micro"]
+
+
+def test_the_results_of_seeds_have_their_learning_curves(summary: dict[str, Any], tmp_path: Path) -> None:
+    variants = [row for row in summary["variants"] if row["name"] == "full"]
+    source = tmp_path / "summary.json"
+    source.write_text(json.dumps(summary | {"study": "seeds", "variants": variants}), encoding="utf-8")
+    command = [sys.executable, "benchmarks/record.py", "pipeline", str(source), "--out", str(tmp_path)]
+    subprocess.run([*command, "--command", "make"], cwd=ROOT, check=True)
+    figures = json.loads((tmp_path / f"{summary['config']}.json").read_text(encoding="utf-8"))["figures"]
+    for curve, row in zip(figures["heldout_psnr_by_epoch"], variants, strict=True):
+        assert len(curve) == 1
+        assert curve[-1] == pytest.approx(row["figures"]["heldout_psnr"], abs=3)
 
 
 def test_a_failure_names_the_turn_and_stops_the_study_and_each_walkway_has_footage_of_its_own(tmp_path: Path) -> None:
@@ -176,7 +188,16 @@ def test_footage_without_labels_has_a_table_and_no_chart(tmp_path: Path) -> None
     assert "Without labels there is no AUC" in page
 
 
+@pytest.mark.parametrize("study", STUDIES)
+def test_each_study_has_a_page_with_its_variants(study: str, tmp_path: Path) -> None:
+    table = _table(study, ("combined_auc_micro_raw", "paper_auc_micro", "baseline_auc_micro_raw"))
+    page = study_report(table, tmp_path / "study.html").read_text(encoding="utf-8")
+    assert all(f"<th>{name}</th>" in page for name in table.rows())
+    assert "<svg" in page
+
+
 def _table(study: str, aucs: tuple[str, ...]) -> Table:
+    name = "walkway-scenes" if study == "scenes" else "ped2-cpu"
     results = [
         Result(
             name=one.name,
@@ -186,6 +207,6 @@ def _table(study: str, aucs: tuple[str, ...]) -> Table:
             figures={"heldout_psnr": 30.5, **dict.fromkeys(aucs, 0.9 + row / 1000)},
             evaluation="",
         )
-        for row, one in enumerate(variants(config.load("ped2-cpu"), study, [1]))
+        for row, one in enumerate(variants(config.load(name), study, [1]))
     ]
-    return Table(study=study, config="ped2-cpu", variants=results)
+    return Table(study=study, config=name, variants=results)

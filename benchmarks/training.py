@@ -1,0 +1,149 @@
+"""Where the time of a step of adversarial training goes, and what bf16 saves.
+
+python benchmarks/training.py --config NAME --out DIR
+
+Model and training are as the configuration says; frames and flows are those of a short synthetic film, read from memory
+mapped files as always. Times are milliseconds, medians over steps after a warm-up.
+- `step`: a whole step; `step_fp32` without bf16, the two taken in turns. Where the hardware has no bf16 they are alike.
+- `reading`: windows of frames and flows, from disk to normalised tensors; `encoders`; `memory`: read and write;
+  `decoder`; `flow`: of the prediction, for L_m; `discriminator`: its judgement of the prediction, and its own step;
+  `backward`: of the generator, with its update; `rest`: the other losses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import shlex
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from record import record
+
+from stmae import config as configuration
+from stmae.config import Config, ConfigError
+from stmae.data.datasets import prepare
+from stmae.train import adversarial
+from stmae.train.adversarial import AdversarialStage
+from stmae.train.extract import extract_flow
+from stmae.train.loop import training_device
+from stmae.train.samples import Windows
+
+FILM = ("data.reader=walkway", "walkway.train_clips=3", "walkway.test_clips=1", "walkway.frames=60")
+WARM_UP, STEPS = 3, 12
+
+
+class Stopwatch:
+    """Milliseconds by part. A part within another belongs to the outer one."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.parts, self._running = device, defaultdict[str, float](float), False
+
+    def over(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, timed."""
+
+        @functools.wraps(function)
+        def timed(*arguments: Any, **options: Any) -> Any:
+            if self._running:
+                return function(*arguments, **options)
+            self._running, began = True, self.now()
+            try:
+                return function(*arguments, **options)
+            finally:
+                self.parts[part] += 1000 * (self.now() - began)
+                self._running = False
+
+        return timed
+
+    def now(self) -> float:
+        """Seconds, once the device has done what it was asked to."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+
+def stage_of(config: Config, folder: Path) -> AdversarialStage:
+    """The stage on a film below `folder`, its encoders untrained: what they see costs them the same."""
+    torch.manual_seed(config.seed)
+    manifest = prepare(config, folder / "film", folder / "dataset")
+    flow = extract_flow(config, manifest, folder / "flow")
+    train, heldout = (Windows(config, manifest, split, flow=flow) for split in ("train", "heldout"))
+    return AdversarialStage(config, train, heldout, training_device())
+
+
+def time_parts(stage: AdversarialStage, watch: Stopwatch) -> None:
+    """Have the parts of a step timed from now on."""
+    model = stage.model
+    for part, owner, name in (
+        ("reading", stage.windows, "frames"),
+        ("reading", stage.windows, "flows"),
+        ("encoders", model, "features"),
+        ("memory", model, "remember"),
+        ("memory", model.appearance_memory, "write"),
+        ("memory", model.motion_memory, "write"),
+        ("decoder", model, "decode"),
+        ("flow", stage, "_flows_to"),
+        ("discriminator", stage.discriminator, "forward"),
+        ("discriminator", stage, "_discriminator_step"),
+        ("backward", adversarial, "descend"),
+    ):
+        setattr(owner, name, watch.over(part, getattr(owner, name)))
+
+
+def measure(config: Config) -> dict[str, float]:
+    """Median milliseconds of a step and of its parts."""
+    device = training_device()
+    with tempfile.TemporaryDirectory() as folder:
+        stage = stage_of(config, Path(folder))
+        half, full = (
+            dataclasses.replace(config, train=dataclasses.replace(config.train, bf16=bf16)) for bf16 in (True, False)
+        )
+        watch = Stopwatch(device)
+        time_parts(stage, watch)
+        times: dict[str, list[float]] = defaultdict(list)
+        for index in range(2 * (WARM_UP + STEPS)):
+            stage.config = full if index % 2 else half
+            watch.parts.clear()
+            began = watch.now()
+            stage.step(index)
+            whole = 1000 * (watch.now() - began)
+            if index < 2 * WARM_UP:
+                continue
+            if index % 2:
+                times["step_fp32"].append(whole)
+                continue
+            times["step"].append(whole)
+            for part, spent in watch.parts.items():
+                times[part].append(spent)
+            times["rest"].append(whole - sum(watch.parts.values()))
+    return {f"ms_{name}": round(median(each), 2) for name, each in times.items()}
+
+
+def main() -> int:
+    """0, or 2 where there is no such configuration."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default="ped2-cpu", help="default: ped2-cpu")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    try:
+        config = configuration.load(arguments.config, FILM)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    figures: dict[str, Any] = {"config": config.name, "batch": config.train.batch, "threads": torch.get_num_threads()}
+    figures |= {"steps": STEPS, **measure(config)}
+    command = shlex.join(["python", *sys.argv])
+    print(record(f"training-{config.name}", command, figures, arguments.out))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
