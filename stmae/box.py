@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 SHARE = 0.5
-"""Share of the highest tile's surprise above which a tile belongs to the odd place: a higher one cuts off parts of what
+"""Share of the highest tile's score above which a tile belongs to the odd place: a higher one cuts off parts of what
 is odd, a lower one takes in its neighbours."""
 
 Box = tuple[float, float, float, float]
@@ -15,9 +15,9 @@ Box = tuple[float, float, float, float]
 
 
 def peak_box(tile_map: npt.NDArray[np.floating]) -> Box:
-    """Around the tile of [K,K] with the highest surprise and all above SHARE of it that touch it, directly or in turn.
+    """Around the tile of [K,K] with the highest score and all above SHARE of it that touch it, directly or in turn.
 
-    The whole frame where nothing is surprising.
+    The whole frame where nothing is odd.
     """
     if not tile_map.max() > 0:
         return 0.0, 0.0, 1.0, 1.0

@@ -6,8 +6,9 @@ The combined score. Three things are judged at each of the 16 x 16 tiles of a fr
 - `motion`: where the tile moves, against the velocities that were seen there and around;
 - `presence`: something stands there, for seconds, that the tile does not usually show.
 
-Each is turned into a surprise, -ln of the share of tiles of held-out normal footage that are at least as odd. A tile's
-surprise is the largest of the three; a frame's is the mean of its TOP_TILES highest tiles, smoothed over time.
+Each is turned into a surprise, -ln of the share of tiles of held-out normal footage that are at least as odd; for
+predictions, of those tiles that move, or stand still, as it does. `tile_map` weighs the three together; the score of a
+frame is the mean of its TOP_TILES highest tiles, smoothed over time.
 
 Legend: F frames, tiles are [16,16] or flat [256], V velocity bins.
 """
@@ -28,6 +29,8 @@ from stmae.usual import BINS, Tail, Usual, Velocities, flat
 
 Kind = Literal["prediction", "motion", "presence"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Shares = Literal["still", "moving", "motion", "presence"]
+"""Where the shares of normal tiles are known from: predictions have two, of tiles that stand still and that move."""
 Floats = npt.NDArray[np.floating]
 
 TOP_TILES = 2
@@ -44,8 +47,12 @@ it to matter which tile it is. Below that, errors are alike wherever they are: b
 would be odd."""
 CONDITION = 4.0
 """Spreads, at most, by which a place may be unusual for half of a video and not be odd: a mount gave, the sun moved."""
+KAPPA = 0.2
+"""Of the e-values: the lower, the more is expected of what is odd, and the less of what is only unusual."""
 FOLDS = 5
 """Groups of held-out clips, at most, each judged by a calibration on the others."""
+FEWEST = 1000
+"""Tiles that a tail is fitted on, at least: with fewer that move, or stand still, all count for them."""
 MIN_ERROR, MIN_DISTANCE = 1e-6, 1e-3
 """Added before the logarithm."""
 
@@ -118,7 +125,7 @@ class Calibration:
     """What is normal for a camera, fitted on normal footage that was kept out of training."""
 
     norm: Norm
-    tails: Mapping[Kind, Tail]
+    tails: Mapping[Shares, Tail]
     """Of normal footage that the norm has not seen."""
     enter: float
     """Score above which an event starts."""
@@ -135,8 +142,8 @@ class Calibration:
         return surprises_of(self.norm.oddities(Sighting.of(evidence, fps)), self.tails)
 
     def tile_map(self, evidence: Evidence, fps: float) -> Floats:
-        """[F,16,16]: the surprise of each tile, whatever its kind. Where to look."""
-        return highest_of(self.surprises(evidence, fps))
+        """[F,16,16]: how odd each tile is, whatever its kind, nats. Where to look."""
+        return weighed(self.surprises(evidence, fps))
 
     def curve(self, tile_map: Floats, fps: float) -> Floats:
         """The combined score [F] of the frames of a tile map; larger is odder."""
@@ -164,8 +171,8 @@ class Calibration:
             counts[sparse["tile"], sparse["bin"]] = sparse["count"]
             place = Usual(**{field: np.array(values) for field, values in norm["place"].items()})
             tails = {kind: Tail(np.array(tail.pop("knots")), **tail) for kind, tail in table.pop("tails").items()}
-            if set(tails) != set(KINDS):
-                raise ValueError(f"tails of {', '.join(sorted(tails))} where {', '.join(KINDS)} are wanted")
+            if set(tails) != set(get_args(Shares)):
+                raise ValueError(f"tails of {', '.join(sorted(tails))} where {', '.join(get_args(Shares))} are wanted")
             return cls(norm=Norm(np.array(norm["error"], np.float64), place, Velocities(counts)), tails=tails, **table)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a calibration: {error!r}; publish the model again") from None
@@ -180,14 +187,27 @@ def calibration_file(scene: str) -> str:
     return f"calibration-{scene}.json" if scene else "calibration.json"
 
 
-def surprises_of(oddities: Mapping[Kind, Floats], tails: Mapping[Kind, Tail]) -> dict[Kind, Floats]:
+def surprises_of(oddities: Mapping[Kind, Floats], tails: Mapping[Shares, Tail]) -> dict[Kind, Floats]:
     """[F,256] a kind -> [F,16,16] a kind: -ln of the share of normal tiles that are at least as odd."""
-    return {kind: tails[kind].surprise(odd).reshape(-1, TILES, TILES) for kind, odd in oddities.items()}
+    error, motion = oddities["prediction"], oddities["motion"]
+    surprises: dict[Kind, Floats] = {
+        "prediction": np.where(motion > 0, tails["moving"].surprise(error), tails["still"].surprise(error)),
+        "motion": tails["motion"].surprise(motion),
+        "presence": tails["presence"].surprise(oddities["presence"]),
+    }
+    return {kind: each.reshape(-1, TILES, TILES) for kind, each in surprises.items()}
 
 
-def highest_of(surprises: Mapping[Kind, Floats]) -> Floats:
-    """The tile map [F,16,16] of the surprises of each kind."""
-    return np.asarray(np.max(list(surprises.values()), axis=0))
+def weighed(surprises: Mapping[Kind, Floats]) -> Floats:
+    """The tile map [F,16,16] of the surprises of each kind: ln of the mean of three e-values, nats.
+
+    A surprise s is worth KAPPA * exp((1 - KAPPA) * s) (Vovk and Wang, "E-values: calibration, combination and
+    applications", 2021): normal tiles are worth 1 on average, odd ones more. What is odd may move oddly, may also not
+    be predicted, or may stand where nothing does: the mean of the e-values of motion, of motion times prediction, and
+    of presence. At most a share of exp(-x) of normal tiles has x or more.
+    """
+    prediction, motion, presence = (np.log(KAPPA) + (1 - KAPPA) * surprises[kind] for kind in KINDS)
+    return np.asarray(np.logaddexp(np.logaddexp(motion, motion + prediction), presence) - np.log(3))
 
 
 def frame_score(tile_map: Floats, sigma: float, tiles: int = TOP_TILES) -> Floats:
@@ -224,12 +244,9 @@ def fit_calibration(
     seen = seen if len(seen) > 1 else seen[0].halves()
     norm = Norm.fit(seen, Velocities.fit([*training_flow, *(one.flow for one in seen)]))
     oddities = norm.unseen_oddities(seen)
-    clips = {"prediction": len(seen), "motion": len(seen) + len(training_flow), "presence": len(seen)}
-    tails = {
-        kind: Tail.fit(np.concatenate([odd[kind].ravel() for odd in oddities]), clips[kind] - 1.0) for kind in KINDS
-    }
+    tails = _tails(oddities, len(seen), len(training_flow))
     curves = [
-        frame_score(highest_of(surprises_of(odd, tails)), smoothing_seconds * one.fps)
+        frame_score(weighed(surprises_of(odd, tails)), smoothing_seconds * one.fps)
         for one, odd in zip(seen, oddities, strict=True)
     ]
     enter, exit_ = np.quantile(np.concatenate(curves), (enter_quantile, exit_quantile))
@@ -243,6 +260,15 @@ def fit_calibration(
         merge_seconds=merge_seconds,
         frames=frames,
     )
+
+
+def _tails(oddities: Sequence[Mapping[Kind, Floats]], heldout: int, training: int) -> dict[Shares, Tail]:
+    """Of so many held-out clips; what usually moves is also known from training clips."""
+    error, motion, presence = (np.concatenate([odd[kind].ravel() for odd in oddities]) for kind in KINDS)
+    still, moving = (error[chosen] if chosen.sum() >= FEWEST else error for chosen in (motion == 0, motion > 0))
+    known: dict[Shares, Floats] = {"still": still, "moving": moving, "presence": presence}
+    tails = {name: Tail.fit(values, heldout - 1.0) for name, values in known.items()}
+    return {**tails, "motion": Tail.fit(motion, heldout + training - 1.0)}
 
 
 def _staying(place_tiles: Floats, fps: float) -> Floats:

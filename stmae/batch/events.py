@@ -13,7 +13,7 @@ import pyarrow as pa
 from stmae import tables
 from stmae.batch.scores import evidence_of
 from stmae.box import peak_box
-from stmae.calibration import Calibration, Kind, highest_of
+from stmae.calibration import Calibration, Kind, weighed
 from stmae.score import Interval, hysteresis
 
 FPS_OF_ONE_FRAME = 25.0
@@ -32,7 +32,7 @@ def events_table(scores: pa.Table, calibration: Calibration, partition: tables.P
     time_s = scores["time_s"].to_numpy()
     fps = frame_rate(time_s)
     surprises = calibration.surprises(evidence_of(scores), fps)
-    curve = calibration.curve(highest_of(surprises), fps)
+    curve = calibration.curve(weighed(surprises), fps)
     intervals = hysteresis(
         curve,
         calibration.enter,
@@ -81,7 +81,7 @@ def _times(scores: pa.Table, interval: Interval, partition: tables.Partition) ->
 
 def _place(surprises: Mapping[Kind, Floats]) -> dict[str, Any]:
     """Where, and what is odd there: of the surprises at the peak, [16,16] a kind."""
-    tile_map = highest_of(surprises)
+    tile_map = weighed(surprises)
     oddest = int(tile_map.argmax())
     left, top, right, bottom = peak_box(tile_map)
     return {

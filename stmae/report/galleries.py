@@ -34,7 +34,7 @@ def galleries(clips: list[ShownClip], manifest: Manifest) -> Iterator[str]:
     for title, text, label, highest in shown:
         chosen = most_wrong(clips, label, highest=highest, most=FRAMES_SHOWN)
         pictures = "".join(_pair(clip, manifest, position, vmax) for clip, position in chosen)
-        scale = f"Right of each frame its tile map; the brightest colour is {vmax:.0f} nats of surprise."
+        scale = f"Right of each frame its tile map; the brightest colour is {vmax:.0f} nats."
         body = f'<div class="gallery">{pictures}</div>' if chosen else "<p>There are none.</p>"
         yield f'<section><h2>{title}</h2><p class="soft">{text} {scale}</p>{body}</section>'
 
@@ -52,7 +52,7 @@ def localisation(clips: list[ShownClip], manifest: Manifest) -> str:
         f"{'each clip' if len(masked) <= FRAMES_SHOWN else f'{FRAMES_SHOWN} clips, spread over the test set,'} "
         "with labelled pixels. In the middle "
         f"{_key(TRUTH)}what is labelled abnormal{_key(BOX)}the box that an event would have; right the tile map, up to "
-        f"{vmax:.0f} nats of surprise.</p>{pictures}</section>"
+        f"{vmax:.0f} nats.</p>{pictures}</section>"
     )
 
 
