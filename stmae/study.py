@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from stmae.config import Config, ConfigError, ModelConfig, TrainConfig, from_json
+from stmae.config import Config, ConfigError, from_json
 
 Columns = dict[str, bool | int | str]
 """What sets a variant apart, as the head of a table column -> its cell."""
@@ -35,6 +35,11 @@ TOP_K = (2, 4, 8, 16, 0)
 """k of the sensitivity study."""
 NO_TOP_K = "no top-k"
 """Instead of k where all queries write to an item."""
+VARIED = {
+    "model": ("streams", "memories", "memory_items", "top_k", "scenes"),
+    "train": ("encoder_lr_scale", "adversarial_epochs", "lambda_motion", "lambda_compact", "lambda_adversarial"),
+}
+"""Section -> its values in which the variants of a study differ: no dataset, flow or pretraining depends on them."""
 FIGURES = (
     "combined_auc_micro_raw",
     "combined_auc_micro_per_video",
@@ -157,25 +162,14 @@ def variants(config: Config, study: str, seeds: Sequence[int]) -> list[Variant]:
 
 def _shared(config: Config) -> Config:
     """What dataset, flow and pretraining depend on, but for the seed."""
-    usual = ModelConfig()
-    model = dataclasses.replace(
-        config.model,
-        streams=usual.streams,
-        memories=usual.memories,
-        memory_items=usual.memory_items,
-        top_k=usual.top_k,
-        scenes=usual.scenes,
-    )
-    usual_train = TrainConfig()
-    train = dataclasses.replace(
-        config.train,
-        encoder_lr_scale=usual_train.encoder_lr_scale,
-        adversarial_epochs=usual_train.adversarial_epochs,
-        lambda_motion=usual_train.lambda_motion,
-        lambda_compact=usual_train.lambda_compact,
-        lambda_adversarial=usual_train.lambda_adversarial,
-    )
-    return dataclasses.replace(config, seed=0, model=model, train=train)
+    return dataclasses.replace(config, seed=0, **{name: _alike(config, name) for name in VARIED})
+
+
+def _alike(config: Config, section: str) -> Any:
+    """A section with the default where variants may differ."""
+    here = getattr(config, section)
+    usual = type(here)()
+    return dataclasses.replace(here, **{key: getattr(usual, key) for key in VARIED[section]})
 
 
 def to_json(config: Config, made: Sequence[Variant]) -> str:
