@@ -72,12 +72,18 @@ def load_model(config: Config, model_dir: Path, device: torch.device) -> STMAE:
     return model.to(device).eval()
 
 
-@torch.inference_mode()
 def measure(
     config: Config, model: STMAE, manifest: Manifest, clip: Clip, flow: FlowCache, device: torch.device
 ) -> Evidence:
-    """Run the model over a clip in overlapping segments."""
-    frames, flows, scene = manifest.frames(clip), flow.flows(clip), scene_index(config, manifest, clip)
+    """Run the model over a clip of a prepared dataset."""
+    return evidence_of(model, scene_index(config, manifest, clip), manifest.frames(clip), flow.flows(clip), device)
+
+
+@torch.inference_mode()
+def evidence_of(
+    model: STMAE, scene: int, frames: npt.NDArray[np.uint8], flows: npt.NDArray[np.float16], device: torch.device
+) -> Evidence:
+    """Run the model over FRAMES [F,S,S,3] and the flow between them [F-1,2,h,w], in overlapping segments."""
     parts = []
     for start, stop in score.segments(len(frames), SEGMENT):
         segment = to_signed(torch.from_numpy(np.array(frames[start:stop])).to(device))

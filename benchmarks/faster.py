@@ -1,0 +1,169 @@
+"""How well a trained model tells normal footage from the same footage with a part of it played faster.
+
+python benchmarks/faster.py --run work/runs/train/NAME-TIME --out DIR
+
+What the combined score is made of may not be chosen on test clips, and a synthetic scene is not the camera's own. So
+parts of its normal clips are played at 1.5 and 2 times the speed, and have to be told from normal clips, by
+calibrations that know neither: again and again some clips are drawn to be judged, some to calibrate on, and the others
+give velocities only. Figures are AUCs over frames, a factor each: `combined` and `baseline` (flow magnitude), the mean
+of the draws, and `_lowest` of them. Most of the clips were trained on; a model that overfits predicts them too well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import numpy.typing as npt
+from record import record
+from sklearn.metrics import roc_auc_score
+
+from stmae import evaluate, score
+from stmae.calibration import Calibration, fit_calibration, flow_magnitude
+from stmae.config import from_json
+from stmae.data.manifest import Clip, Manifest
+from stmae.model.stmae import STMAE
+from stmae.score import CLIP_FRAMES, TILES, Evidence
+from stmae.train.extract import FlowCache, compute_flow
+from stmae.train.loop import training_device
+
+FACTORS = (1.5, 2.0)
+DRAWS = 12
+JUDGED, CALIBRATING = 0.25, 0.2
+"""Shares of the normal clips."""
+BOX = (7, 6)
+"""Tiles of the part that is played faster, rows and columns."""
+Frames = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.floating]
+
+
+@dataclasses.dataclass(frozen=True)
+class Played:
+    """A normal clip, and what the model measures of it as it was and with a part at each of FACTORS."""
+
+    clip: Clip
+    usual: Evidence
+    faster: dict[float, tuple[Evidence, npt.NDArray[np.bool_]]]
+    """By factor; and in which frames something moves in the part."""
+
+
+def measure(model: STMAE, frames: Frames) -> Evidence:
+    """Of frames that are no clip of the dataset, [F,S,S,3]; their flow is computed on the way."""
+    device = training_device()
+    flows = np.concatenate(list(compute_flow(model.flow_net, frames, device)))
+    return evaluate.evidence_of(model, 0, frames, flows, device)
+
+
+def speeds(evidence: Evidence) -> Floats:
+    """[F,16,16] pixels a frame."""
+    return np.asarray(np.hypot(evidence.flow_tiles[:, 0], evidence.flow_tiles[:, 1]))
+
+
+def busiest(speed: Floats) -> tuple[int, int]:
+    """Row and column of the BOX of tiles in which most moves."""
+    total = np.lib.stride_tricks.sliding_window_view(speed.mean(axis=0), BOX).sum(axis=(2, 3))
+    row, column = np.unravel_index(int(total.argmax()), total.shape)
+    return int(row), int(column)
+
+
+def played(model: STMAE, manifest: Manifest, clip: Clip, usual: Evidence) -> Played:
+    frames, speed = np.array(manifest.frames(clip)), speeds(usual)
+    row, column = busiest(speed)
+    tiles = np.s_[row : row + BOX[0], column : column + BOX[1]]
+    tile = frames.shape[1] // TILES
+    part = np.s_[:, row * tile : (row + BOX[0]) * tile, column * tile : (column + BOX[1]) * tile]
+    moving = np.sort(speed[:, *tiles].reshape(len(speed), -1), axis=1)[:, -2:].mean(axis=1)
+    faster = {}
+    for factor in FACTORS:
+        times = np.arange(int((len(frames) - 1) / factor))
+        pasted = frames[times].copy()
+        pasted[part] = frames[(times * factor).astype(int)][part]
+        then = (times[CLIP_FRAMES:] * factor).astype(int) - CLIP_FRAMES
+        faster[factor] = measure(model, pasted), moving[then] > np.median(moving) / 2
+    return Played(clip, usual, faster)
+
+
+def draws(clips: list[Played], seed: int) -> Iterator[tuple[Calibration, list[Played]]]:
+    """Calibrations, each with clips that it does not know."""
+    random = np.random.default_rng(seed)
+    judged, calibrating = (max(round(share * len(clips)), 1) for share in (JUDGED, CALIBRATING))
+    for _ in range(DRAWS):
+        order = [clips[index] for index in random.permutation(len(clips))]
+        own, others = order[judged : judged + calibrating], order[judged + calibrating :]
+        yield calibration_of(own, others), order[:judged]
+
+
+def calibration_of(own: list[Played], others: list[Played]) -> Calibration:
+    # Only the score matters here, not where events begin and end.
+    return fit_calibration(
+        [one.usual for one in own],
+        [one.clip.fps for one in own],
+        [one.usual.flow_tiles for one in others],
+        smoothing_seconds=0.5,
+        enter_quantile=0.999,
+        exit_quantile=0.99,
+        min_seconds=0.4,
+        merge_seconds=1.0,
+    )
+
+
+def aucs(clips: list[Played], seed: int) -> dict[str, float]:
+    """The figures; none of a factor at which nothing moves in any part."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for calibration, judged in draws(clips, seed):
+        for factor in FACTORS:
+            scores: dict[str, list[Floats]] = defaultdict(list)
+            labels: list[Floats] = []
+            for one in judged:
+                fast, moves = one.faster[factor]
+                labels += [np.zeros(len(one.usual)), np.ones(int(moves.sum()))]
+                for name, curve in (("combined", calibration.score), ("baseline", _baseline)):
+                    scores[name] += [curve(one.usual, one.clip.fps), curve(fast, one.clip.fps)[moves]]
+            if not np.concatenate(labels).any():
+                continue
+            for name, parts in scores.items():
+                auc = roc_auc_score(np.concatenate(labels), np.concatenate(parts))
+                values[f"{name}_x{factor:g}"].append(float(auc))
+    lowest = {f"{name}_lowest": min(each) for name, each in values.items()}
+    return {name: round(value, 4) for name, value in ({n: fmean(each) for n, each in values.items()} | lowest).items()}
+
+
+def _baseline(evidence: Evidence, fps: float) -> Floats:
+    return score.smooth(flow_magnitude(evidence), 0.5 * fps)
+
+
+def main() -> int:
+    """0, or 2 where the folder is no run's."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--run", type=Path, required=True, help="folder of a run of the training pipeline or of a study"
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    models = sorted(arguments.run.glob("stmae-*/**/train-adversarial/model"))
+    if not models:
+        print(f"{arguments.run}: no trained model in it; pass the `run` of a summary.json", file=sys.stderr)
+        return 2
+    config = from_json((arguments.run / "config.json").read_text(encoding="utf-8"))
+    steps = next(arguments.run.glob("stmae-*"))
+    manifest = Manifest.load(steps / "prepare-dataset" / "dataset")
+    flow = FlowCache.of(steps / "extract-flow" / "flow", manifest)
+    model = evaluate.load_model(config, models[0], training_device())
+    clips = []
+    for clip in (*manifest.split("heldout"), *manifest.split("train")):
+        usual = evaluate.measure(config, model, manifest, clip, flow, training_device())
+        clips.append(played(model, manifest, clip, usual))
+    figures = {"clips": len(clips), "draws": DRAWS, "seed": config.seed, **aucs(clips, config.seed)}
+    print(record(f"faster-{config.name}", shlex.join(["python", *sys.argv]), figures, arguments.out))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""The benchmark that plays parts of normal clips faster: on a run as a user has it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evidence import FPS, calm
+from runs import ROOT, Run
+
+from stmae.data.manifest import Clip
+
+SCRIPT = ROOT / "benchmarks" / "faster.py"
+
+
+def test_a_run_s_model_is_measured_on_its_normal_clips(finished: Run, tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "--run", finished.summary["run"], "--out", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    figures = json.loads((tmp_path / "faster-walkway.json").read_text())["figures"]
+    assert figures["clips"] == 3
+    for name in ("combined_x1.5", "baseline_x1.5", "combined_x2", "baseline_x2"):
+        assert 0 <= figures[f"{name}_lowest"] <= figures[name] <= 1
+
+
+def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "--run", str(tmp_path), "--out", str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert "no trained model" in run.stderr
+
+
+def test_faster_parts_are_found_by_their_speed_and_calibrations_know_no_judged_clip(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from faster import FACTORS, Played, aucs, busiest, draws, speeds
+
+    clips = []
+    for seed in range(6):
+        usual = calm(60, seed)
+        faster = {
+            factor: (dataclasses.replace(usual, flow_tiles=usual.flow_tiles * factor), np.ones(60, bool))
+            for factor in FACTORS
+        }
+        clips.append(Played(Clip(str(seed), "train", "", 64, FPS, 48, 64, "0", "", False, False), usual, faster))
+    row, _ = busiest(speeds(clips[0].usual))
+    assert row <= 12 < row + 7, "they walk in row 12"
+    for calibration, judged in draws(clips, 1):
+        assert len(judged) == 2
+        assert calibration.frames == 60
+    figures = aucs(clips, 1)
+    assert figures["combined_x2"] > 0.99
+    assert figures["combined_x2"] >= figures["combined_x1.5"] >= figures["combined_x1.5_lowest"]
