@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import shlex
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -161,7 +160,9 @@ def main() -> int:
         usual = evaluate.measure(config, model, manifest, clip, flow, training_device())
         clips.append(played(model, manifest, clip, usual))
     figures = {"clips": len(clips), "draws": DRAWS, "seed": config.seed, **aucs(clips, config.seed)}
-    print(record(f"faster-{config.name}", shlex.join(["python", *sys.argv]), figures, arguments.out))
+    run = Path(*arguments.run.resolve().parts[-4:])  # in a workspace, wherever that is
+    command = f"python benchmarks/faster.py --run {run} --out {arguments.out}"
+    print(record(f"faster-{config.name}", command, figures, arguments.out))
     return 0
 
 
