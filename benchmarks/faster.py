@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from sklearn.metrics import roc_auc_score
 
 from stmae import evaluate, score
 from stmae.calibration import Calibration, fit_calibration, flow_magnitude
-from stmae.config import from_json
+from stmae.config import Config, from_json
 from stmae.data.manifest import Clip, Manifest
 from stmae.model.stmae import STMAE
 from stmae.score import CLIP_FRAMES, TILES, Evidence
@@ -89,41 +90,37 @@ def played(model: STMAE, manifest: Manifest, clip: Clip, usual: Evidence) -> Pla
     return Played(clip, usual, faster)
 
 
-def draws(clips: list[Played], seed: int) -> Iterator[tuple[Calibration, list[Played]]]:
+def draws(clips: list[Played], config: Config) -> Iterator[tuple[Calibration, list[Played]]]:
     """Calibrations, each with clips that it does not know."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(config.seed)
     judged, calibrating = (max(round(share * len(clips)), 1) for share in (JUDGED, CALIBRATING))
     for _ in range(DRAWS):
         order = [clips[index] for index in random.permutation(len(clips))]
         own, others = order[judged : judged + calibrating], order[judged + calibrating :]
-        yield calibration_of(own, others), order[:judged]
+        calibration = fit_calibration(
+            [one.usual for one in own],
+            [one.clip.fps for one in own],
+            [one.usual.flow_tiles for one in others],
+            **dataclasses.asdict(config.score),
+        )
+        yield calibration, order[:judged]
 
 
-def calibration_of(own: list[Played], others: list[Played]) -> Calibration:
-    # Only the score matters here, not where events begin and end.
-    return fit_calibration(
-        [one.usual for one in own],
-        [one.clip.fps for one in own],
-        [one.usual.flow_tiles for one in others],
-        smoothing_seconds=0.5,
-        enter_quantile=0.999,
-        exit_quantile=0.99,
-        min_seconds=0.4,
-        merge_seconds=1.0,
-    )
-
-
-def aucs(clips: list[Played], seed: int) -> dict[str, float]:
+def aucs(clips: list[Played], config: Config) -> dict[str, float]:
     """The figures; none of a factor at which nothing moves in any part."""
     values: dict[str, list[float]] = defaultdict(list)
-    for calibration, judged in draws(clips, seed):
+
+    def baseline(evidence: Evidence, fps: float) -> Floats:
+        return score.smooth(flow_magnitude(evidence), config.score.smoothing_seconds * fps)
+
+    for calibration, judged in draws(clips, config):
         for factor in FACTORS:
             scores: dict[str, list[Floats]] = defaultdict(list)
             labels: list[Floats] = []
             for one in judged:
                 fast, moves = one.faster[factor]
                 labels += [np.zeros(len(one.usual)), np.ones(int(moves.sum()))]
-                for name, curve in (("combined", calibration.score), ("baseline", _baseline)):
+                for name, curve in (("combined", calibration.score), ("baseline", baseline)):
                     scores[name] += [curve(one.usual, one.clip.fps), curve(fast, one.clip.fps)[moves]]
             if not np.concatenate(labels).any():
                 continue
@@ -132,10 +129,6 @@ def aucs(clips: list[Played], seed: int) -> dict[str, float]:
                 values[f"{name}_x{factor:g}"].append(float(auc))
     lowest = {f"{name}_lowest": min(each) for name, each in values.items()}
     return {name: round(value, 4) for name, value in ({n: fmean(each) for n, each in values.items()} | lowest).items()}
-
-
-def _baseline(evidence: Evidence, fps: float) -> Floats:
-    return score.smooth(flow_magnitude(evidence), 0.5 * fps)
 
 
 def main() -> int:
@@ -150,7 +143,12 @@ def main() -> int:
     if not models:
         print(f"{arguments.run}: no trained model in it; pass the `run` of a summary.json", file=sys.stderr)
         return 2
-    config = from_json((arguments.run / "config.json").read_text(encoding="utf-8"))
+    # Of this very model: a study has several, with seeds and settings of their own.
+    evaluation = models[0].parents[1] / "evaluate" / "evaluation" / "evaluation.json"
+    config = from_json(json.dumps(json.loads(evaluation.read_text(encoding="utf-8"))["config"]))
+    if config.model.scenes > 1:
+        print(f"{arguments.run}: model.scenes = {config.model.scenes}; pass a run with one scene", file=sys.stderr)
+        return 2
     steps = next(arguments.run.glob("stmae-*"))
     manifest = Manifest.load(steps / "prepare-dataset" / "dataset")
     flow = FlowCache.of(steps / "extract-flow" / "flow", manifest)
@@ -159,7 +157,7 @@ def main() -> int:
     for clip in (*manifest.split("heldout"), *manifest.split("train")):
         usual = evaluate.measure(config, model, manifest, clip, flow, training_device())
         clips.append(played(model, manifest, clip, usual))
-    figures = {"clips": len(clips), "draws": DRAWS, "seed": config.seed, **aucs(clips, config.seed)}
+    figures = {"clips": len(clips), "draws": DRAWS, "seed": config.seed, **aucs(clips, config)}
     run = Path(*arguments.run.resolve().parts[-4:])  # in a workspace, wherever that is
     command = f"python benchmarks/faster.py --run {run} --out {arguments.out}"
     print(record(f"faster-{config.name}", command, figures, arguments.out))

@@ -204,7 +204,8 @@ def weighed(surprises: Mapping[Kind, Floats]) -> Floats:
     A surprise s is worth KAPPA * exp((1 - KAPPA) * s) (Vovk and Wang, "E-values: calibration, combination and
     applications", 2021): normal tiles are worth 1 on average, odd ones more. What is odd may move oddly, may also not
     be predicted, or may stand where nothing does: the mean of the e-values of motion, of motion times prediction, and
-    of presence. At most a share of exp(-x) of normal tiles has x or more.
+    of presence. As far as motion and prediction are independent, at most a share of exp(-x) of normal tiles has x or
+    more.
     """
     prediction, motion, presence = (np.log(KAPPA) + (1 - KAPPA) * surprises[kind] for kind in KINDS)
     return np.asarray(np.logaddexp(np.logaddexp(motion, motion + prediction), presence) - np.log(3))

@@ -13,8 +13,6 @@ from stmae.score import Evidence
 FPS = 10.0
 PLACE = (5, 9)
 """Row and column of the tile at which something odd is."""
-BESIDE = (5, 10)
-"""The next one, where it is larger than a tile."""
 
 
 def calm(frames: int, seed: int) -> Evidence:
@@ -33,17 +31,10 @@ def calm(frames: int, seed: int) -> Evidence:
     )
 
 
-def with_tile(
-    evidence: Evidence,
-    name: str,
-    frames: slice,
-    value: float | tuple[float, float],
-    places: Sequence[tuple[int, int]] = (PLACE,),
-) -> Evidence:
-    """The same with another value at some tiles."""
+def with_tile(evidence: Evidence, name: str, frames: slice, value: float | tuple[float, float]) -> Evidence:
+    """The same with another value at PLACE."""
     tiles = getattr(evidence, name).copy()
-    for place in places:
-        tiles[(frames, ..., *place)] = value
+    tiles[(frames, ..., *PLACE)] = value
     return dataclasses.replace(evidence, **{name: tiles})
 
 

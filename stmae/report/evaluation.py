@@ -152,9 +152,9 @@ def _curves(clips: list[ShownClip], alarms: Mapping[str, float]) -> str:
     if any(clip.labels is not None for clip in clips):
         key = '<br><span class="key" style="background:var(--span);margin-left:0"></span>labelled abnormal'
     return (
-        '<section><h2>Anomaly score over time</h2><p class="soft">The combined score in nats: fewer than one normal '
-        "tile in a thousand has 7. The dashed line is where an event starts. The thin line is the paper's score, from "
-        f"the most (0) to the least (1) predictable frame of the clip.{key}</p>{''.join(figures)}</section>"
+        '<section><h2>Anomaly score over time</h2><p class="soft">The combined score in nats: about one normal tile '
+        "in a thousand, or fewer, has 7. The dashed line is where an event starts. The thin line is the paper's score, "
+        f"from the most (0) to the least (1) predictable frame of the clip.{key}</p>{''.join(figures)}</section>"
     )
 
 

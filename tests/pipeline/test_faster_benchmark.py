@@ -13,6 +13,7 @@ import pytest
 from evidence import FPS, calm
 from runs import ROOT, Run
 
+from stmae import config
 from stmae.data.manifest import Clip
 
 SCRIPT = ROOT / "benchmarks" / "faster.py"
@@ -50,9 +51,9 @@ def test_faster_parts_are_found_by_their_speed_and_calibrations_know_no_judged_c
         clips.append(Played(Clip(str(seed), "train", "", 64, FPS, 48, 64, "0", "", False, False), usual, faster))
     row, _ = busiest(speeds(clips[0].usual))
     assert row <= 12 < row + 7, "they walk in row 12"
-    for calibration, judged in draws(clips, 1):
+    for calibration, judged in draws(clips, config.load("walkway")):
         assert len(judged) == 2
         assert calibration.frames == 60
-    figures = aucs(clips, 1)
+    figures = aucs(clips, config.load("walkway"))
     assert figures["combined_x2"] > 0.99
     assert figures["combined_x2"] >= figures["combined_x1.5"] >= figures["combined_x1.5_lowest"]

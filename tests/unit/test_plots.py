@@ -19,4 +19,4 @@ def test_each_plot_is_drawn_from_the_recorded_results(tmp_path: Path, monkeypatc
     for path in drawn:
         assert path.read_text() == (images / path.name).read_text(), "run python benchmarks/plots.py"
     page = (ROOT / "docs" / "accuracy.md").read_text()
-    assert all((f"images/{name}.svg" in page) == (images / f"{name}.svg").exists() for name in PLOTS)
+    assert all(f"images/{name}.svg" in page for name in PLOTS)
