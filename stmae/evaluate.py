@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from sklearn.metrics import roc_curve
 from torch import Tensor
 
 from stmae import metrics, score
-from stmae.calibration import Calibration, calibration_file, fit_calibration, flow_magnitude
+from stmae.calibration import KINDS, Calibration, Kind, calibration_file, fit_calibration, flow_magnitude, weighed
 from stmae.config import Config
 from stmae.data.manifest import Clip, Manifest, Split
 from stmae.model.build import build_stmae
@@ -28,8 +28,6 @@ from stmae.train.extract import FlowCache
 from stmae.train.loop import training_device
 from stmae.train.samples import scene_index
 
-PER_VIDEO = {"combined": "_per_video", "baseline": "_per_video", "paper": ""}
-"""Suffix of the figure with min-max a clip, which is what the paper's metric means by micro AUC."""
 SEGMENT = 36
 """Frames a call of the model."""
 Array = npt.NDArray[np.floating]
@@ -49,6 +47,8 @@ class ScoredClip:
     """[F] calibrated score."""
     tile_map: Array
     """[F,16,16] what the combined score is made of."""
+    parts: Mapping[Kind, Array]
+    """[F] what the score would be if only one kind of surprise counted."""
 
     @property
     def paper(self) -> Array:
@@ -126,7 +126,8 @@ def calibrate(
 def scored_clip(manifest: Manifest, clip: Clip, evidence: Evidence, calibration: Calibration) -> ScoredClip:
     """Evidence of a test clip joined with its truth and its scores."""
     labels, masks = manifest.labels(clip), manifest.masks(clip)
-    tile_map = calibration.tile_map(evidence, clip.fps)
+    surprises = calibration.surprises(evidence, clip.fps)
+    tile_map = weighed(surprises)
     return ScoredClip(
         name=clip.name,
         fps=clip.fps,
@@ -135,6 +136,7 @@ def scored_clip(manifest: Manifest, clip: Clip, evidence: Evidence, calibration:
         evidence=evidence,
         combined=calibration.curve(tile_map, clip.fps),
         tile_map=tile_map,
+        parts={kind: calibration.curve(each, clip.fps) for kind, each in surprises.items()},
     )
 
 
@@ -151,25 +153,28 @@ def figures_of(
     if not labelled or len(np.unique(np.concatenate(labels))) < 2:
         return figures, []
     figures["abnormal_frames"] = float(sum(int(truth.sum()) for truth in labels))
-    combined = [clip.combined for clip, _ in labelled]
-    speed = [score.smooth(flow_magnitude(clip.evidence), smoothing_seconds * clip.fps) for clip, _ in labelled]
-    for name, scores in (
-        ("combined", combined),
-        ("baseline", speed),
-        ("paper", [-clip.evidence.psnr for clip, _ in labelled]),
-    ):
+    curves: dict[str, list[Array]] = {
+        "combined": [clip.combined for clip, _ in labelled],
+        **{kind: [clip.parts[kind] for clip, _ in labelled] for kind in KINDS},
+        "baseline": [score.smooth(flow_magnitude(clip.evidence), smoothing_seconds * clip.fps) for clip, _ in labelled],
+        "paper": [-clip.evidence.psnr for clip, _ in labelled],
+    }
+    for name, scores in curves.items():
+        # With min-max a clip; which is what the paper's metric means by micro AUC.
+        per_video = f"{name}_auc_micro" if name == "paper" else f"{name}_auc_micro_per_video"
         figures |= {
             f"{name}_auc_micro_raw": metrics.micro_auc(scores, labels),
-            f"{name}_auc_micro{PER_VIDEO[name]}": metrics.micro_auc([score.min_max(one) for one in scores], labels),
+            per_video: metrics.micro_auc([score.min_max(one) for one in scores], labels),
             f"{name}_auc_macro": metrics.macro_auc(scores, labels),
         }
-    fpr, tpr, thresholds = roc_curve(np.concatenate(labels), np.concatenate(combined))
+    combined = np.concatenate(curves["combined"])
+    fpr, tpr, thresholds = roc_curve(np.concatenate(labels), combined)
     figures["combined_eer"] = metrics.equal_error_rate(fpr, tpr)
     masked = [(clip.tile_map, clip.masks) for clip in clips if clip.masks is not None]
     if masked and any(mask.any() for _, mask in masked):
         maps, masks = [tile_map for tile_map, _ in masked], [mask for _, mask in masked]
         figures |= {"pixel_auc": metrics.pixel_auc(maps, masks), "overlap_auc": metrics.overlap_auc(maps, masks)}
-    finite = np.minimum(thresholds, float(np.concatenate(combined).max()))  # the first is infinite: nothing is flagged
+    finite = np.minimum(thresholds, float(combined.max()))  # the first is infinite: nothing is flagged
     return figures, [(float(x), float(y), float(t)) for x, y, t in zip(fpr, tpr, finite, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""What the evaluation page says in numbers: three scores against the labels, and published figures beside them."""
+"""What the evaluation page says in numbers: its scores against the labels, and published figures beside them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,21 @@ SCORES = (
         "Combined",
         "what is surprising among this camera's normal footage: prediction, motion, presence",
         ("combined_auc_micro_raw", "combined_auc_micro_per_video", "combined_auc_macro"),
+    ),
+    (
+        "&ndash; prediction alone",
+        "tiles that are predicted worse than usual",
+        ("prediction_auc_micro_raw", "prediction_auc_micro_per_video", "prediction_auc_macro"),
+    ),
+    (
+        "&ndash; motion alone",
+        "tiles that move as nothing does there",
+        ("motion_auc_micro_raw", "motion_auc_micro_per_video", "motion_auc_macro"),
+    ),
+    (
+        "&ndash; presence alone",
+        "tiles that show, for seconds, what is not usual there",
+        ("presence_auc_micro_raw", "presence_auc_micro_per_video", "presence_auc_macro"),
     ),
     (
         "Flow magnitude",

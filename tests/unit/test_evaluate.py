@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from evidence import FPS, calm
 
+from stmae.calibration import KINDS, Kind
 from stmae.evaluate import ScoredClip, figures_of
 
 
@@ -16,12 +17,13 @@ def clip(
     *,
     psnr: list[float] | None = None,
     combined: list[float] | None = None,
+    motion: list[float] | None = None,
     speed: list[float] | None = None,
     masks: np.ndarray | None = None,
     tile_map: np.ndarray | None = None,
 ) -> ScoredClip:
     """A clip of the scores that a test is about; all others are the same for each frame."""
-    frames = len(next(part for part in (labels, psnr, combined, speed) if part is not None))
+    frames = len(next(part for part in (labels, psnr, combined, motion, speed) if part is not None))
     flow = np.zeros((frames, 2, 16, 16), np.float32)
     flow[:, 0] = np.reshape(speed or [0] * frames, (-1, 1, 1))
     evidence = dataclasses.replace(
@@ -30,7 +32,8 @@ def clip(
     truth = None if labels is None else np.array(labels, np.uint8)
     scores = np.array(combined or [0.0] * frames)
     tiles = np.zeros((frames, 16, 16)) if tile_map is None else tile_map
-    return ScoredClip("a", FPS, truth, masks, evidence, scores, tiles)
+    parts: dict[Kind, np.ndarray] = dict.fromkeys(KINDS, np.zeros(frames))
+    return ScoredClip("a", FPS, truth, masks, evidence, scores, tiles, parts | {"motion": np.array(motion or scores)})
 
 
 def figures(*clips: ScoredClip, smoothing_seconds: float = 0.0) -> dict[str, float]:
@@ -50,6 +53,13 @@ def test_a_high_combined_score_on_abnormal_frames_is_a_perfect_score() -> None:
     assert [point[:2] for point in roc][-1] == (1, 1)
     assert all(np.isfinite(threshold) for *_, threshold in roc)
     assert found["baseline_auc_micro_raw"] == 0.5
+
+
+def test_each_part_of_the_combined_score_is_judged_alone() -> None:
+    found = figures(clip([0, 1, 0, 1], combined=[1, 2, 7, 9], motion=[1, 7, 2, 9]))
+    assert found["motion_auc_micro_raw"] == 1
+    assert found["prediction_auc_micro_raw"] == found["presence_auc_micro_raw"] == 0.5
+    assert found["combined_auc_micro_raw"] == 0.75
 
 
 def test_the_baseline_is_the_flow_magnitude_smoothed_as_the_combined_score_is() -> None:
