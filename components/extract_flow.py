@@ -9,17 +9,25 @@ from components.image import BASE_IMAGE
 def extract_flow(config: str, dataset: dsl.Input[dsl.Dataset], flow: dsl.Output[dsl.Dataset]):
     """Run the flow net over all consecutive frames and keep the result at its own resolution.
 
+    Where STMAE_FLOW names a folder that outlives the run, it lies there too: the next run takes it from there.
+
     Args:
         config: The resolved configuration as JSON.
         dataset: The prepared dataset.
         flow: Flow per clip, keyed by the flow net's digest.
     """
+    import os
     from pathlib import Path
 
     from stmae.config import from_json
+    from stmae.data.arrays import link_or_copy
     from stmae.data.datasets import Manifest
-    from stmae.train.extract import extract_flow
+    from stmae.train.extract import FlowCache, extract_flow
 
-    cache = extract_flow(from_json(config), Manifest.load(Path(dataset.path)), Path(flow.path))
+    manifest, lasting = Manifest.load(Path(dataset.path)), os.environ.get("STMAE_FLOW")
+    cache = extract_flow(from_json(config), manifest, Path(lasting or flow.path))
+    if lasting:
+        for clip in manifest.clips:
+            link_or_copy(cache.path(clip), FlowCache(Path(flow.path), cache.digest).path(clip))
     flow.metadata["digest"] = cache.digest
     flow.metadata["dataset_digest"] = dataset.metadata["digest"]

@@ -182,8 +182,9 @@ def _execute(
     pipeline: GraphComponent, folder: Path, arguments: dict[str, Any], places: Mapping[tuple[int, ...], str]
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """The pipeline's outputs, and the seconds that each step took."""
-    # Beside the runs' folders: a run that was stopped, or a study with more seeds, trains only what is not trained yet.
-    os.environ.setdefault("STMAE_CHECKPOINTS", str(folder.parents[2] / "checkpoints"))
+    # Beside the runs' folders: a run that was stopped, or a study with more seeds, does only what is not done yet.
+    for name in ("checkpoints", "flow"):
+        os.environ.setdefault(f"STMAE_{name.upper()}", str(folder.parents[2] / name))
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder))
     _adapt(pipeline)
     with open_log(folder / "run.log") as log:

@@ -86,7 +86,7 @@ class Norm:
     """What each tile usually shows."""
 
     error: Floats
-    """[256] logarithm of the error against which a tile's is judged."""
+    """[256] logarithm of the error against which a tile's is judged; the median tile of a usual moment has it."""
     place: Usual
     velocities: Velocities
 
@@ -94,13 +94,15 @@ class Norm:
     def fit(cls, seen: Sequence[Sighting], velocities: Velocities) -> Self:
         error, place = (np.concatenate([getattr(one, name) for one in seen]) for name in ("error", "place"))
         mean = np.exp(error).mean(axis=0)
-        return cls(np.log(mean + ALWAYS_WRONG * mean.mean()), Usual.fit(place), velocities)
+        judged_by = np.log(mean + ALWAYS_WRONG * mean.mean())
+        return cls(judged_by + np.median(error - judged_by), Usual.fit(place), velocities)
 
     def oddities(self, seen: Sighting) -> dict[Kind, Floats]:
         """How odd each tile is, [F,256] a kind, in units of its own."""
-        place = self.place.deviation(seen.place)
+        error = _beyond_view(seen.error - self.error)
+        place = _beyond_view(self.place.deviation(seen.place))
         return {
-            "prediction": seen.error - self.error,
+            "prediction": error,
             "motion": self.velocities.surprise(seen.flow),
             "presence": place - _condition(place),
         }
@@ -281,6 +283,14 @@ def _staying(place_tiles: Floats, fps: float) -> Floats:
     checked = _log(place_tiles[::stride], MIN_DISTANCE)
     steady = rolling_quantile(checked, round(STAY_SECONDS * fps / stride), STAY_QUANTILE)
     return np.asarray(steady[np.arange(len(place_tiles)) // stride])
+
+
+def _beyond_view(odd_F256: Floats) -> Floats:
+    """Less what at least half of the view exceeds at the moment, where that is above 0.
+
+    The picture got sharper, or noisier, or the light changed: what is odd covers a smaller part.
+    """
+    return np.asarray(odd_F256 - np.maximum(np.median(odd_F256, axis=1, keepdims=True), 0))
 
 
 def _condition(place_F256: Floats) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,15 @@ def write_npy(path: Path, arrays: Iterable[npt.NDArray[np.uint8]]) -> int:
         # numpy pads a header for the first dimension to grow in place.
         assert _header(file, (count, *first.shape)) == start
     return count
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """The same file under a second name; between file systems, a copy."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def sha256(paths: Iterable[Path]) -> str:

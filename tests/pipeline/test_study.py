@@ -34,9 +34,19 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     data_root = workspace / "datasets" / "walkway"
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("STMAE_CHECKPOINTS", str(workspace / "checkpoints"))
+        environment.setenv("STMAE_FLOW", str(workspace / "flow"))
         path = run_study("ablation", settings.to_json(), seeds, data_root=data_root, workspace=workspace)
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
+
+
+def test_flow_is_kept_for_the_next_run_and_not_twice(summary: dict[str, Any]) -> None:
+    run = Path(summary["run"])
+    used = sorted(run.glob("stmae-study-*/extract-flow/flow/*/*/*.npy"))
+    kept = sorted((run.parents[2] / "flow").glob("*/*/*.npy"))
+    assert used
+    assert [path.name for path in used] == [path.name for path in kept]
+    assert all(one.samefile(other) for one, other in zip(used, kept, strict=True))
 
 
 def test_the_table_holds_what_each_variant_s_own_evaluation_says(summary: dict[str, Any]) -> None:

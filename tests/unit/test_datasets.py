@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,7 @@ import pytest
 from scipy.io import savemat
 
 from stmae.config import Config, DataConfig, ModelConfig, WalkwayConfig
-from stmae.data.arrays import write_npy
+from stmae.data.arrays import link_or_copy, write_npy
 from stmae.data.datasets import DatasetError, Manifest, prepare, read_footage
 from stmae.data.video import image_files, write_video
 
@@ -598,3 +599,16 @@ def test_real_avenue_clips_are_prepared(shared_data: Path, tmp_path: Path) -> No
     labels = manifest.labels(manifest.clips[3])
     assert labels is not None
     assert np.array_equal(labels, everything[-76:])
+
+
+def test_a_file_gets_a_second_name_or_between_file_systems_a_copy(tmp_path: Path) -> None:
+    source = tmp_path / "flow.npy"
+    source.write_bytes(b"flow")
+    link_or_copy(source, tmp_path / "run" / "flow.npy")
+    assert (tmp_path / "run" / "flow.npy").samefile(source)
+    elsewhere = Path("/dev/shm")
+    if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second file system, /dev/shm")
+    with tempfile.TemporaryDirectory(dir=elsewhere) as folder:
+        link_or_copy(source, Path(folder, "flow.npy"))
+        assert Path(folder, "flow.npy").read_bytes() == b"flow"
