@@ -1,12 +1,13 @@
-"""How well a trained model tells normal footage from the same footage with a part of it played faster.
+"""How well a trained model tells normal footage from the same footage once a part of it plays faster.
 
 python benchmarks/faster.py --run work/runs/train/NAME-TIME --out DIR
 
 What the combined score is made of may not be chosen on test clips, and a synthetic scene is not the camera's own. So
-parts of its normal clips are played at 1.5 and 2 times the speed, and have to be told from normal clips, by
-calibrations that know neither: again and again some clips are drawn to be judged, some to calibrate on, and the others
-give velocities only. Figures are AUCs over frames, a factor each: `combined` and `baseline` (flow magnitude), the mean
-of the draws, and `_lowest` of them. Most of the clips were trained on; a model that overfits predicts them too well.
+its normal clips go on, from their middle, with a part that plays at 1.5 and 2 times the speed. What moves there has to
+be told from the clips as they were, and from what came before, by calibrations that know neither: again and again some
+clips are drawn to be judged, some to calibrate on, and the others give velocities only. Figures are AUCs over frames, a
+factor each: `combined` and `baseline` (flow magnitude), the mean of the draws, and `_lowest` of them. Most of the clips
+were trained on; a model that overfits predicts them too well.
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ class Played:
 
     clip: Clip
     usual: Evidence
-    faster: dict[float, tuple[Evidence, npt.NDArray[np.bool_]]]
-    """By factor; and in which frames something moves in the part."""
+    faster: dict[float, tuple[Evidence, npt.NDArray[np.int_]]]
+    """By factor; and of each frame whether it is as it was (0), something moves faster (1), or nothing moves there
+    (-1)."""
 
 
 def measure(model: STMAE, frames: Frames) -> Evidence:
@@ -80,13 +82,14 @@ def played(model: STMAE, manifest: Manifest, clip: Clip, usual: Evidence) -> Pla
     tile = frames.shape[1] // TILES
     part = np.s_[:, row * tile : (row + BOX[0]) * tile, column * tile : (column + BOX[1]) * tile]
     moving = np.sort(speed[:, *tiles].reshape(len(speed), -1), axis=1)[:, -2:].mean(axis=1)
-    faster = {}
+    moves, half, faster = moving > np.median(moving) / 2, len(frames) // 2, {}
     for factor in FACTORS:
-        times = np.arange(int((len(frames) - 1) / factor))
-        pasted = frames[times].copy()
-        pasted[part] = frames[(times * factor).astype(int)][part]
-        then = (times[CLIP_FRAMES:] * factor).astype(int) - CLIP_FRAMES
-        faster[factor] = measure(model, pasted), moving[then] > np.median(moving) / 2
+        later = np.arange((len(frames) - 1 - half) // factor + 1, dtype=int)
+        times, then = (np.concatenate([np.arange(half), half + (later * by).astype(int)]) for by in (1.0, factor))
+        pasted = frames[times]
+        pasted[part] = frames[then][part]
+        truth = np.where(times < half, 0, np.where(moves[np.maximum(then - CLIP_FRAMES, 0)], 1, -1))
+        faster[factor] = measure(model, pasted), truth[CLIP_FRAMES:]
     return Played(clip, usual, faster)
 
 
@@ -116,12 +119,12 @@ def aucs(clips: list[Played], config: Config) -> dict[str, float]:
     for calibration, judged in draws(clips, config):
         for factor in FACTORS:
             scores: dict[str, list[Floats]] = defaultdict(list)
-            labels: list[Floats] = []
+            labels: list[npt.NDArray[np.generic]] = []
             for one in judged:
-                fast, moves = one.faster[factor]
-                labels += [np.zeros(len(one.usual)), np.ones(int(moves.sum()))]
+                fast, truth = one.faster[factor]
+                labels += [np.zeros(len(one.usual)), truth[truth >= 0]]
                 for name, curve in (("combined", calibration.score), ("baseline", baseline)):
-                    scores[name] += [curve(one.usual, one.clip.fps), curve(fast, one.clip.fps)[moves]]
+                    scores[name] += [curve(one.usual, one.clip.fps), curve(fast, one.clip.fps)[truth >= 0]]
             if not np.concatenate(labels).any():
                 continue
             for name, parts in scores.items():

@@ -44,9 +44,10 @@ def test_faster_parts_are_found_by_their_speed_and_calibrations_know_no_judged_c
     clips = []
     for seed in range(6):
         usual = calm(60, seed)
+        truth = np.repeat([0, 1], 30)
+        by = {factor: np.where(truth, factor, 1.0)[:, None, None, None] for factor in FACTORS}
         faster = {
-            factor: (dataclasses.replace(usual, flow_tiles=usual.flow_tiles * factor), np.ones(60, bool))
-            for factor in FACTORS
+            factor: (dataclasses.replace(usual, flow_tiles=usual.flow_tiles * by[factor]), truth) for factor in FACTORS
         }
         clips.append(Played(Clip(str(seed), "train", "", 64, FPS, 48, 64, "0", "", False, False), usual, faster))
     row, _ = busiest(speeds(clips[0].usual))
