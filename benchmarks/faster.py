@@ -5,9 +5,9 @@ python benchmarks/faster.py --run work/runs/train/NAME-TIME --out DIR
 What the combined score is made of may not be chosen on test clips, and a synthetic scene is not the camera's own. So
 its normal clips go on, from their middle, with a part that plays at 1.5 and 2 times the speed. What moves there has to
 be told from the clips as they were, and from what came before, by calibrations that know neither: again and again some
-clips are drawn to be judged, some to calibrate on, and the others give velocities only. Figures are AUCs over frames, a
-factor each: `combined` and `baseline` (flow magnitude), the mean of the draws, and `_lowest` of them. Most of the clips
-were trained on; a model that overfits predicts them too well.
+clips are drawn to be judged, some to calibrate on as held-out clips, the others as training clips. Figures are AUCs
+over frames, a factor each: `combined` and `baseline` (flow magnitude), the mean of the draws, and `_lowest` of them.
+Most of the clips were trained on; a model that overfits predicts them too well.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def draws(clips: list[Played], config: Config) -> Iterator[tuple[Calibration, li
         calibration = fit_calibration(
             [one.usual for one in own],
             [one.clip.fps for one in own],
-            [one.usual.flow_tiles for one in others],
+            [(one.usual, one.clip.fps) for one in others],
             **dataclasses.asdict(config.score),
         )
         yield calibration, order[:judged]

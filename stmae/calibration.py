@@ -107,6 +107,10 @@ class Norm:
             "presence": place - _condition(place),
         }
 
+    def without(self, trained: Sighting) -> Norm:
+        """The norm had it not seen a training clip: of those it knows velocities only."""
+        return dataclasses.replace(self, velocities=self.velocities.less(Velocities.fit([trained.flow])))
+
     def unseen_oddities(self, seen: Sequence[Sighting]) -> list[dict[Kind, Floats]]:
         """How odd each of the clips that it was fitted on is to a norm fitted on the others.
 
@@ -124,7 +128,7 @@ class Norm:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Calibration:
-    """What is normal for a camera, fitted on normal footage that was kept out of training."""
+    """What is normal for a camera, fitted on normal footage."""
 
     norm: Norm
     tails: Mapping[Shares, Tail]
@@ -228,6 +232,7 @@ def flow_magnitude(evidence: Evidence) -> Floats:
 def fit_calibration(
     heldout: Sequence[Evidence],
     fps: Sequence[float],
+    training: Sequence[tuple[Evidence, float]] = (),
     training_flow: Sequence[Floats] = (),
     *,
     smoothing_seconds: float,
@@ -236,8 +241,10 @@ def fit_calibration(
     min_seconds: float,
     merge_seconds: float,
 ) -> Calibration:
-    """Fit on the evidence of held-out normal clips; velocities also on flow tiles [F,2,16,16] of training clips.
+    """Fit on the evidence of held-out normal clips, and their frames a second.
 
+    Training clips add what they can: some of them evidence, with their frames a second, from which enter and exit are
+    known too; the others flow tiles [F,2,16,16], from which velocities are.
     Raises ValueError where there is no frame to fit on.
     """
     seen = [Sighting.of(clip, rate) for clip, rate in zip(heldout, fps, strict=True) if len(clip)]
@@ -245,12 +252,14 @@ def fit_calibration(
     if frames < 2:
         raise ValueError("calibration: the held-out clips have no scored frames; hold out more or longer clips")
     seen = seen if len(seen) > 1 else seen[0].halves()
-    norm = Norm.fit(seen, Velocities.fit([*training_flow, *(one.flow for one in seen)]))
+    trained = [Sighting.of(clip, rate) for clip, rate in training if len(clip)]
+    norm = Norm.fit(seen, Velocities.fit([*training_flow, *(one.flow for one in (*seen, *trained))]))
     oddities = norm.unseen_oddities(seen)
-    tails = _tails(oddities, len(seen), len(training_flow))
+    tails = _tails(oddities, len(seen), len(trained) + len(training_flow))
+    oddities += [norm.without(one).oddities(one) for one in trained]
     curves = [
         frame_score(weighed(surprises_of(odd, tails)), smoothing_seconds * one.fps)
-        for one, odd in zip(seen, oddities, strict=True)
+        for one, odd in zip([*seen, *trained], oddities, strict=True)
     ]
     enter, exit_ = np.quantile(np.concatenate(curves), (enter_quantile, exit_quantile))
     return Calibration(

@@ -1,4 +1,4 @@
-"""Evaluation: evidence of the held-out and test clips, calibration, frame and pixel AUC.
+"""Evaluation: evidence of normal and test clips, calibration, frame and pixel AUC.
 
 Protocol: the last checkpoint; the first 4 frames of each clip have no score; nothing is chosen on test data.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from torch import Tensor
 from stmae import metrics, score
 from stmae.calibration import KINDS, Calibration, Kind, calibration_file, fit_calibration, flow_magnitude, weighed
 from stmae.config import Config
-from stmae.data.manifest import Clip, Manifest, Split
+from stmae.data.manifest import Clip, Manifest
 from stmae.model.build import build_stmae
 from stmae.model.stmae import STMAE, moved_tiles, normalise_flow, shrink, tiles, to_signed, to_unit, windows
 from stmae.score import CLIP_FRAMES, Evidence
@@ -28,6 +28,9 @@ from stmae.train.extract import FlowCache
 from stmae.train.loop import training_device
 from stmae.train.samples import scene_index
 
+ALARM_CLIPS = 12
+"""Normal clips of a scene, at least, that say how high normal footage scores: where fewer are held out, training clips
+join them. Of those the model may predict too much; but of two or three clips, the next one is often beyond."""
 SEGMENT = 36
 """Frames a call of the model."""
 Array = npt.NDArray[np.floating]
@@ -108,16 +111,26 @@ def _measure(model: STMAE, scene: int, frames_T3SS: Tensor, flow_T2hw: Tensor) -
     )
 
 
+def normal_clips(manifest: Manifest, scene: str) -> list[Clip]:
+    """The held-out clips of a scene and, evenly chosen, training clips that make them ALARM_CLIPS."""
+    own = [clip for clip in manifest.clips if clip.scene == scene]
+    heldout, training = ([clip for clip in own if clip.split == split] for split in ("heldout", "train"))
+    wanted = min(max(ALARM_CLIPS - len(heldout), 0), len(training))
+    return [*heldout, *(training[index * len(training) // wanted] for index in range(wanted))]
+
+
 def calibrate(
-    config: Config, manifest: Manifest, flow: FlowCache, scene: str, heldout: Sequence[tuple[Clip, Evidence]]
+    config: Config, manifest: Manifest, flow: FlowCache, scene: str, normal: Mapping[Clip, Evidence]
 ) -> Calibration:
-    """Fit on the evidence of the held-out clips of a scene, and on the flow of its training clips."""
-    training = (clip for clip in manifest.split("train") if clip.scene == scene)
-    flows = (torch.from_numpy(np.array(flow.flows(clip))).float() for clip in training)
-    own = [(clip, evidence) for clip, evidence in heldout if clip.scene == scene]
+    """Fit on the evidence of normal clips of a scene, and on the flow of its other training clips."""
+    own = {clip: evidence for clip, evidence in normal.items() if clip.scene == scene}
+    heldout = [clip for clip in own if clip.split == "heldout"]
+    others = [clip for clip in manifest.split("train") if clip.scene == scene and clip not in own]
+    flows = (torch.from_numpy(np.array(flow.flows(clip))).float() for clip in others)
     return fit_calibration(
-        [evidence for _, evidence in own],
-        [clip.fps for clip, _ in own],
+        [own[clip] for clip in heldout],
+        [clip.fps for clip in heldout],
+        [(own[clip], clip.fps) for clip in own if clip.split == "train"],
         [moved_tiles(between, between.shape[-1]).numpy() for between in flows],
         **dataclasses.asdict(config.score),
     )
@@ -179,18 +192,20 @@ def figures_of(
 
 
 def evaluate(config: Config, manifest: Manifest, flow_dir: Path, model_dir: Path, out: Path) -> Evaluation:
-    """Score held-out and test clips; write `evaluation.json`, `scores.npz` and a calibration a scene below `out`."""
+    """Score normal and test clips; write `evaluation.json`, `scores.npz` and a calibration a scene below `out`."""
     device = training_device()
     model, flow = load_model(config, model_dir, device), FlowCache.of(flow_dir, manifest)
 
-    def measured(split: Split) -> list[tuple[Clip, Evidence]]:
-        return [(clip, measure(config, model, manifest, clip, flow, device)) for clip in manifest.split(split)]
+    def measured(clips: Iterable[Clip]) -> dict[Clip, Evidence]:
+        return {clip: measure(config, model, manifest, clip, flow, device) for clip in clips}
 
-    heldout = measured("heldout")
-    calibrations = {scene: calibrate(config, manifest, flow, scene, heldout) for scene in manifest.scenes}
-    clips = [scored_clip(manifest, clip, evidence, calibrations[clip.scene]) for clip, evidence in measured("test")]
+    normal = measured(clip for scene in manifest.scenes for clip in normal_clips(manifest, scene))
+    calibrations = {scene: calibrate(config, manifest, flow, scene, normal) for scene in manifest.scenes}
+    tested = measured(manifest.split("test"))
+    clips = [scored_clip(manifest, clip, evidence, calibrations[clip.scene]) for clip, evidence in tested.items()]
     figures, roc = figures_of(clips, config.score.smoothing_seconds)
-    figures["heldout_psnr"] = float(np.median(np.concatenate([evidence.psnr for _, evidence in heldout])))
+    heldout = [evidence.psnr for clip, evidence in normal.items() if clip.split == "heldout"]
+    figures["heldout_psnr"] = float(np.median(np.concatenate(heldout)))
     evaluation = Evaluation(figures, roc, clips)
     out.mkdir(parents=True, exist_ok=True)
     for scene, calibration in calibrations.items():

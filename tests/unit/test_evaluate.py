@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 from evidence import FPS, calm
 
 from stmae.calibration import KINDS, Kind
-from stmae.evaluate import ScoredClip, figures_of
+from stmae.data.manifest import Clip, Manifest, Split
+from stmae.evaluate import ALARM_CLIPS, ScoredClip, figures_of, normal_clips
 
 
 def clip(
@@ -90,3 +92,21 @@ def test_unlabelled_footage_has_scores_but_no_auc() -> None:
     found, roc = figures_of([clip(None, psnr=[30, 20])], 0.0)
     assert found == {"clips": 1, "frames": 2}
     assert roc == []
+
+
+@pytest.mark.parametrize(("heldout", "training"), [(2, 3), (3, 40), (20, 50)])
+def test_where_few_clips_are_held_out_training_clips_join_them(heldout: int, training: int) -> None:
+    def clips(split: Split, count: int, scene: str) -> list[Clip]:
+        return [
+            Clip(f"{split}{scene}{i}", split, "", 64, FPS, 48, 64, "0", "", False, False, scene) for i in range(count)
+        ]
+
+    other = [*clips("heldout", 5, "b"), *clips("train", 5, "b"), *clips("test", 5, "a")]
+    own = [*clips("heldout", heldout, "a"), *clips("train", training, "a")]
+    manifest = Manifest.of(Path(), "street", 32, (*own, *other))
+    chosen = normal_clips(manifest, "a")
+    assert chosen[:heldout] == own[:heldout]
+    assert set(chosen) <= set(own)
+    assert len(set(chosen)) == len(chosen) == max(heldout, min(heldout + training, ALARM_CLIPS))
+    gaps = np.diff([own.index(clip) for clip in chosen[heldout:]])
+    assert not len(gaps) or gaps.max() - gaps.min() <= 1
