@@ -26,8 +26,11 @@ SPEED_STEP = 0.22
 SPEED_BINS = 24
 """From STILL to 150 times that."""
 BINS = DIRECTIONS * SPEED_BINS
-STEEPNESS = 6.0
-"""Twice as fast as anything seen is 2 ** STEEPNESS times as unlikely."""
+FLOW_ERROR = 0.2
+"""Pixels by which the flow of a tile is wrong: what is faster by no more is not faster, and what is slow has no sure
+direction."""
+STEEPNESS = 10.0
+"""Twice as fast as anything seen is about 2 ** STEEPNESS times as unlikely."""
 PRIOR = 100.0
 """Samples that the velocities of the whole view count for at each tile, so that a tile seldom crossed borrows them."""
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
@@ -77,9 +80,9 @@ class Velocities:
     def surprise(self, flow: Floats) -> Floats:
         """[F,256]: how seldom anything went as fast in a tile's direction; 0 where nothing moves.
 
-        -ln of the mean, over what was seen there, of min(1, v / |u|) ** STEEPNESS, where u is the tile's velocity and
-        v the part of a seen one that goes in its direction: about the share that is at least as fast. So it rises with
-        speed in every direction, and sooner in one that nobody takes.
+        -ln of the mean, over what was seen there, of min(1, (v + FLOW_ERROR) / |u|) ** STEEPNESS, where u is the tile's
+        velocity and v the part of a seen one that goes in its direction: about the share that is at least as fast. So
+        it rises with speed in every direction, and sooner in one that nobody takes.
         """
         frame, tile, direction, speed = _moving(flow)
         table = self._surprises()
@@ -93,9 +96,10 @@ class Velocities:
         """[256, DIRECTIONS, SPEED_BINS]."""
         angle = np.arange(DIRECTIONS) * (2 * np.pi / DIRECTIONS)
         along = np.maximum(np.cos(angle[:, None] - angle), 0.0)
-        ratio = np.exp(SPEED_STEP * (np.arange(SPEED_BINS) - np.arange(SPEED_BINS)[:, None]))
+        speed = STILL * np.exp(SPEED_STEP * np.arange(SPEED_BINS))
         # Of the direction and speed that is asked for, the direction and speed that was seen.
-        share = np.clip(along[:, None, :, None] * ratio[None, :, None, :], 0.02, 1.0) ** STEEPNESS
+        reached = (along[:, None, :, None] * speed + FLOW_ERROR) / speed[:, None, None]
+        share = np.clip(reached, 0.02, 1.0) ** STEEPNESS
         mean = self._likelihood() @ share.reshape(BINS, BINS).T
         return np.asarray(-np.log(mean).reshape(-1, DIRECTIONS, SPEED_BINS))
 

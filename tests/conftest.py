@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from tiny import TINY, TinyExport, export_tiny, moving_blobs
 
 from stmae import config as configs
@@ -16,6 +17,10 @@ from stmae.config import Config
 from stmae.export.repository import write_repository
 from stmae.serving import runtime as runtimes
 from stmae.serving.launcher import EmbeddedTriton
+
+# A machine that is busy fails no test.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -137,7 +137,7 @@ def test_an_item_moves_to_its_top_k_queries_only() -> None:
     torch.testing.assert_close(memory.write(items, queries, 2)[0], expected)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 40), st.integers(2, 8), st.integers(1, 12))
 def test_written_items_stay_unit_vectors_and_the_old_ones_are_untouched(queries: int, items: int, top_k: int) -> None:
     before = unit(items, 4)
