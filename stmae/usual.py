@@ -31,8 +31,10 @@ FLOW_ERROR = 0.2
 direction."""
 STEEPNESS = 10.0
 """Twice as fast as anything seen is about 2 ** STEEPNESS times as unlikely."""
-PRIOR = 100.0
-"""Samples that the velocities of the whole view count for at each tile, so that a tile seldom crossed borrows them."""
+SPEED_PRIOR = 100.0
+"""Samples that the speeds of the whole view count for in each row, so that a row seldom crossed borrows them."""
+DIRECTION_PRIOR = 10.0
+"""... and that its directions count for at each tile and speed."""
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
 """Knots of a tail; beyond the last one it falls exponentially."""
 
@@ -59,7 +61,7 @@ class Usual:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Velocities:
-    """How often each velocity was seen at each tile and around it, given that something moved."""
+    """How often each velocity was seen at each tile, given that something moved."""
 
     counts: Floats
     """[256, V] samples, V = DIRECTIONS x SPEED_BINS."""
@@ -104,11 +106,19 @@ class Velocities:
         return np.asarray(-np.log(mean).reshape(-1, DIRECTIONS, SPEED_BINS))
 
     def _likelihood(self) -> Floats:
-        """[256, V]: counts of the tile and its neighbours, and PRIOR samples of the whole view."""
-        around = _spread_out(self.counts.reshape(TILES, TILES, -1)).reshape(self.counts.shape)
-        total = around.sum()
-        overall = around.sum(axis=0) / total if total else np.full(BINS, 1 / BINS)
-        return np.asarray((around + PRIOR * overall) / (around.sum(axis=1, keepdims=True) + PRIOR))
+        """[256, V]: the share of a speed in its row times that of a direction at its tile, given the speed.
+
+        How fast people go is a matter of how far away they are, where they go is one of the place: a lane that nobody
+        was seen to hurry on says little against hurrying, one that nobody was seen to come back on much against it.
+        """
+        counts = self.counts.reshape(TILES, TILES, DIRECTIONS, SPEED_BINS)
+        speeds = _spread_out(counts.sum(axis=(1, 2)), 0)
+        speeds = _shares(speeds, speeds.sum(axis=0), SPEED_PRIOR, axis=1)
+        around = counts
+        for axis in (0, 1, 3):
+            around = _spread_out(around, axis)
+        directions = _shares(around, around.sum(axis=(0, 1)), DIRECTION_PRIOR, axis=2)
+        return np.asarray((directions * speeds[:, None, None]).reshape(TILES * TILES, BINS))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -152,9 +162,19 @@ def _moving(flow: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], n
     return frame, tile, direction, np.minimum(np.log(speed / STILL) / SPEED_STEP, SPEED_BINS - 1.0)
 
 
-def _spread_out(counts_16_16_V: Floats) -> Floats:
-    """Add to each tile what its neighbours saw, less the farther they are (a Gaussian of one tile)."""
-    weight = np.exp(-0.5 * np.arange(-3, 4) ** 2)
-    for axis in (0, 1):
-        counts_16_16_V = np.apply_along_axis(np.convolve, axis, counts_16_16_V, weight, "same")
-    return counts_16_16_V
+def _spread_out(counts: Floats, axis: int) -> Floats:
+    """Add to each bin what its neighbours saw, less the farther they are (a Gaussian of one bin)."""
+    bins, reach = counts.shape[axis], np.arange(-3, 4)
+    padded = np.pad(np.moveaxis(counts, axis, 0), [(3, 3), *[(0, 0)] * (counts.ndim - 1)])
+    spread = sum(
+        weight * padded[3 + step : 3 + step + bins] for step, weight in zip(reach, np.exp(-0.5 * reach**2), strict=True)
+    )
+    return np.moveaxis(np.asarray(spread), 0, axis)
+
+
+def _shares(counts: Floats, overall: Floats, prior: float, axis: int) -> Floats:
+    """What each bin along an axis has of the samples, with `prior` more of which it has as much as overall."""
+    even = 1.0 / counts.shape[axis]
+    total = overall.sum(axis=axis - counts.ndim, keepdims=True)
+    usual = (overall + even) / (total + 1)
+    return np.asarray((counts + prior * usual) / (counts.sum(axis=axis, keepdims=True) + prior))

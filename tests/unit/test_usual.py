@@ -75,6 +75,16 @@ def test_the_other_way_on_a_one_way_path_is_odd_there_and_not_elsewhere() -> Non
     assert there == pytest.approx(back, abs=0.2)
 
 
+def test_speed_is_a_matter_of_the_row_and_direction_one_of_the_tile() -> None:
+    """In one row people run on the left half and walk on the right half, all to the right; in another they walk."""
+    clip = flow(200, {(ROW, column): (4.0 if column < 4 else 1.0, 0.0) for column in range(16)})
+    velocities = Velocities.fit([clip, *path(12, (1.0, 0.0))])
+    walking, running, back = (surprise(velocities, ROW, (x, 0.0)) for x in (1.0, 4.0, -1.0))
+    assert walking < running < walking + 2
+    assert back > running + 2
+    assert surprise(velocities, 12, (4.0, 0.0)) > running + 2
+
+
 def test_a_tile_that_nobody_crossed_borrows_from_the_whole_view() -> None:
     velocities = Velocities.fit(path(2, (1.0, 0.0)))
     crossed, borrowed = surprise(velocities, 2, (1.0, 0.0)), surprise(velocities, 13, (1.0, 0.0))
