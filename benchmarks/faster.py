@@ -103,6 +103,7 @@ def draws(clips: list[Played], config: Config) -> Iterator[tuple[Calibration, li
         calibration = fit_calibration(
             [one.usual for one in own],
             [one.clip.fps for one in own],
+            [one.usual.flow_tiles for one in others],
             [(one.usual, one.clip.fps) for one in others],
             **dataclasses.asdict(config.score),
         )

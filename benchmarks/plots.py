@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from stmae.report import plot
+from stmae.study import ABLATION
 
 ROOT = Path(__file__).resolve().parent
-PAPER = {"--soft": "#5b6675", "--line": "#dde2e8"}
+PAPER = {"--soft": "#5b6675", "--accent": "#1f5fbf", "--alarm": "#c8352b", "--line": "#dde2e8"}
 """Colours on white paper: an image does not see the variables of the page around it."""
 SHADES = ("#8fd0b8", "#6aabba", "#4484bd")
 Figures = Mapping[str, Any]
@@ -28,8 +29,23 @@ def learning_curve(figures: Figures) -> str:
     )
 
 
+def ablation(figures: Figures) -> str:
+    """Bars of the combined score and of the paper's metric; the baseline as a dashed line."""
+    shown = ("combined_auc_micro_raw", "paper_auc_micro")
+    rows = {name: [figures[f"{name.replace('-', '_')}_{figure}"] for figure in shown] for name in ABLATION}
+    return plot.bars(
+        rows,
+        colours=["var(--accent)", "var(--soft)"],
+        start=0.5,
+        marks=[(figures["full_baseline_auc_micro_raw"][0], "var(--alarm)")],
+        label="frame AUC of the combined score, raw (blue), and of the paper's metric (grey); flow magnitude (red)",
+        width=760,
+    )
+
+
 PLOTS: dict[str, tuple[str, Callable[[Figures], str]]] = {
     "learning-curve": ("ped2-cpu", learning_curve),
+    "ablation": ("ablation-ped2", ablation),
 }
 """Name -> the results it is drawn from, and how."""
 

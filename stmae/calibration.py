@@ -232,8 +232,8 @@ def flow_magnitude(evidence: Evidence) -> Floats:
 def fit_calibration(
     heldout: Sequence[Evidence],
     fps: Sequence[float],
-    training: Sequence[tuple[Evidence, float]] = (),
     training_flow: Sequence[Floats] = (),
+    training: Sequence[tuple[Evidence, float]] = (),
     *,
     smoothing_seconds: float,
     enter_quantile: float,
@@ -243,8 +243,8 @@ def fit_calibration(
 ) -> Calibration:
     """Fit on the evidence of held-out normal clips, and their frames a second.
 
-    Training clips add what they can: some of them evidence, with their frames a second, from which enter and exit are
-    known too; the others flow tiles [F,2,16,16], from which velocities are.
+    Training clips add what they can: flow tiles [F,2,16,16], from which velocities are known too; and some of them
+    evidence, with their frames a second, from which enter and exit are.
     Raises ValueError where there is no frame to fit on.
     """
     seen = [Sighting.of(clip, rate) for clip, rate in zip(heldout, fps, strict=True) if len(clip)]
@@ -253,9 +253,9 @@ def fit_calibration(
         raise ValueError("calibration: the held-out clips have no scored frames; hold out more or longer clips")
     seen = seen if len(seen) > 1 else seen[0].halves()
     trained = [Sighting.of(clip, rate) for clip, rate in training if len(clip)]
-    norm = Norm.fit(seen, Velocities.fit([*training_flow, *(one.flow for one in (*seen, *trained))]))
+    norm = Norm.fit(seen, Velocities.fit([*training_flow, *(one.flow for one in seen)]))
     oddities = norm.unseen_oddities(seen)
-    tails = _tails(oddities, len(seen), len(trained) + len(training_flow))
+    tails = _tails(oddities, len(seen), len(training_flow))
     oddities += [norm.without(one).oddities(one) for one in trained]
     curves = [
         frame_score(weighed(surprises_of(odd, tails)), smoothing_seconds * one.fps)

@@ -31,6 +31,8 @@ from stmae.train.samples import scene_index
 ALARM_CLIPS = 12
 """Normal clips of a scene, at least, that say how high normal footage scores: where fewer are held out, training clips
 join them. Of those the model may predict too much; but of two or three clips, the next one is often beyond."""
+ALARM_FRAMES = 2000
+"""Of a training clip, at most, that joins them: an hour of each would take longer than the training."""
 SEGMENT = 36
 """Frames a call of the model."""
 Array = npt.NDArray[np.floating]
@@ -76,10 +78,17 @@ def load_model(config: Config, model_dir: Path, device: torch.device) -> STMAE:
 
 
 def measure(
-    config: Config, model: STMAE, manifest: Manifest, clip: Clip, flow: FlowCache, device: torch.device
+    config: Config,
+    model: STMAE,
+    manifest: Manifest,
+    clip: Clip,
+    flow: FlowCache,
+    device: torch.device,
+    first: int | None = None,
 ) -> Evidence:
-    """Run the model over a clip of a prepared dataset."""
-    return evidence_of(model, scene_index(config, manifest, clip), manifest.frames(clip), flow.flows(clip), device)
+    """Run the model over a clip of a prepared dataset, or over its `first` frames."""
+    frames, flows = manifest.frames(clip)[:first], flow.flows(clip)[: first and first - 1]
+    return evidence_of(model, scene_index(config, manifest, clip), frames, flows, device)
 
 
 @torch.inference_mode()
@@ -122,16 +131,16 @@ def normal_clips(manifest: Manifest, scene: str) -> list[Clip]:
 def calibrate(
     config: Config, manifest: Manifest, flow: FlowCache, scene: str, normal: Mapping[Clip, Evidence]
 ) -> Calibration:
-    """Fit on the evidence of normal clips of a scene, and on the flow of its other training clips."""
+    """Fit on the evidence of normal clips of a scene, and on the flow of all its training clips."""
     own = {clip: evidence for clip, evidence in normal.items() if clip.scene == scene}
     heldout = [clip for clip in own if clip.split == "heldout"]
-    others = [clip for clip in manifest.split("train") if clip.scene == scene and clip not in own]
-    flows = (torch.from_numpy(np.array(flow.flows(clip))).float() for clip in others)
+    training = (clip for clip in manifest.split("train") if clip.scene == scene)
+    flows = (torch.from_numpy(np.array(flow.flows(clip))).float() for clip in training)
     return fit_calibration(
         [own[clip] for clip in heldout],
         [clip.fps for clip in heldout],
-        [(own[clip], clip.fps) for clip in own if clip.split == "train"],
         [moved_tiles(between, between.shape[-1]).numpy() for between in flows],
+        [(own[clip], clip.fps) for clip in own if clip.split == "train"],
         **dataclasses.asdict(config.score),
     )
 
@@ -197,7 +206,8 @@ def evaluate(config: Config, manifest: Manifest, flow_dir: Path, model_dir: Path
     model, flow = load_model(config, model_dir, device), FlowCache.of(flow_dir, manifest)
 
     def measured(clips: Iterable[Clip]) -> dict[Clip, Evidence]:
-        return {clip: measure(config, model, manifest, clip, flow, device) for clip in clips}
+        first = {"train": ALARM_FRAMES}
+        return {clip: measure(config, model, manifest, clip, flow, device, first.get(clip.split)) for clip in clips}
 
     normal = measured(clip for scene in manifest.scenes for clip in normal_clips(manifest, scene))
     calibrations = {scene: calibrate(config, manifest, flow, scene, normal) for scene in manifest.scenes}

@@ -77,7 +77,8 @@ class Velocities:
 
     def less(self, part: Velocities) -> Velocities:
         """Without the samples of a part of the clips."""
-        return Velocities(self.counts - part.counts)
+        # Never below 0: a sample between two bins may fall into the other one when flow is computed in other runs.
+        return Velocities(np.maximum(self.counts - part.counts, 0.0))
 
     def surprise(self, flow: Floats) -> Floats:
         """[F,256]: how seldom anything went as fast in a tile's direction; 0 where nothing moves.

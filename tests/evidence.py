@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stmae.calibration import Calibration, Floats, fit_calibration
+from stmae.calibration import Calibration, fit_calibration
 from stmae.score import Evidence
 
 FPS = 10.0
@@ -38,19 +38,13 @@ def with_tile(evidence: Evidence, name: str, frames: slice, value: float | tuple
     return dataclasses.replace(evidence, **{name: tiles})
 
 
-def fit(
-    heldout: Sequence[Evidence],
-    smoothing_seconds: float = 0.0,
-    training: Sequence[tuple[Evidence, float]] = (),
-    training_flow: Sequence[Floats] | None = None,
-) -> Calibration:
+def fit(heldout: Sequence[Evidence], smoothing_seconds: float = 0.0, training: Sequence[Evidence] = ()) -> Calibration:
     """Events start above all but a hundredth of the frames. Unless said otherwise, training clips moved alike."""
-    alike = [part.flow_tiles for part in heldout] if training_flow is None and not training else []
     return fit_calibration(
         heldout,
         [FPS] * len(heldout),
-        training,
-        training_flow or alike,
+        [part.flow_tiles for part in training or heldout],
+        [(part, FPS) for part in training],
         smoothing_seconds=smoothing_seconds,
         enter_quantile=0.99,
         exit_quantile=0.9,
