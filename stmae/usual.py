@@ -19,7 +19,6 @@ Floats = npt.NDArray[np.floating]
 MAX_SPREADS = 30.0
 STILL = 0.2
 """Pixels a frame below which a tile does not move."""
-BIN = 0.7
 DIRECTIONS = 16
 SPEED_STEP = 0.22
 """Logarithm of the ratio of one bin's speed to the next one's."""
@@ -36,7 +35,7 @@ SPEED_PRIOR = 100.0
 DIRECTION_PRIOR = 10.0
 """... and that its directions count for at each tile and speed."""
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
-"""Knots of a tail; beyond the last one it falls exponentially."""
+"""Knots of a tail."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
