@@ -295,11 +295,13 @@ def _staying(place_tiles: Floats, fps: float) -> Floats:
 
 
 def _beyond_view(odd_F256: Floats) -> Floats:
-    """Less what at least half of the view exceeds at the moment, where that is above 0.
+    """Less what half of the view, for half of a video, is above 0: a sharper picture, more noise, another light.
 
-    The picture got sharper, or noisier, or the light changed: what is odd covers a smaller part.
+    What comes over the whole view for a while, as a lamp that blinds the camera, stays odd.
     """
-    return np.asarray(odd_F256 - np.maximum(np.median(odd_F256, axis=1, keepdims=True), 0))
+    # Not the median of all tiles, which the least thing anywhere would change a little.
+    view_F = np.median(odd_F256, axis=1)
+    return odd_F256 - max(float(np.median(view_F)), 0.0) if len(view_F) else odd_F256
 
 
 def _condition(place_F256: Floats) -> Floats:

@@ -154,17 +154,22 @@ def test_what_a_video_shows_throughout_is_its_condition_and_what_comes_is_odd(ca
     assert calibration.surprises(with_tile(usual, "place_tiles", slice(None), 40.0), FPS)["presence"][150][PLACE] > 7
 
 
-def test_what_half_of_the_view_shows_is_not_odd_and_what_stands_out_of_it_is(calibration: Calibration) -> None:
-    """After ten seconds the picture gets noisier and another colour."""
-    later = np.arange(300)[:, None, None] >= 100
+def test_what_the_view_shows_for_most_of_a_video_is_its_condition(calibration: Calibration) -> None:
+    """The picture is noisier and another colour for most of a video; or a lamp blinds the camera for five seconds."""
+
+    def between(start: int, stop: int) -> Evidence:
+        changed = ((np.arange(300) >= start) & (np.arange(300) < stop))[:, None, None]
+        return dataclasses.replace(
+            usual,
+            error_tiles=usual.error_tiles * np.where(changed, 30, 1),
+            place_tiles=usual.place_tiles * np.where(changed, 3, 1),
+        )
+
     usual = calm(300, 5)
-    changed = dataclasses.replace(
-        usual,
-        error_tiles=usual.error_tiles * np.where(later, 30, 1),
-        place_tiles=usual.place_tiles * np.where(later, 3, 1),
-    )
+    changed, blinded = between(100, 300), between(100, 150)
     before, after = (calibration.score(one, FPS)[100:] for one in (usual, changed))
     assert after.max() < before.max() + 0.5
+    assert calibration.score(blinded, FPS)[100:150].min() > calibration.enter
     odd = with_tile(changed, "error_tiles", slice(200, None), 0.1)
     assert calibration.surprises(odd, FPS)["prediction"][250][PLACE] > 7
 
