@@ -179,7 +179,8 @@ def to_json(config: Config, made: Sequence[Variant]) -> str:
     """The form in which a study travels to its pipeline: a list of seeds, each with its variants.
 
     An element has the `seed`, the `config` that its encoders are pretrained with, and `variants` with `name`,
-    `columns` and `config`. Configurations are strings, in which a pipeline cannot turn whole numbers into others.
+    `columns` and `config`. The last two are strings, in which a pipeline cannot turn whole numbers into others, nor
+    forget the order of columns.
     """
     return json.dumps(
         [
@@ -187,7 +188,7 @@ def to_json(config: Config, made: Sequence[Variant]) -> str:
                 "seed": seed,
                 "config": dataclasses.replace(config, seed=seed).to_json(),
                 "variants": [
-                    {"name": one.name, "columns": one.columns, "config": one.config.to_json()}
+                    {"name": one.name, "columns": json.dumps(one.columns), "config": one.config.to_json()}
                     for one in made
                     if one.seed == seed
                 ],
@@ -280,7 +281,7 @@ def _evaluated(study: str, variants: Sequence[Mapping[str, Any]], address: str, 
         if from_json(variant["config"]) == config:
             result = Result(
                 name=variant["name"],
-                columns=variant["columns"],
+                columns=json.loads(variant["columns"]),
                 row=row,
                 seed=config.seed,
                 figures=evaluation["figures"],

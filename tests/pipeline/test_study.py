@@ -61,6 +61,7 @@ def test_the_table_holds_what_each_variant_s_own_evaluation_says(summary: dict[s
         evaluation = json.loads(Path(row["evaluation"]).read_text(encoding="utf-8"))
         assert evaluation["config"] == json.loads(made[row["name"], row["seed"]].config.to_json())
         assert row["figures"] == evaluation["figures"]
+        assert list(row["columns"].items()) == list(made[row["name"], row["seed"]].columns.items())
     full = [row["figures"]["combined_auc_micro_raw"] for row in summary["variants"][2:]]
     assert summary["figures"]["full_combined_auc_micro_raw"] == full
     assert summary["seeds"] == [1, 2]
