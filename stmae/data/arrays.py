@@ -46,6 +46,7 @@ def write_npy(path: Path, arrays: Iterable[npt.NDArray[np.uint8]]) -> int:
 def link_or_copy(source: Path, target: Path) -> None:
     """The same file under a second name; between file systems, a copy."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
     try:
         target.hardlink_to(source)
     except OSError:

@@ -8,31 +8,36 @@ from collections.abc import Iterable
 from stmae.report.papers import published
 from stmae.score import CLIP_FRAMES
 
+
+def _aucs(score: str) -> tuple[str, str, str]:
+    return f"{score}_auc_micro_raw", f"{score}_auc_micro_per_video", f"{score}_auc_macro"
+
+
 SCORES = (
     (
         "Combined",
         "what is surprising among this camera's normal footage: prediction, motion, presence",
-        ("combined_auc_micro_raw", "combined_auc_micro_per_video", "combined_auc_macro"),
+        _aucs("combined"),
     ),
     (
         "&ndash; prediction alone",
         "tiles that are predicted worse than usual",
-        ("prediction_auc_micro_raw", "prediction_auc_micro_per_video", "prediction_auc_macro"),
+        _aucs("prediction"),
     ),
     (
         "&ndash; motion alone",
         "tiles that move as nothing does there",
-        ("motion_auc_micro_raw", "motion_auc_micro_per_video", "motion_auc_macro"),
+        _aucs("motion"),
     ),
     (
         "&ndash; presence alone",
         "tiles that show, for seconds, what is not usual there",
-        ("presence_auc_micro_raw", "presence_auc_micro_per_video", "presence_auc_macro"),
+        _aucs("presence"),
     ),
     (
         "Flow magnitude",
         "the baseline, which has learnt nothing of the camera: how fast the fastest tiles move",
-        ("baseline_auc_micro_raw", "baseline_auc_micro_per_video", "baseline_auc_macro"),
+        _aucs("baseline"),
     ),
     (
         "Paper's metric",

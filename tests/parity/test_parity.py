@@ -83,6 +83,10 @@ def test_evaluation_measures_what_is_served(exported, tmp_path):
     evidence = measure(exported.config, exported.model, manifest, clip, flow, torch.device("cpu"))
 
     parity.compare("evaluation", evidence_as_outputs(evidence), golden)
+    part = measure(exported.config, exported.model, manifest, clip, flow, torch.device("cpu"), first=7)
+    assert len(part) == 3
+    np.testing.assert_allclose(part.flow_tiles, evidence.flow_tiles[:3], atol=1e-5)
+    np.testing.assert_allclose(part.psnr, evidence.psnr[:3], atol=1e-3)
 
 
 def test_golden_values_are_those_of_the_scoring_functions(exported):

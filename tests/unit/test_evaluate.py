@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -108,5 +109,7 @@ def test_where_few_clips_are_held_out_training_clips_join_them(heldout: int, tra
     assert chosen[:heldout] == own[:heldout]
     assert set(chosen) <= set(own)
     assert len(set(chosen)) == len(chosen) == max(heldout, min(heldout + training, ALARM_CLIPS))
-    gaps = np.diff([own.index(clip) for clip in chosen[heldout:]])
-    assert not len(gaps) or gaps.max() - gaps.min() <= 1
+    places = [own.index(clip) - heldout for clip in chosen[heldout:]]
+    assert places == sorted(places)
+    if places:
+        assert np.diff([*places, training]).max() <= math.ceil(training / len(places)), "as many are left out between"
