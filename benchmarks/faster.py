@@ -3,11 +3,12 @@
 python benchmarks/faster.py --run work/runs/train/NAME-TIME --out DIR
 
 What the combined score is made of may not be chosen on test clips, and a synthetic scene is not the camera's own. So
-its normal clips go on, from their middle, with a part that plays at 1.5 and 2 times the speed. What moves there has to
-be told from the clips as they were, and from what came before, by calibrations that know neither: again and again some
-clips are drawn to be judged, some to calibrate on as held-out clips, the others as training clips. Figures are AUCs
-over frames, a factor each: `combined` and `baseline` (flow magnitude), the mean of the draws, and `_lowest` of them.
-Most of the clips were trained on; a model that overfits predicts them too well.
+its normal clips go on, from their middle, with a part that plays at 1.5 and 2 times the speed: not with frames left
+out, whose steps would be of one frame and of two in turn, but drawn along the flow at the moments in between. What
+moves there has to be told from the clips as they were, and from what came before, by calibrations that know neither:
+again and again some clips are drawn to be judged, some to calibrate on as held-out clips, the others as training clips.
+Figures are AUCs over frames, a factor each: `combined` and `baseline` (flow magnitude), the mean of the draws, and
+`_lowest` of them. Most of the clips were trained on; a model that overfits predicts them too well.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from record import record
 from sklearn.metrics import roc_auc_score
+from torch.nn import functional as F
 
 from stmae import evaluate, score
 from stmae.calibration import Calibration, fit_calibration, flow_magnitude
@@ -34,6 +37,7 @@ from stmae.model.stmae import STMAE
 from stmae.score import CLIP_FRAMES, TILES, Evidence
 from stmae.train.extract import FlowCache, compute_flow
 from stmae.train.loop import training_device
+from stmae.train.motion import warp
 
 FACTORS = (1.5, 2.0)
 DRAWS = 12
@@ -43,6 +47,7 @@ BOX = (7, 6)
 """Tiles of the part that is played faster, rows and columns."""
 Frames = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating]
+Flows = npt.NDArray[np.float16]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +73,18 @@ def speeds(evidence: Evidence) -> Floats:
     return np.asarray(np.hypot(evidence.flow_tiles[:, 0], evidence.flow_tiles[:, 1]))
 
 
+def at_times(frames: Frames, flows: Flows, times: Floats) -> Frames:
+    """A clip [F,S,S,3] at moments between its frames: the nearest frame, along the flow [F-1,2,h,w] from one to the
+    next, by as much of it as the moment is away."""
+    size, drawn = frames.shape[1], []
+    for time in times:
+        nearest, flow = round(time), torch.from_numpy(flows[int(time)][None].astype(np.float32))
+        step = F.interpolate(flow, size=(size, size), mode="bilinear", align_corners=False) * (nearest - time)
+        frame = torch.from_numpy(frames[nearest]).permute(2, 0, 1)[None].float()
+        drawn.append(warp(frame, step)[0].permute(1, 2, 0).round().byte().numpy())
+    return np.stack(drawn)
+
+
 def busiest(speed: Floats) -> tuple[int, int]:
     """Row and column of the BOX of tiles in which most moves."""
     total = np.lib.stride_tricks.sliding_window_view(speed.mean(axis=0), BOX).sum(axis=(2, 3))
@@ -75,8 +92,8 @@ def busiest(speed: Floats) -> tuple[int, int]:
     return int(row), int(column)
 
 
-def played(model: STMAE, manifest: Manifest, clip: Clip, usual: Evidence) -> Played:
-    frames, speed = np.array(manifest.frames(clip)), speeds(usual)
+def played(model: STMAE, manifest: Manifest, clip: Clip, flow: FlowCache, usual: Evidence) -> Played:
+    frames, flows, speed = np.array(manifest.frames(clip)), flow.flows(clip), speeds(usual)
     row, column = busiest(speed)
     tiles = np.s_[row : row + BOX[0], column : column + BOX[1]]
     tile = frames.shape[1] // TILES
@@ -84,11 +101,12 @@ def played(model: STMAE, manifest: Manifest, clip: Clip, usual: Evidence) -> Pla
     moving = np.sort(speed[:, *tiles].reshape(len(speed), -1), axis=1)[:, -2:].mean(axis=1)
     moves, half, faster = moving > np.median(moving) / 2, len(frames) // 2, {}
     for factor in FACTORS:
-        later = np.arange((len(frames) - 1 - half) // factor + 1, dtype=int)
-        times, then = (np.concatenate([np.arange(half), half + (later * by).astype(int)]) for by in (1.0, factor))
-        pasted = frames[times]
-        pasted[part] = frames[then][part]
-        truth = np.where(times < half, 0, np.where(moves[np.maximum(then - CLIP_FRAMES, 0)], 1, -1))
+        # A quarter of a frame off, every moment is between two frames: none is drawn sharper than the next.
+        then = np.arange(half + 0.25, len(frames) - 1, factor)
+        pasted = frames[: half + len(then)].copy()
+        pasted[half:][part] = at_times(frames, flows, then)[part]
+        active = moves[np.maximum(then.astype(int) - CLIP_FRAMES, 0)]
+        truth = np.concatenate([np.zeros(half, int), np.where(active, 1, -1)])
         faster[factor] = measure(model, pasted), truth[CLIP_FRAMES:]
     return Played(clip, usual, faster)
 
@@ -103,7 +121,7 @@ def draws(clips: list[Played], config: Config) -> Iterator[tuple[Calibration, li
         calibration = fit_calibration(
             [one.usual for one in own],
             [one.clip.fps for one in own],
-            [one.usual.flow_tiles for one in others],
+            [(one.usual.flow_tiles, one.clip.fps) for one in others],
             [(one.usual, one.clip.fps) for one in others],
             **dataclasses.asdict(config.score),
         )
@@ -160,7 +178,7 @@ def main() -> int:
     clips = []
     for clip in (*manifest.split("heldout"), *manifest.split("train")):
         usual = evaluate.measure(config, model, manifest, clip, flow, training_device())
-        clips.append(played(model, manifest, clip, usual))
+        clips.append(played(model, manifest, clip, flow, usual))
     figures = {"clips": len(clips), "draws": DRAWS, "seed": config.seed, **aucs(clips, config)}
     run = Path(*arguments.run.resolve().parts[-4:])  # in a workspace, wherever that is
     command = f"python benchmarks/faster.py --run {run} --out {arguments.out}"

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stmae.score import TILES, Evidence, rolling_quantile, smooth
-from stmae.usual import BINS, Tail, Usual, Velocities, flat
+from stmae.usual import BINS, Tail, Usual, Velocities, flat, steady
 
 Kind = Literal["prediction", "motion", "presence"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -33,9 +33,11 @@ Shares = Literal["still", "moving", "motion", "presence"]
 """Where the shares of normal tiles are known from: predictions have two, of tiles that stand still and that move."""
 Floats = npt.NDArray[np.floating]
 
-TOP_TILES = 2
-"""What is odd may be as small as a tile; one alone would follow the noise."""
+TOP_TILES = 4
+"""What is odd may be small; a tile alone would follow the noise."""
 BASELINE_TILES = 4
+GAIT_SECONDS = 0.5
+"""Over which a velocity is one: about a step."""
 STAY_SECONDS = 6.0
 """Length of the window over which something has to be there to be present."""
 STAY_QUANTILE = 0.1
@@ -66,12 +68,13 @@ class Sighting:
     place: Floats
     """[F,256] logarithm of the distance from what is usual at the place, as far as it lasts."""
     flow: Floats
-    """[F,2,16,16]."""
+    """[F,2,16,16], as it goes on."""
     fps: float
 
     @classmethod
     def of(cls, evidence: Evidence, fps: float) -> Self:
-        return cls(_log(evidence.error_tiles, MIN_ERROR), _staying(evidence.place_tiles, fps), evidence.flow_tiles, fps)
+        error, place = _log(evidence.error_tiles, MIN_ERROR), _staying(evidence.place_tiles, fps)
+        return cls(error, place, steady(evidence.flow_tiles, GAIT_SECONDS * fps), fps)
 
     def halves(self) -> list[Sighting]:
         middle = len(self.error) // 2
@@ -232,7 +235,7 @@ def flow_magnitude(evidence: Evidence) -> Floats:
 def fit_calibration(
     heldout: Sequence[Evidence],
     fps: Sequence[float],
-    training_flow: Sequence[Floats] = (),
+    training_flow: Sequence[tuple[Floats, float]] = (),
     training: Sequence[tuple[Evidence, float]] = (),
     *,
     smoothing_seconds: float,
@@ -243,8 +246,8 @@ def fit_calibration(
 ) -> Calibration:
     """Fit on the evidence of held-out normal clips, and their frames a second.
 
-    Training clips add what they can: flow tiles [F,2,16,16], from which velocities are known too; and some of them
-    evidence, with their frames a second, from which enter and exit are.
+    Training clips add what they can, with their frames a second: flow tiles [F,2,16,16], from which velocities are
+    known too; and some of them evidence, from which enter and exit are.
     Raises ValueError where there is no frame to fit on.
     """
     seen = [Sighting.of(clip, rate) for clip, rate in zip(heldout, fps, strict=True) if len(clip)]
@@ -253,7 +256,8 @@ def fit_calibration(
         raise ValueError("calibration: the held-out clips have no scored frames; hold out more or longer clips")
     seen = seen if len(seen) > 1 else seen[0].halves()
     trained = [Sighting.of(clip, rate) for clip, rate in training if len(clip)]
-    norm = Norm.fit(seen, Velocities.fit([*training_flow, *(one.flow for one in seen)]))
+    flows = [steady(flow, GAIT_SECONDS * rate) for flow, rate in training_flow]
+    norm = Norm.fit(seen, Velocities.fit([*flows, *(one.flow for one in seen)]))
     oddities = norm.unseen_oddities(seen)
     tails = _tails(oddities, len(seen), len(training_flow))
     oddities += [norm.without(one).oddities(one) for one in trained]

@@ -134,12 +134,15 @@ def calibrate(
     """Fit on the evidence of normal clips of a scene, and on the flow of all its training clips."""
     own = {clip: evidence for clip, evidence in normal.items() if clip.scene == scene}
     heldout = [clip for clip in own if clip.split == "heldout"]
-    training = (clip for clip in manifest.split("train") if clip.scene == scene)
+    training = [clip for clip in manifest.split("train") if clip.scene == scene]
     flows = (torch.from_numpy(np.array(flow.flows(clip))).float() for clip in training)
     return fit_calibration(
         [own[clip] for clip in heldout],
         [clip.fps for clip in heldout],
-        [moved_tiles(between, between.shape[-1]).numpy() for between in flows],
+        [
+            (moved_tiles(between, between.shape[-1]).numpy(), clip.fps)
+            for between, clip in zip(flows, training, strict=True)
+        ],
         [(own[clip], clip.fps) for clip in own if clip.split == "train"],
         **dataclasses.asdict(config.score),
     )

@@ -25,10 +25,10 @@ SPEED_STEP = 0.22
 SPEED_BINS = 24
 """From STILL to 150 times that."""
 BINS = DIRECTIONS * SPEED_BINS
-FLOW_ERROR = 0.2
+FLOW_ERROR = 0.1
 """Pixels by which the flow of a tile is wrong: what is faster by no more is not faster, and what is slow has no sure
 direction."""
-STEEPNESS = 10.0
+STEEPNESS = 12.0
 """Twice as fast as anything seen is about 2 ** STEEPNESS times as unlikely."""
 SPEED_PRIOR = 100.0
 """Samples that the speeds of the whole view count for in each row, so that a row seldom crossed borrows them."""
@@ -76,7 +76,8 @@ class Velocities:
 
     def less(self, part: Velocities) -> Velocities:
         """Without the samples of a part of the clips."""
-        # Never below 0: a sample between two bins may fall into the other one when flow is computed in other runs.
+        # Never below 0: a sample between two bins may fall into the other one when flow is computed in other runs, or
+        # of fewer frames.
         return Velocities(np.maximum(self.counts - part.counts, 0.0))
 
     def surprise(self, flow: Floats) -> Floats:
@@ -145,6 +146,24 @@ class Tail:
         # The share that is higher is (1 + beyond / support) ** -support, Lomax's: what is expected of an exponential
         # tail whose scale is only known from a few samples.
         return np.asarray(inside + self.support * np.log1p(beyond / self.support))
+
+
+def steady(flow: Floats, sigma: float) -> Floats:
+    """How what moves in each tile goes on: its velocity [F,2,16,16], averaged over `sigma` frames before and after.
+
+    Legs swing, and flow errs from frame to frame. Only what goes the same way counts: who comes the other way is
+    someone else. What stands still is 0.
+    """
+    moves = (flow * flow).sum(axis=1) > STILL**2
+    total, weight = np.zeros_like(flow), np.zeros_like(flow[:, :1])
+    reach = min(round(3 * sigma), len(flow) - 1)
+    for step in range(-reach, reach + 1):
+        now, then = (slice(max(shift, 0), len(flow) + min(shift, 0)) for shift in (-step, step))
+        along = (flow[now] * flow[then]).sum(axis=1) > 0
+        share = (moves[then] & along)[:, None] * flow.dtype.type(np.exp(-0.5 * (step / sigma) ** 2))
+        total[now] += share * flow[then]
+        weight[now] += share
+    return np.where(moves[:, None], total / np.maximum(weight, 1e-6), 0)
 
 
 def flat(maps: Floats) -> Floats:

@@ -43,7 +43,7 @@ def fit(heldout: Sequence[Evidence], smoothing_seconds: float = 0.0, training: S
     return fit_calibration(
         heldout,
         [FPS] * len(heldout),
-        [part.flow_tiles for part in training or heldout],
+        [(part.flow_tiles, FPS) for part in training or heldout],
         [(part, FPS) for part in training],
         smoothing_seconds=smoothing_seconds,
         enter_quantile=0.99,

@@ -214,10 +214,10 @@ def test_where_nothing_moves_motion_has_the_surprise_of_the_usual(calibration: C
     assert calibration.surprises(still, FPS)["motion"] == pytest.approx(np.full((50, 16, 16), math.log(2)))
 
 
-def test_a_score_is_the_mean_of_the_two_oddest_tiles() -> None:
+def test_a_score_is_the_mean_of_the_four_oddest_tiles() -> None:
     tile_map = np.zeros((2, 16, 16))
     tile_map[1].flat[[3, 77, 100, 200, 255]] = (8, 6, 4, 2, 1)
-    assert frame_score(tile_map, 0.0).tolist() == [0, 7]
+    assert frame_score(tile_map, 0.0).tolist() == [0, 5]
 
 
 def test_scores_are_smoothed_over_time() -> None:

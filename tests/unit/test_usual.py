@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from stmae.usual import QUANTILES, Tail, Usual, Velocities, flat
+from stmae.usual import QUANTILES, Tail, Usual, Velocities, flat, steady
 
 values = arrays(np.float64, st.integers(2, 200), elements=st.floats(-50, 50))
 ROW, COLUMN = 3, 8
@@ -48,6 +48,30 @@ def test_a_deviation_is_counted_in_the_spreads_of_its_tile_and_bounded() -> None
 
 def test_a_scene_without_variation_has_finite_deviations() -> None:
     assert np.isfinite(Usual.fit(np.full((10, 256), 0.5)).deviation(np.full((1, 256), 0.6))).all()
+
+
+def test_legs_that_swing_are_no_velocity() -> None:
+    swing = 0.4 * np.sin(np.arange(40) * 2 * np.pi / 8)
+    walker = flow(40, {(ROW, COLUMN): (1.0, 0.0)})
+    walker[:, 0, ROW, COLUMN] += swing
+    walker[:, 1, ROW, COLUMN] += swing
+    went = steady(walker, 5.0)
+    assert not went[..., np.arange(16) != COLUMN].any()
+    assert went[10:30, :, ROW, COLUMN] == pytest.approx(np.tile([1.0, 0.0], (20, 1)), abs=0.02)
+
+
+def test_who_comes_the_other_way_is_someone_else() -> None:
+    """Two walkers take turns at a tile, and at times nobody is there."""
+    tiles = flow(60, {})
+    tiles[::3, 0, ROW, COLUMN], tiles[1::3, 0, ROW, COLUMN] = 1.0, -2.0
+    assert steady(tiles, 5.0) == pytest.approx(tiles, abs=1e-5)
+
+
+@given(st.integers(0, 40), st.floats(0.3, 20))
+def test_what_goes_on_as_it_went_keeps_its_velocity(frames: int, sigma: float) -> None:
+    tiles = flow(frames, {(ROW, COLUMN): (1.5, -0.5), (ROW, 2): (0.05, 0.05)})
+    moving = np.hypot(tiles[:, :1], tiles[:, 1:]) > 0.2
+    assert steady(tiles, sigma) == pytest.approx(np.where(moving, tiles, 0), abs=1e-5)
 
 
 def test_faster_than_anything_seen_is_odder_and_twice_as_fast_odder_still() -> None:
