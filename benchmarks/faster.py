@@ -1,14 +1,14 @@
-"""How well a trained model tells normal footage from the same footage once a part of it plays faster.
+"""How well a trained model tells normal footage from the same footage once something in it goes faster.
 
 python benchmarks/faster.py --run work/runs/train/NAME-TIME --out DIR
 
 What the combined score is made of may not be chosen on test clips, and a synthetic scene is not the camera's own. So
-its normal clips go on, from their middle, with a part that plays at 1.5 and 2 times the speed: not with frames left
-out, whose steps would be of one frame and of two in turn, but drawn along the flow at the moments in between. What
-moves there has to be told from the clips as they were, and from what came before, by calibrations that know neither:
-again and again some clips are drawn to be judged, some to calibrate on as held-out clips, the others as training clips.
-Figures are AUCs over frames, a factor each: `combined` and `baseline` (flow magnitude), the mean of the draws, and
-`_lowest` of them. Most of the clips were trained on; a model that overfits predicts them too well.
+its normal clips go on, from their middle, with a part that plays at 1.5 and 2 times the speed, or with one walker more,
+who glides a third faster than they walked. What moves there has to be told from the clips as they were, and from what
+came before, by calibrations that know neither: again and again some clips are drawn to be judged, some to calibrate on
+as held-out clips, the others as training clips. Figures are AUCs over frames: `combined` and `baseline` (flow
+magnitude), the mean of the draws, and `_lowest` of them. Most of the clips were trained on; a model that overfits
+predicts them too well.
 """
 
 from __future__ import annotations
@@ -24,41 +24,39 @@ from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
-import torch
+from altered import Truth, faster, gliding
 from record import record
 from sklearn.metrics import roc_auc_score
-from torch.nn import functional as F
 
 from stmae import evaluate, score
 from stmae.calibration import Calibration, fit_calibration, flow_magnitude
 from stmae.config import Config, from_json
 from stmae.data.manifest import Clip, Manifest
 from stmae.model.stmae import STMAE
-from stmae.score import CLIP_FRAMES, TILES, Evidence
+from stmae.score import CLIP_FRAMES, Evidence
 from stmae.train.extract import FlowCache, compute_flow
 from stmae.train.loop import training_device
-from stmae.train.motion import warp
 
 FACTORS = (1.5, 2.0)
+"""Times the speed, of a part of the picture."""
+GLIDE = 1.3
+"""Times the speed of a walker, who glides."""
 DRAWS = 12
 JUDGED, CALIBRATING = 0.25, 0.2
 """Shares of the normal clips."""
-BOX = (7, 6)
-"""Tiles of the part that is played faster, rows and columns."""
+ALTERED = (*(f"x{factor:g}" for factor in FACTORS), "glide")
 Frames = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating]
-Flows = npt.NDArray[np.float16]
 
 
 @dataclasses.dataclass(frozen=True)
 class Played:
-    """A normal clip, and what the model measures of it as it was and with a part at each of FACTORS."""
+    """A normal clip, and what the model measures of it as it was and altered."""
 
     clip: Clip
     usual: Evidence
-    faster: dict[float, tuple[Evidence, npt.NDArray[np.int_]]]
-    """By factor; and of each frame whether it is as it was (0), something moves faster (1), or nothing moves there
-    (-1)."""
+    altered: dict[str, tuple[Evidence, Truth]]
+    """One of ALTERED -> evidence, truth; none of a walker who glides where there is no walker."""
 
 
 def measure(model: STMAE, frames: Frames) -> Evidence:
@@ -73,42 +71,13 @@ def speeds(evidence: Evidence) -> Floats:
     return np.asarray(np.hypot(evidence.flow_tiles[:, 0], evidence.flow_tiles[:, 1]))
 
 
-def at_times(frames: Frames, flows: Flows, times: Floats) -> Frames:
-    """A clip [F,S,S,3] at moments between its frames: the nearest frame, along the flow [F-1,2,h,w] from one to the
-    next, by as much of it as the moment is away."""
-    size, drawn = frames.shape[1], []
-    for time in times:
-        nearest, flow = round(time), torch.from_numpy(flows[int(time)][None].astype(np.float32))
-        step = F.interpolate(flow, size=(size, size), mode="bilinear", align_corners=False) * (nearest - time)
-        frame = torch.from_numpy(frames[nearest]).permute(2, 0, 1)[None].float()
-        drawn.append(warp(frame, step)[0].permute(1, 2, 0).round().byte().numpy())
-    return np.stack(drawn)
-
-
-def busiest(speed: Floats) -> tuple[int, int]:
-    """Row and column of the BOX of tiles in which most moves."""
-    total = np.lib.stride_tricks.sliding_window_view(speed.mean(axis=0), BOX).sum(axis=(2, 3))
-    row, column = np.unravel_index(int(total.argmax()), total.shape)
-    return int(row), int(column)
-
-
 def played(model: STMAE, manifest: Manifest, clip: Clip, flow: FlowCache, usual: Evidence) -> Played:
-    frames, flows, speed = np.array(manifest.frames(clip)), flow.flows(clip), speeds(usual)
-    row, column = busiest(speed)
-    tiles = np.s_[row : row + BOX[0], column : column + BOX[1]]
-    tile = frames.shape[1] // TILES
-    part = np.s_[:, row * tile : (row + BOX[0]) * tile, column * tile : (column + BOX[1]) * tile]
-    moving = np.sort(speed[:, *tiles].reshape(len(speed), -1), axis=1)[:, -2:].mean(axis=1)
-    moves, half, faster = moving > np.median(moving) / 2, len(frames) // 2, {}
-    for factor in FACTORS:
-        # A quarter of a frame off, every moment is between two frames: none is drawn sharper than the next.
-        then = np.arange(half + 0.25, len(frames) - 1, factor)
-        pasted = frames[: half + len(then)].copy()
-        pasted[half:][part] = at_times(frames, flows, then)[part]
-        active = moves[np.maximum(then.astype(int) - CLIP_FRAMES, 0)]
-        truth = np.concatenate([np.zeros(half, int), np.where(active, 1, -1)])
-        faster[factor] = measure(model, pasted), truth[CLIP_FRAMES:]
-    return Played(clip, usual, faster)
+    frames, flows = np.array(manifest.frames(clip)), flow.flows(clip)
+    clips = {f"x{factor:g}": faster(frames, flows, speeds(usual), factor) for factor in FACTORS}
+    glided = gliding(frames, flows, GLIDE)
+    clips |= {"glide": glided} if glided else {}
+    measured = {name: (measure(model, altered), truth[CLIP_FRAMES:]) for name, (altered, truth) in clips.items()}
+    return Played(clip, usual, measured)
 
 
 def draws(clips: list[Played], config: Config) -> Iterator[tuple[Calibration, list[Played]]]:
@@ -129,26 +98,28 @@ def draws(clips: list[Played], config: Config) -> Iterator[tuple[Calibration, li
 
 
 def aucs(clips: list[Played], config: Config) -> dict[str, float]:
-    """The figures; none of a factor at which nothing moves in any part."""
+    """The figures; none of what is in no clip."""
     values: dict[str, list[float]] = defaultdict(list)
 
     def baseline(evidence: Evidence, fps: float) -> Floats:
         return score.smooth(flow_magnitude(evidence), config.score.smoothing_seconds * fps)
 
     for calibration, judged in draws(clips, config):
-        for factor in FACTORS:
+        for name in ALTERED:
             scores: dict[str, list[Floats]] = defaultdict(list)
             labels: list[npt.NDArray[np.generic]] = []
             for one in judged:
-                fast, truth = one.faster[factor]
+                if name not in one.altered:
+                    continue
+                evidence, truth = one.altered[name]
                 labels += [np.zeros(len(one.usual)), truth[truth >= 0]]
-                for name, curve in (("combined", calibration.score), ("baseline", baseline)):
-                    scores[name] += [curve(one.usual, one.clip.fps), curve(fast, one.clip.fps)[truth >= 0]]
-            if not np.concatenate(labels).any():
+                for kind, curve in (("combined", calibration.score), ("baseline", baseline)):
+                    scores[kind] += [curve(one.usual, one.clip.fps), curve(evidence, one.clip.fps)[truth >= 0]]
+            if not any(each.any() for each in labels):
                 continue
-            for name, parts in scores.items():
+            for kind, parts in scores.items():
                 auc = roc_auc_score(np.concatenate(labels), np.concatenate(parts))
-                values[f"{name}_x{factor:g}"].append(float(auc))
+                values[f"{kind}_{name}"].append(float(auc))
     lowest = {f"{name}_lowest": min(each) for name, each in values.items()}
     return {name: round(value, 4) for name, value in ({n: fmean(each) for n, each in values.items()} | lowest).items()}
 

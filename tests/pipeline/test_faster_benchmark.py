@@ -39,7 +39,8 @@ def test_faster_parts_are_found_by_their_speed_and_calibrations_know_no_judged_c
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from faster import FACTORS, Played, aucs, busiest, draws, speeds
+    from altered import busiest
+    from faster import FACTORS, Played, aucs, draws, speeds
 
     clips = []
     for seed in range(6):
@@ -47,7 +48,8 @@ def test_faster_parts_are_found_by_their_speed_and_calibrations_know_no_judged_c
         truth = np.repeat([0, 1], 30)
         by = {factor: np.where(truth, factor, 1.0)[:, None, None, None] for factor in FACTORS}
         faster = {
-            factor: (dataclasses.replace(usual, flow_tiles=usual.flow_tiles * by[factor]), truth) for factor in FACTORS
+            f"x{factor:g}": (dataclasses.replace(usual, flow_tiles=usual.flow_tiles * by[factor]), truth)
+            for factor in FACTORS
         }
         clips.append(Played(Clip(str(seed), "train", "", 64, FPS, 48, 64, "0", "", False, False), usual, faster))
     row, _ = busiest(speeds(clips[0].usual))
@@ -57,4 +59,5 @@ def test_faster_parts_are_found_by_their_speed_and_calibrations_know_no_judged_c
         assert calibration.frames == 60
     figures = aucs(clips, config.load("walkway"))
     assert figures["combined_x2"] > 0.99
-    assert figures["combined_x2"] >= figures["combined_x1.5"] >= figures["combined_x1.5_lowest"]
+    assert figures["combined_x1.5"] > 0.99
+    assert figures["combined_x1.5"] >= figures["combined_x1.5_lowest"]
