@@ -136,6 +136,8 @@ class Calibration:
     norm: Norm
     tails: Mapping[Shares, Tail]
     """Of normal footage that the norm has not seen."""
+    frame_tail: Tail
+    """Of the scores of its frames."""
     enter: float
     """Score above which an event starts."""
     exit: float
@@ -162,6 +164,10 @@ class Calibration:
         """The combined score of consecutive frames of one video, [F]."""
         return self.curve(self.tile_map(evidence, fps), fps)
 
+    def share(self, scores: Floats) -> Floats:
+        """The share of normal frames that score lower, [F] of scores [F]; a half for all that half of them reach."""
+        return -np.expm1(-self.frame_tail.surprise(scores))
+
     def to_json(self) -> str:
         table = dataclasses.asdict(self)
         counts = self.norm.velocities.counts
@@ -179,10 +185,11 @@ class Calibration:
             sparse, counts = norm["velocities"], np.zeros((TILES * TILES, BINS))
             counts[sparse["tile"], sparse["bin"]] = sparse["count"]
             place = Usual(**{field: np.array(values) for field, values in norm["place"].items()})
-            tails = {kind: Tail(np.array(tail.pop("knots")), **tail) for kind, tail in table.pop("tails").items()}
+            tails = {name: _tail(tail) for name, tail in table.pop("tails").items()}
             if set(tails) != set(get_args(Shares)):
                 raise ValueError(f"tails of {', '.join(sorted(tails))} where {', '.join(get_args(Shares))} are wanted")
-            return cls(norm=Norm(np.array(norm["error"], np.float64), place, Velocities(counts)), tails=tails, **table)
+            norm = Norm(np.array(norm["error"], np.float64), place, Velocities(counts))
+            return cls(norm=norm, tails=tails, frame_tail=_tail(table.pop("frame_tail")), **table)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a calibration: {error!r}; publish the model again") from None
 
@@ -265,10 +272,12 @@ def fit_calibration(
         frame_score(weighed(surprises_of(odd, tails)), smoothing_seconds * one.fps)
         for one, odd in zip([*seen, *trained], oddities, strict=True)
     ]
-    enter, exit_ = np.quantile(np.concatenate(curves), (enter_quantile, exit_quantile))
+    scores = np.concatenate(curves)
+    enter, exit_ = np.quantile(scores, (enter_quantile, exit_quantile))
     return Calibration(
         norm=norm,
         tails=tails,
+        frame_tail=Tail.fit(scores, len(curves) - 1.0),
         enter=float(enter),
         exit=float(exit_),
         smoothing_seconds=smoothing_seconds,
@@ -276,6 +285,10 @@ def fit_calibration(
         merge_seconds=merge_seconds,
         frames=frames,
     )
+
+
+def _tail(table: dict[str, Any]) -> Tail:
+    return Tail(np.array(table.pop("knots")), **table)
 
 
 def _tails(oddities: Sequence[Mapping[Kind, Floats]], heldout: int, training: int) -> dict[Shares, Tail]:

@@ -119,13 +119,17 @@ def published_section(dataset: str, figures: dict[str, float]) -> str:
 def _auc_table(figures: dict[str, float]) -> str:
     rows = []
     for name, meaning, names in SCORES:
-        cells = "".join(f'<td class="number">{figures[figure]:.4f}</td>' for figure in names)
+        cells = "".join(
+            f'<td class="number">{f"{figures[figure]:.4f}" if figure in figures else "&ndash;"}</td>'
+            for figure in names
+        )
         rows.append(f'<tr><th>{name}</th><td class="soft">{meaning}</td>{cells}</tr>')
     return (
         _table(("frame AUC of", "", "=raw", "=per video", "=mean of clips"), rows)
         + '<p class="soft">The AUC is how often an abnormal frame scores above a normal one. <b>Raw</b>: all test '
         "frames put together as they are, which is what an operator gets. <b>Per video</b>: scores are first scaled to "
-        "0..1 within each clip, as the literature does; no live camera can, for want of an end to scale by. "
+        "0..1 within each clip, as the literature does; no live camera can, for want of an end to scale by. Of the "
+        "combined score that is the share of normal frames below it. "
         "<b>Mean of clips</b>: the AUC within each clip, averaged.</p>"
     )
 

@@ -47,11 +47,12 @@ def made_up(folder: Path, *, labelled: bool = True, reader: str = "ped2") -> tup
             path.parent.mkdir(parents=True, exist_ok=True)
             np.save(path, array)
         clips.append(Clip(name, "test", f"testing/{name}", FRAMES, FPS, 48, 64, "0", "", labelled, labelled))
-        evidence = with_tile(calm(FRAMES - CLIP_FRAMES, seed=1), "error_tiles", odd, 0.05)
+        evidence = with_tile(calm(FRAMES - CLIP_FRAMES, seed=1), "error_tiles", odd, 0.5)
         truths = (truth[CLIP_FRAMES:], mask[CLIP_FRAMES:]) if labelled else (None, None)
         combined, tile_map = calibration.score(evidence, FPS), calibration.tile_map(evidence, FPS)
         parts = dict.fromkeys(KINDS, combined)
-        scored.append(ScoredClip(name, FPS, *truths, evidence, combined, tile_map, parts))
+        share = calibration.share(combined)
+        scored.append(ScoredClip(name, FPS, *truths, evidence, combined, share, tile_map, parts))
         kept = {"psnr": evidence.psnr, "combined": combined, "tile_map": tile_map}
         arrays |= {f"{name}/{key}": array for key, array in kept.items()}
         if labelled:
@@ -145,7 +146,7 @@ def test_the_page_leads_with_each_score_raw_per_video_and_as_a_mean_of_clips(tmp
     page = evaluation_report(evaluation, dataset, tmp_path / "report.html").read_text(encoding="utf-8")
     for title, names in (
         ("Combined", ("combined_auc_micro_raw", "combined_auc_micro_per_video", "combined_auc_macro")),
-        ("&ndash; motion alone", ("motion_auc_micro_raw", "motion_auc_micro_per_video", "motion_auc_macro")),
+        ("&ndash; motion alone", ("motion_auc_micro_raw", "motion_auc_macro")),
         ("Flow magnitude", ("baseline_auc_micro_raw", "baseline_auc_micro_per_video", "baseline_auc_macro")),
         ("Paper's metric", ("paper_auc_micro_raw", "paper_auc_micro", "paper_auc_macro")),
     ):
@@ -239,7 +240,8 @@ def test_roc_points_are_few_finite_and_end_in_the_corners() -> None:
     evidence = calm(5000, seed=2)
     labels, scores = random.integers(0, 2, 5000).astype(np.uint8), random.random(5000)
     parts = dict.fromkeys(KINDS, scores)
-    _, roc = figures_of([ScoredClip("a", FPS, labels, None, evidence, scores, evidence.error_tiles, parts)], 0.0)
+    scored = ScoredClip("a", FPS, labels, None, evidence, scores, scores, evidence.error_tiles, parts)
+    _, roc = figures_of([scored], 0.0)
     fpr, tpr, thresholds = roc_points(roc)
     assert len(fpr) == len(tpr) == len(thresholds) <= 200
     assert (fpr[0], tpr[0]) == (0, 0)

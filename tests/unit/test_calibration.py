@@ -238,12 +238,25 @@ def test_the_baseline_is_the_flow_of_the_four_fastest_tiles() -> None:
     assert flow_magnitude(dataclasses.replace(evidence, flow_tiles=flow)).tolist() == [0, 0, 0, 5] + [0] * 6
 
 
+def test_a_share_is_that_of_normal_frames_below(calibration: Calibration) -> None:
+    scores = np.sort(np.concatenate([calibration.score(calm(2000, seed), FPS) for seed in range(40, 46)]))
+    share = calibration.share(scores)
+    assert (np.diff(share) >= 0).all()
+    assert share.min() == 0.5
+    for wanted in (0.9, 0.99):
+        assert (share > wanted).mean() == pytest.approx(1 - wanted, rel=0.6)
+    odd = calibration.share(scores[-1] + np.array([1.0, 5.0, 50.0]))
+    assert share[-1] < odd[0] < odd[1] < odd[2] < 1
+
+
 def test_a_calibration_survives_its_json_bit_for_bit(calibration: Calibration) -> None:
     again = Calibration.from_json(calibration.to_json())
     assert again.to_json() == calibration.to_json()
     assert again.digest() == calibration.digest()
     odd = with_tile(calm(100, 7), "flow_tiles", slice(20, 40), (-3.0, 2.0))
-    np.testing.assert_array_equal(again.score(odd, FPS), calibration.score(odd, FPS))
+    scores = calibration.score(odd, FPS)
+    np.testing.assert_array_equal(again.score(odd, FPS), scores)
+    np.testing.assert_array_equal(again.share(scores), calibration.share(scores))
     np.testing.assert_array_equal(again.tile_map(odd, FPS), calibration.tile_map(odd, FPS))
 
 
