@@ -62,15 +62,15 @@ def test_an_oddity_becomes_one_event_with_its_times_its_place_and_its_kind() -> 
     odd = with_tile(odd, "flow_tiles", slice(35, 36), (8.0, 0.0))
     (event,) = events_table(scores_of(odd), ALERT, PARTITION).to_pylist()
     # Rows 30 to 39 are frames 34 to 43; where the smoothed score begins and ends depends on how odd they are.
-    assert (event["start_frame"], event["peak_frame"], event["end_frame"]) == (33, 39, 43)
-    assert event["peak_s"] == 3.9
-    assert event["peak_time"] == datetime(2026, 3, 1, 8, 0, 3, 900_000, tzinfo=UTC)
+    assert (event["start_frame"], event["peak_frame"], event["end_frame"]) == (34, 38, 42)
+    assert event["peak_s"] == 3.8
+    assert event["peak_time"] == datetime(2026, 3, 1, 8, 0, 3, 800_000, tzinfo=UTC)
     assert event["kind"] == "motion"
     row, column = PLACE
     assert (event["box_left"], event["box_top"]) == (column / 16, row / 16)
     assert (event["box_right"], event["box_bottom"]) == ((column + 1) / 16, (row + 1) / 16)
     assert int(np.argmax(event["tiles"])) == 16 * row + column
-    assert event["thumbnail"].endswith(f"date=2026-03-01/{SOURCE.key}-000039.jpg")
+    assert event["thumbnail"].endswith(f"date=2026-03-01/{SOURCE.key}-000038.jpg")
     assert event["calibration_digest"] == ALERT.digest()
 
 
