@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from stmae.report import plot
-from stmae.study import ABLATION
+from stmae.study import ABLATION, ITEMS, TOP_K
 
 ROOT = Path(__file__).resolve().parent
 PAPER = {"--soft": "#5b6675", "--accent": "#1f5fbf", "--alarm": "#c8352b", "--line": "#dde2e8"}
 """Colours on white paper: an image does not see the variables of the page around it."""
-SHADES = ("#8fd0b8", "#6aabba", "#4484bd")
+SHADES = ("#8fd0b8", "#6aabba", "#4484bd", "#1f5fbf", "#c8352b")
 Figures = Mapping[str, Any]
 
 
@@ -23,7 +23,7 @@ def learning_curve(figures: Figures) -> str:
     return plot.lines(
         {f"seed {seed}": [[value] for value in curve] for seed, curve in zip(figures["seed"], curves, strict=True)},
         at=[str(epoch + 1) for epoch in range(len(curves[0]))],
-        colours=SHADES,
+        colours=SHADES[: len(curves)],
         label="PSNR on held-out clips in dB, by epoch; a line a seed",
         width=640,
     )
@@ -43,9 +43,20 @@ def ablation(figures: Figures) -> str:
     )
 
 
+def sensitivity(figures: Figures) -> str:
+    """The paper's metric over N, a line for each k; red where all queries write."""
+    curves = {
+        str(top_k): [figures[f"n{items}_{f'k{top_k}' if top_k else 'all'}_paper_auc_micro"] for items in ITEMS]
+        for top_k in TOP_K
+    }
+    places = [f"N = {items}" for items in ITEMS]
+    return plot.lines(curves, at=places, colours=SHADES, label="the paper's metric over N, a line a k", width=640)
+
+
 PLOTS: dict[str, tuple[str, Callable[[Figures], str]]] = {
     "learning-curve": ("ped2-cpu", learning_curve),
     "ablation": ("ablation-ped2", ablation),
+    "sensitivity": ("sensitivity-ped2", sensitivity),
 }
 """Name -> the results it is drawn from, and how."""
 
