@@ -69,12 +69,12 @@ def gliding(frames: Frames, flows: Flows, factor: float) -> tuple[Frames, Truth]
     It ends where they leave the picture. None where nobody walks alone.
     """
     half, size = len(frames) // 2, frames.shape[1]
-    walkers = [each for frame in range(half - AROUND, half + AROUND) for each in _walkers(frames[frame], flows[frame])]
+    around = range(max(half - AROUND, 0), min(half + AROUND, len(flows)))
+    walkers = [each for frame in around for each in _walkers(frames[frame], flows[frame])]
     if not walkers:
         return None
     walker = max(walkers, key=lambda each: _stays(each) * each.mask.sum())
-    around = cv2.dilate(walker.mask.astype(np.float32), np.ones((5, 5)))
-    soft = cv2.GaussianBlur(around, (5, 5), 0)
+    soft = cv2.GaussianBlur(cv2.dilate(walker.mask.astype(np.float32), np.ones((5, 5))), (5, 5), 0)
     altered = frames[: min(half + int(_stays(walker) / factor), len(frames))].copy()
     for frame in range(half, len(altered)):
         # As above: never drawn sharper than before.

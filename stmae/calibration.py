@@ -68,7 +68,7 @@ class Sighting:
     place: Floats
     """[F,256] logarithm of the distance from what is usual at the place, as far as it lasts."""
     flow: Floats
-    """[F,2,16,16], as it goes on."""
+    """[F,2,16,16], averaged over a step."""
     fps: float
 
     @classmethod
@@ -165,7 +165,7 @@ class Calibration:
         return self.curve(self.tile_map(evidence, fps), fps)
 
     def share(self, scores: Floats) -> Floats:
-        """The share of normal frames that score lower, [F] of scores [F]; a half for all that half of them reach."""
+        """The share of normal frames that score lower, [F] of scores [F]; a half for all below their median."""
         return -np.expm1(-self.frame_tail.surprise(scores))
 
     def to_json(self) -> str:

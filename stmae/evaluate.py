@@ -175,8 +175,8 @@ def figures_of(
     """Figures of the labelled clips, and the ROC of the combined score.
 
     The baseline is smoothed as the combined score is; the paper's score is taken as the paper has it. Of the combined
-    score, min-max a clip is of the share of normal frames that it exceeds: it puts frames in the same order, but of
-    scores in nats the highest peak of a clip would make all else in it look normal.
+    score, min-max a clip is of the share of normal frames that it exceeds, which above their median puts frames in the
+    same order: of scores in nats the highest peak of a clip would make all else in it look normal.
     """
     labelled = [(clip, clip.labels) for clip in clips if clip.labels is not None]
     figures = {"clips": float(len(clips)), "frames": float(sum(len(clip.evidence) for clip in clips))}

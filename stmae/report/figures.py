@@ -45,7 +45,7 @@ SCORES = (
         ("paper_auc_micro_raw", "paper_auc_micro", "paper_auc_macro"),
     ),
 )
-"""Name, meaning and figures: raw, per video, mean of clips."""
+"""Name, meaning and figures: raw, per video, mean of clips. A part of the combined score has none per video."""
 OWN = (
     ("This run: paper's metric", "paper_auc_micro", "PSNR alone, per video"),
     ("This run: combined", "combined_auc_micro_per_video", "per video"),

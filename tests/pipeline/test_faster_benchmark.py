@@ -46,7 +46,8 @@ def test_faster_parts_are_found_by_their_speed_and_calibrations_know_no_judged_c
     for seed in range(6):
         usual = calm(60, seed)
         truth = np.repeat([0, 1], 30)
-        by = {factor: np.where(truth, factor, 1.0)[:, None, None, None] for factor in FACTORS}
+        # Hardly faster, so that not everything is found.
+        by = {factor: np.where(truth, factor**0.3, 1.0)[:, None, None, None] for factor in FACTORS}
         faster = {
             f"x{factor:g}": (dataclasses.replace(usual, flow_tiles=usual.flow_tiles * by[factor]), truth)
             for factor in FACTORS
@@ -59,5 +60,4 @@ def test_faster_parts_are_found_by_their_speed_and_calibrations_know_no_judged_c
         assert calibration.frames == 60
     figures = aucs(clips, config.load("walkway"))
     assert figures["combined_x2"] > 0.99
-    assert figures["combined_x1.5"] > 0.99
-    assert figures["combined_x1.5"] >= figures["combined_x1.5_lowest"]
+    assert figures["combined_x2"] > figures["combined_x1.5"] > figures["combined_x1.5_lowest"]

@@ -8,18 +8,20 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SIZE, LENGTH, HALF = 256, 60, 30
-WIDTH, HEIGHT, LEFT, TOP = 20, 44, 60, 100
+SIZE, LENGTH, HALF = 256, 40, 20
+WIDTH, HEIGHT, LEFT, TOP = 20, 44, 20, 100
+SPEED = 4
 
 
 def walk() -> tuple[np.ndarray, np.ndarray]:
-    """A bright walker on dark noise, a pixel a frame to the right: frames and flow."""
+    """A bright walker on dark noise, SPEED pixels a frame to the right: frames and flow."""
     frames = np.random.default_rng(0).integers(0, 60, (1, SIZE, SIZE, 3), np.uint8).repeat(LENGTH, axis=0)
     flows = np.zeros((LENGTH - 1, 2, SIZE // 2, SIZE // 2), np.float16)
     for frame in range(LENGTH):
-        frames[frame, TOP : TOP + HEIGHT, LEFT + frame : LEFT + frame + WIDTH] = 200
-    for frame in range(LENGTH - 1):
-        flows[frame, 0, TOP // 2 : (TOP + HEIGHT) // 2, (LEFT + frame) // 2 : (LEFT + frame + WIDTH) // 2] = 1
+        left = LEFT + SPEED * frame
+        frames[frame, TOP : TOP + HEIGHT, left : left + WIDTH] = 200
+        # What is uncovered or hidden on the way moves along, as it does in the flow of a net.
+        flows[frame - 1 : frame, 0, TOP // 2 : (TOP + HEIGHT) // 2, left // 2 - 3 : (left + WIDTH) // 2 + 3] = SPEED
     return frames, flows
 
 
@@ -36,16 +38,15 @@ def test_a_part_goes_faster_by_equal_steps(factor: float, monkeypatch: pytest.Mo
 
     frames, flows = walk()
     speed = np.zeros((LENGTH - 4, 16, 16))
-    speed[:, 5:10, 3:9] = 1.0
+    speed[:, 5:10, 7:13] = 1.0
     altered, truth = faster(frames, flows, speed, factor)
     assert len(altered) == len(truth) == pytest.approx(HALF + HALF / factor, abs=1)
     assert (altered[:HALF] == frames[:HALF]).all()
     assert not truth[:HALF].any()
     assert (truth[HALF:] == 1).all()
-    assert (altered[HALF:, :, :40] == frames[HALF : len(altered), :, :40]).all(), "outside of the part"
-    edges = right_edges(altered)
-    assert np.diff(edges[HALF:]) == pytest.approx(factor, abs=0.51), "no step of one frame, then of two"
-    assert edges[-1] - edges[HALF] == pytest.approx(factor * (len(altered) - HALF - 1), abs=1)
+    assert (altered[HALF:, :, :100] == frames[HALF : len(altered), :, :100]).all(), "outside of the part"
+    steps = np.diff(right_edges(altered)[HALF:])
+    assert steps == pytest.approx(factor * SPEED, abs=0.5), "no step of one frame, then of two"
 
 
 def test_a_walker_glides_beside_the_one_that_walks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,9 +59,9 @@ def test_a_walker_glides_beside_the_one_that_walks(monkeypatch: pytest.MonkeyPat
     altered, truth = glided
     assert (altered[:HALF] == frames[:HALF]).all()
     assert truth.tolist() == [0] * HALF + [1] * (len(altered) - HALF)
-    apart = right_edges(altered)[HALF + 10 :]
-    assert np.diff(apart).mean() == pytest.approx(2.0, abs=0.2)
-    assert set(np.diff(apart)) <= {1, 2}, "glides"
+    apart = right_edges(altered)[HALF + 8 :]
+    assert np.diff(apart) == pytest.approx(2 * SPEED, abs=1), "glides"
     far = np.s_[HALF:, : TOP - 20]
     assert (altered[far] == frames[: len(altered)][far]).all()
     assert gliding(frames, np.zeros_like(flows), 2.0) is None, "nobody walks"
+    assert gliding(frames[:12], flows[:11], 2.0) is not None, "in a short clip"

@@ -58,8 +58,8 @@ def test_of_normal_tiles_the_share_with_a_surprise_is_what_the_surprise_says(cal
     [("prediction", "error_tiles", 0.1), ("motion", "flow_tiles", (6.0, 0.0)), ("presence", "place_tiles", 40.0)],
 )
 def test_each_kind_of_oddity_is_seen_where_and_when_it_is(kind: str, name: str, value: float) -> None:
-    """In a single tile; where only two clips are known, it takes two tiles to start an event."""
-    calibration = fit([*NORMAL, calm(600, 11)])
+    """In a single tile; where only two clips are known, a tile that is badly predicted does not start an event."""
+    calibration, of_two = fit([*NORMAL, calm(600, 11)]), fit(NORMAL)
     odd = with_tile(calm(300, 4), name, slice(100, 200), value)
     tile_map = calibration.tile_map(odd, FPS)
     assert np.unravel_index(tile_map[150].argmax(), (16, 16)) == PLACE
@@ -67,6 +67,7 @@ def test_each_kind_of_oddity_is_seen_where_and_when_it_is(kind: str, name: str, 
     assert max(at_place, key=lambda each: at_place[each]) == kind
     scores, before = calibration.score(odd, FPS), calibration.score(calm(300, 4), FPS)
     assert scores[150] > calibration.enter > np.median(before)
+    assert (of_two.score(odd, FPS)[150] > of_two.enter) == (kind != "prediction")
     # Not exactly: the condition of a video, a median, is known from all of its frames.
     np.testing.assert_allclose(scores[:60], before[:60], rtol=0, atol=1e-3)
 

@@ -61,10 +61,12 @@ def test_legs_that_swing_are_no_velocity() -> None:
 
 
 def test_who_comes_the_other_way_is_someone_else() -> None:
-    """Two walkers take turns at a tile, and at times nobody is there."""
+    """Two walkers take turns at a tile, and at times nobody is there, where flow errs a little."""
     tiles = flow(60, {})
     tiles[::3, 0, ROW, COLUMN], tiles[1::3, 0, ROW, COLUMN] = 1.0, -2.0
-    assert steady(tiles, 5.0) == pytest.approx(tiles, abs=1e-5)
+    erring = tiles.copy()
+    erring[2::3, 0, ROW, COLUMN] = 0.1
+    assert steady(erring, 5.0) == pytest.approx(tiles, abs=1e-5)
 
 
 @given(st.integers(0, 40), st.floats(0.3, 20))
