@@ -1,13 +1,14 @@
 """Calibration: what a camera's normal footage looks like, and how unlikely a frame is among it. numpy only.
 
-The combined score. Three things are judged at each of the 16 x 16 tiles of a frame:
+The combined score. Four things are judged at each of the 16 x 16 tiles of a frame:
 
 - `prediction`: the error of the prediction, against that of the whole view;
 - `motion`: where the tile moves, against the velocities that were seen there and around;
+- `appearance`: where the tile moves, what it looks like, against all that was seen to move;
 - `presence`: something stands there, for seconds, that the tile does not usually show.
 
 Each is turned into a surprise, -ln of the share of tiles of held-out normal footage that are at least as odd; for
-predictions, of those tiles that move, or stand still, as it does. `tile_map` weighs the three together; the score of a
+predictions, of those tiles that move, or stand still, as it does. `tile_map` weighs the four together; the score of a
 frame is the mean of its TOP_TILES highest tiles, smoothed over time.
 
 Legend: F frames, tiles are [16,16] or flat [256], V velocity bins.
@@ -19,114 +20,33 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from stmae.score import TILES, Evidence, rolling_quantile, smooth
+from stmae.norm import GAIT_SECONDS, KINDS, Kind, Norm, Sighting
+from stmae.score import TILES, Evidence, smooth
 from stmae.usual import BINS, Tail, Usual, Velocities, flat, steady
 
-Kind = Literal["prediction", "motion", "presence"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-Shares = Literal["still", "moving", "motion", "presence"]
+Shares = Literal["still", "moving", "motion", "appearance", "presence"]
 """Where the shares of normal tiles are known from: predictions have two, of tiles that stand still and that move."""
 Floats = npt.NDArray[np.floating]
 
 TOP_TILES = 4
 """What is odd may be small; a tile alone would follow the noise."""
 BASELINE_TILES = 4
-GAIT_SECONDS = 0.5
-"""Over which a velocity is one: about a step."""
-STAY_SECONDS = 6.0
-"""Length of the window over which something has to be there to be present."""
-STAY_QUANTILE = 0.1
-"""... for all but this share of it: who passes in front does not end a presence."""
-CHECKS_PER_SECOND = 5.0
-ALWAYS_WRONG = 10.0
-"""Times the mean error of the view that a tile has to err on average, as a screen or a clock in the picture does, for
-it to matter which tile it is. Below that, errors are alike wherever they are: by what a calm tile usually errs, trifles
-would be odd."""
-CONDITION = 4.0
-"""Spreads, at most, by which a place may be unusual for half of a video and not be odd: a mount gave, the sun moved."""
 KAPPA = 0.2
 """Of the e-values: the lower, the more is expected of what is odd, and the less of what is only unusual."""
-FOLDS = 5
-"""Groups of held-out clips, at most, each judged by a calibration on the others."""
+WAYS: Mapping[tuple[Kind, ...], float] = {
+    ("motion",): 0.2,
+    ("motion", "prediction"): 0.2,
+    ("motion", "appearance"): 1.0,
+    ("presence",): 1.0,
+}
+"""To be odd, and what each is expected to tell: what moves oddly mostly looks odd too, or something stands there."""
 FEWEST = 1000
 """Tiles that a tail is fitted on, at least: with fewer that move, or stand still, all count for them."""
-MIN_ERROR, MIN_DISTANCE = 1e-6, 1e-3
-"""Added before the logarithm."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Sighting:
-    """Consecutive frames of one video, as far as they are calibrated."""
-
-    error: Floats
-    """[F,256] logarithm of the tile error."""
-    place: Floats
-    """[F,256] logarithm of the distance from what is usual at the place, as far as it lasts."""
-    flow: Floats
-    """[F,2,16,16], averaged over a step."""
-    fps: float
-
-    @classmethod
-    def of(cls, evidence: Evidence, fps: float) -> Self:
-        error, place = _log(evidence.error_tiles, MIN_ERROR), _staying(evidence.place_tiles, fps)
-        return cls(error, place, steady(evidence.flow_tiles, GAIT_SECONDS * fps), fps)
-
-    def halves(self) -> list[Sighting]:
-        middle = len(self.error) // 2
-        return [
-            Sighting(self.error[half], self.place[half], self.flow[half], self.fps)
-            for half in (slice(None, middle), slice(middle, None))
-        ]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Norm:
-    """What each tile usually shows."""
-
-    error: Floats
-    """[256] logarithm of the error against which a tile's is judged; the median tile of a usual moment has it."""
-    place: Usual
-    velocities: Velocities
-
-    @classmethod
-    def fit(cls, seen: Sequence[Sighting], velocities: Velocities) -> Self:
-        error, place = (np.concatenate([getattr(one, name) for one in seen]) for name in ("error", "place"))
-        mean = np.exp(error).mean(axis=0)
-        judged_by = np.log(mean + ALWAYS_WRONG * mean.mean())
-        return cls(judged_by + np.median(error - judged_by), Usual.fit(place), velocities)
-
-    def oddities(self, seen: Sighting) -> dict[Kind, Floats]:
-        """How odd each tile is, [F,256] a kind, in units of its own."""
-        error = _beyond_view(seen.error - self.error)
-        place = _beyond_view(self.place.deviation(seen.place))
-        return {
-            "prediction": error,
-            "motion": self.velocities.surprise(seen.flow),
-            "presence": place - _condition(place),
-        }
-
-    def without(self, trained: Sighting) -> Norm:
-        """The norm had it not seen a training clip: of those it knows velocities only."""
-        return dataclasses.replace(self, velocities=self.velocities.less(Velocities.fit([trained.flow])))
-
-    def unseen_oddities(self, seen: Sequence[Sighting]) -> list[dict[Kind, Floats]]:
-        """How odd each of the clips that it was fitted on is to a norm fitted on the others.
-
-        The camera moves by part of a pixel from night to night, and the sun goes round: what differs between normal
-        clips is not odd. A norm that is measured on its own clips would not know.
-        """
-        oddities: dict[int, dict[Kind, Floats]] = {}
-        for fold in range(min(FOLDS, len(seen))):
-            own = range(fold, len(seen), FOLDS)
-            velocities = self.velocities.less(Velocities.fit([seen[i].flow for i in own]))
-            others = Norm.fit([one for i, one in enumerate(seen) if i not in own], velocities)
-            oddities |= {i: others.oddities(seen[i]) for i in own}
-        return [oddities[i] for i in range(len(seen))]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,25 +126,26 @@ def calibration_file(scene: str) -> str:
 def surprises_of(oddities: Mapping[Kind, Floats], tails: Mapping[Shares, Tail]) -> dict[Kind, Floats]:
     """[F,256] a kind -> [F,16,16] a kind: -ln of the share of normal tiles that are at least as odd."""
     error, motion = oddities["prediction"], oddities["motion"]
+    moves = motion > 0
     surprises: dict[Kind, Floats] = {
-        "prediction": np.where(motion > 0, tails["moving"].surprise(error), tails["still"].surprise(error)),
+        "prediction": np.where(moves, tails["moving"].surprise(error), tails["still"].surprise(error)),
         "motion": tails["motion"].surprise(motion),
+        "appearance": np.where(moves, tails["appearance"].surprise(oddities["appearance"]), 0.0),
         "presence": tails["presence"].surprise(oddities["presence"]),
     }
     return {kind: each.reshape(-1, TILES, TILES) for kind, each in surprises.items()}
 
 
 def weighed(surprises: Mapping[Kind, Floats]) -> Floats:
-    """The tile map [F,16,16] of the surprises of each kind: ln of the mean of three e-values, nats.
+    """The tile map [F,16,16] of the surprises of each kind: ln of the weighted mean of e-values, nats.
 
     A surprise s is worth KAPPA * exp((1 - KAPPA) * s) (Vovk and Wang, "E-values: calibration, combination and
-    applications", 2021): normal tiles are worth 1 on average, odd ones more. What is odd may move oddly, may also not
-    be predicted, or may stand where nothing does: the mean of the e-values of motion, of motion times prediction, and
-    of presence. As far as motion and prediction are independent, at most a share of exp(-x) of normal tiles has x or
-    more.
+    applications", 2021): normal tiles are worth 1 on average, odd ones more. Each of WAYS is worth the product of its
+    kinds. As far as these are independent, at most a share of exp(-x) of normal tiles has x or more.
     """
-    prediction, motion, presence = (np.log(KAPPA) + (1 - KAPPA) * surprises[kind] for kind in KINDS)
-    return np.asarray(np.logaddexp(np.logaddexp(motion, motion + prediction), presence) - np.log(3))
+    worth = {kind: np.log(KAPPA) + (1 - KAPPA) * surprise for kind, surprise in surprises.items()}
+    ways = [np.log(weight) + sum(worth[kind] for kind in kinds) for kinds, weight in WAYS.items()]
+    return np.asarray(np.logaddexp.reduce(ways) - np.log(sum(WAYS.values())))
 
 
 def frame_score(tile_map: Floats, sigma: float, tiles: int = TOP_TILES) -> Floats:
@@ -293,38 +214,16 @@ def _tail(table: dict[str, Any]) -> Tail:
 
 def _tails(oddities: Sequence[Mapping[Kind, Floats]], heldout: int, training: int) -> dict[Shares, Tail]:
     """Of so many held-out clips; what usually moves is also known from training clips."""
-    error, motion, presence = (np.concatenate([odd[kind].ravel() for odd in oddities]) for kind in KINDS)
-    still, moving = (error[chosen] if chosen.sum() >= FEWEST else error for chosen in (motion == 0, motion > 0))
-    known: dict[Shares, Floats] = {"still": still, "moving": moving, "presence": presence}
+    error, motion, looks, presence = (np.concatenate([odd[kind].ravel() for odd in oddities]) for kind in KINDS)
+
+    def those(values: Floats, chosen: npt.NDArray[np.bool_]) -> Floats:
+        return values[chosen] if chosen.sum() >= FEWEST else values
+
+    known: dict[Shares, Floats] = {
+        "still": those(error, motion == 0),
+        "moving": those(error, motion > 0),
+        "appearance": those(looks, motion > 0),
+        "presence": presence,
+    }
     tails = {name: Tail.fit(values, heldout - 1.0) for name, values in known.items()}
     return {**tails, "motion": Tail.fit(motion, heldout + training - 1.0)}
-
-
-def _staying(place_tiles: Floats, fps: float) -> Floats:
-    """The logarithm of the distance that a place keeps up for STAY_SECONDS, [F,256].
-
-    Looked at CHECKS_PER_SECOND times a second.
-    """
-    stride = max(round(fps / CHECKS_PER_SECOND), 1)
-    checked = _log(place_tiles[::stride], MIN_DISTANCE)
-    steady = rolling_quantile(checked, round(STAY_SECONDS * fps / stride), STAY_QUANTILE)
-    return np.asarray(steady[np.arange(len(place_tiles)) // stride])
-
-
-def _beyond_view(odd_F256: Floats) -> Floats:
-    """Less what half of the view, for half of a video, is above 0: a sharper picture, more noise, another light.
-
-    What comes over the whole view for a while, as a lamp that blinds the camera, stays odd.
-    """
-    # Not the median of all tiles, which the least thing anywhere would change a little.
-    view_F = np.median(odd_F256, axis=1)
-    return odd_F256 - max(float(np.median(view_F)), 0.0) if len(view_F) else odd_F256
-
-
-def _condition(place_F256: Floats) -> Floats:
-    """What a video shows for half of its time, as far as it is no more than CONDITION spreads, [256]."""
-    return np.clip(np.median(place_F256, axis=0), 0, CONDITION) if len(place_F256) else np.zeros(TILES * TILES)
-
-
-def _log(tiles: Floats, floor: float) -> Floats:
-    return np.asarray(np.log(flat(tiles) + floor))

@@ -17,11 +17,12 @@ from sklearn.metrics import roc_curve
 from torch import Tensor
 
 from stmae import metrics, score
-from stmae.calibration import KINDS, Calibration, Kind, calibration_file, fit_calibration, flow_magnitude, weighed
+from stmae.calibration import Calibration, calibration_file, fit_calibration, flow_magnitude, weighed
 from stmae.config import Config
 from stmae.data.manifest import Clip, Manifest
 from stmae.model.build import build_stmae
-from stmae.model.stmae import STMAE, moved_tiles, normalise_flow, shrink, tiles, to_signed, to_unit, windows
+from stmae.model.stmae import STMAE, moved_tiles, normalise_flow, shrink, to_signed, to_unit, windows
+from stmae.norm import KINDS, Kind
 from stmae.score import CLIP_FRAMES, Evidence
 from stmae.train.checkpoint import load_modules
 from stmae.train.extract import FlowCache
@@ -110,14 +111,15 @@ def _measure(model: STMAE, scene: int, frames_T3SS: Tensor, flow_T2hw: Tensor) -
     count = len(frames_T3SS) - CLIP_FRAMES
     clips = windows(frames_T3SS, CLIP_FRAMES, count)
     flows = windows(normalise_flow(flow_T2hw, model.size, model.flow_scale), CLIP_FRAMES - 1, count)
-    features, distances, places = model.encode(clips, flows, scene)
+    features, distances, places, looks = model.encode(clips, flows, scene)
     prediction, target = to_unit(model.decode(features)), to_unit(frames_T3SS[CLIP_FRAMES:])
     error = score.error_tiles(prediction.cpu().numpy(), target.cpu().numpy())
     return Evidence(
         psnr=score.psnr(error.mean(axis=(1, 2))).astype(np.float32),
         memory_distance=distances.cpu().numpy(),
         error_tiles=error.astype(np.float32),
-        place_tiles=tiles(places, model.place_side).squeeze(1).cpu().numpy(),
+        place_tiles=places.cpu().numpy(),
+        look_tiles=looks.cpu().numpy(),
         flow_tiles=moved_tiles(flow_T2hw[CLIP_FRAMES - 1 :], model.flow_side).cpu().numpy(),
     )
 

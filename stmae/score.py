@@ -95,6 +95,8 @@ class Evidence:
     """[F,16,16] mean squared error."""
     place_tiles: Singles
     """[F,16,16] squared distance from what is usual at the place, in its spreads."""
+    look_tiles: Singles
+    """[F,16,16] squared distance from the nearest look of what was seen to move."""
     flow_tiles: Singles
     """[F,2,16,16] displacement since the frame before of what moves in the tile, x and y, pixels of FRAMES."""
 
@@ -102,7 +104,7 @@ class Evidence:
     def join(cls, parts: Sequence[Evidence]) -> Evidence:
         """One after the other; of nothing, evidence of no frame."""
         tiles = (TILES, TILES)
-        shapes: tuple[tuple[int, ...], ...] = ((), (2,), tiles, tiles, (2, *tiles))
+        shapes: tuple[tuple[int, ...], ...] = ((), (2,), tiles, tiles, tiles, (2, *tiles))
         names = [field.name for field in dataclasses.fields(cls)]
         return cls(
             *(

@@ -55,6 +55,7 @@ SCORES = pa.schema(
         pa.field("peak_tile_error", pa.float32(), False, {"meaning": "mean squared error of that tile"}),
         pa.field("error_tiles", _TILES, False, {"meaning": "mean squared error, 8 significant bits"}),
         pa.field("place_tiles", _TILES, False, {"meaning": "squared distance from the usual, 8 bits"}),
+        pa.field("look_tiles", _TILES, False, {"meaning": "squared distance from what was seen to move, 8 bits"}),
         pa.field("flow_x_tiles", _TILES, False, {"meaning": "pixels to the right, in 64ths"}),
         pa.field("flow_y_tiles", _TILES, False, {"meaning": "pixels down, in 64ths"}),
     ]
@@ -91,7 +92,12 @@ EVENTS = pa.schema(
         pa.field("peak_time", _TIME, True),
         pa.field("end_time", _TIME, True),
         pa.field("peak_score", pa.float64(), False, {"meaning": "nats; high is odd"}),
-        pa.field("kind", pa.string(), False, {"meaning": "of the peak's oddest tile: prediction, motion, presence"}),
+        pa.field(
+            "kind",
+            pa.string(),
+            False,
+            {"meaning": "of the peak's oddest tile: prediction, motion, appearance, presence"},
+        ),
         pa.field("box_left", pa.float32(), False, {"meaning": "fraction of the frame's width"}),
         pa.field("box_top", pa.float32(), False),
         pa.field("box_right", pa.float32(), False),

@@ -49,6 +49,12 @@ PLACE_TILES = Tensor(
     (-1, TILES, TILES),
     f"[T-4,{TILES},{TILES}] squared distance per tile from what is usual at the place, in its spreads",
 )
+LOOK_TILES = Tensor(
+    "LOOK_TILES",
+    "float32",
+    (-1, TILES, TILES),
+    f"[T-4,{TILES},{TILES}] squared distance per tile from the nearest look of what was seen to move, 0 to 4",
+)
 FLOW_TILES = Tensor(
     "FLOW_TILES",
     "float32",
@@ -65,13 +71,14 @@ ERROR_TILES = Tensor(
 )
 
 FLOW_MODEL = Model("flow", True, (FRAMES,), (FLOW,))
-ENCODE = Model("{deployment}_encode", False, (FRAMES, FLOW), (FEATURES, MEMORY_DISTANCE, PLACE_TILES, FLOW_TILES))
+MEASURED = (MEMORY_DISTANCE, PLACE_TILES, LOOK_TILES, FLOW_TILES)
+ENCODE = Model("{deployment}_encode", False, (FRAMES, FLOW), (FEATURES, *MEASURED))
 DECODE = Model("{deployment}_decode", False, (FEATURES,), (PREDICTION,))
 PSNR_MODEL = Model("psnr", True, (FRAMES, PREDICTION), (PSNR, ERROR_TILES))
 STEPS = (FLOW_MODEL, ENCODE, DECODE, PSNR_MODEL)
 """The ensemble's steps, in order."""
 
-ENSEMBLE = Model("{deployment}", False, (FRAMES,), (PSNR, MEMORY_DISTANCE, ERROR_TILES, PLACE_TILES, FLOW_TILES))
+ENSEMBLE = Model("{deployment}", False, (FRAMES,), (PSNR, ERROR_TILES, *MEASURED))
 
 MIN_SEGMENT = CLIP_FRAMES + 1
 """Fewest frames of a request."""

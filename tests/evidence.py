@@ -27,6 +27,7 @@ def calm(frames: int, seed: int) -> Evidence:
         memory_distance=random.random((frames, 2)).astype(np.float32),
         error_tiles=errors.astype(np.float32),
         place_tiles=np.exp(random.normal(0, 0.2, (frames, 16, 16))).astype(np.float32),
+        look_tiles=(0.2 * np.exp(random.normal(0, 0.2, (frames, 16, 16)))).astype(np.float32),
         flow_tiles=flow.astype(np.float32),
     )
 

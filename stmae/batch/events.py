@@ -13,7 +13,8 @@ import pyarrow as pa
 from stmae import tables
 from stmae.batch.scores import evidence_of
 from stmae.box import peak_box
-from stmae.calibration import Calibration, Kind, weighed
+from stmae.calibration import Calibration, weighed
+from stmae.norm import Kind
 from stmae.score import Interval, hysteresis
 
 FPS_OF_ONE_FRAME = 25.0

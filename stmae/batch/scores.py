@@ -35,6 +35,7 @@ def scores_table(source: Source, times: list[float], evidence: Evidence) -> pa.T
         "peak_tile_error": pa.array(errors[np.arange(count), peak]),
         "error_tiles": _tiles_column(round_to_8_bits(evidence.error_tiles)),
         "place_tiles": _tiles_column(round_to_8_bits(evidence.place_tiles)),
+        "look_tiles": _tiles_column(round_to_8_bits(evidence.look_tiles)),
         "flow_x_tiles": _tiles_column(round_to_64ths(evidence.flow_tiles[:, 0])),
         "flow_y_tiles": _tiles_column(round_to_64ths(evidence.flow_tiles[:, 1])),
     }
@@ -54,6 +55,7 @@ def evidence_of(scores: pa.Table) -> Evidence:
         memory_distance=np.stack(distances, axis=1),
         error_tiles=tiles("error_tiles"),
         place_tiles=tiles("place_tiles"),
+        look_tiles=tiles("look_tiles"),
         flow_tiles=np.stack([tiles("flow_x_tiles"), tiles("flow_y_tiles")], axis=1),
     )
 

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from stmae import tensors
 from stmae.config import Config
-from stmae.model.stmae import STMAE, moved_tiles, normalise_flow, shrink, tiles, to_unit, windows
+from stmae.model.stmae import STMAE, moved_tiles, normalise_flow, shrink, to_unit, windows
 from stmae.score import CLIP_FRAMES, MIN_MSE, TILES
 from stmae.tensors import MIN_SEGMENT
 
@@ -59,17 +59,16 @@ class Encode(nn.Module):
         super().__init__()
         self.model, self.scene = model, scene
 
-    def forward(self, frames_TSS3: Tensor, flow_T2hw: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Features [N,4C,h',w'], memory distances [N,2], place tiles [N,16,16], flow tiles [N,2,16,16].
+    def forward(self, frames_TSS3: Tensor, flow_T2hw: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Features [N,4C,h',w'], memory distances [N,2], place and look tiles [N,16,16], flow tiles [N,2,16,16].
 
         The last flow leads to the target: it is measured, and not seen by the encoders.
         """
         model, count = self.model, frames_TSS3.shape[0] - CLIP_FRAMES
         clips = windows(shrink(_signed(frames_TSS3), model.flow_scale), CLIP_FRAMES, count)
         flows = normalise_flow(flow_T2hw, model.size, model.flow_scale)
-        features, distances, places = model.encode(clips, windows(flows, CLIP_FRAMES - 1, count), self.scene)
-        moved = moved_tiles(flow_T2hw[CLIP_FRAMES - 1 :], model.flow_side)
-        return features, distances, tiles(places, model.place_side).squeeze(1), moved
+        seen = model.encode(clips, windows(flows, CLIP_FRAMES - 1, count), self.scene)
+        return *seen, moved_tiles(flow_T2hw[CLIP_FRAMES - 1 :], model.flow_side)
 
 
 class Decode(nn.Module):
@@ -100,7 +99,7 @@ def export(config: Config, model: STMAE, out: Path, golden: Images, scene: int =
     """Write `{flow,encode,decode,psnr}.onnx`, `golden.npz` and, last, `export.json` to the folder `out`.
 
     `golden` is a segment uint8 [T,S,S,3], T >= 5, of real footage; golden.npz holds it as FRAMES with every tensor
-    as torch computes it. `scene` is the one whose memory and places are served.
+    as torch computes it. `scene` is the one whose memory, places and looks are served.
     Raises ValueError for a golden segment of another shape.
     """
     size = config.model.frame_size

@@ -20,6 +20,8 @@ ERROR_TILES = 1e-4
 """Absolute; a tile's mean squared error is in [0, 1]."""
 PLACE_TILES = 1e-2
 """In spreads, squared; 1 is usual."""
+LOOK_TILES = 1e-3
+"""Squared distance of unit vectors."""
 FLOW_TILES = 0.01
 """Pixels."""
 _TOLERANCES = {
@@ -27,6 +29,7 @@ _TOLERANCES = {
     tensors.MEMORY_DISTANCE.name: MEMORY_DISTANCE,
     tensors.ERROR_TILES.name: ERROR_TILES,
     tensors.PLACE_TILES.name: PLACE_TILES,
+    tensors.LOOK_TILES.name: LOOK_TILES,
     tensors.FLOW_TILES.name: FLOW_TILES,
 }
 

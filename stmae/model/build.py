@@ -13,6 +13,7 @@ from stmae.model.decoder import Decoder
 from stmae.model.discriminator import Discriminator
 from stmae.model.encoder import APPEARANCE_STRIDES, FEATURE_STRIDE, MOTION_STRIDES, Encoder
 from stmae.model.flow import FlowNet
+from stmae.model.looks import Looks
 from stmae.model.memory import Memory
 from stmae.model.places import Places
 from stmae.model.stmae import STMAE
@@ -53,6 +54,7 @@ def build_stmae(config: Config) -> STMAE:
         appearance_memory=Memory(scenes, items, channels),
         motion_memory=Memory(scenes, items, channels),
         places=Places(scenes, 2 * width, config.model.size // FEATURE_STRIDE),
+        looks=Looks(scenes, 2 * width),
         decoder=Decoder(parts * channels, 3, width, 3, bounded=True, shortcut=shortcut),
     )
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from stmae.model.decoder import Decoder
 from stmae.model.encoder import FEATURE_STRIDE, Encoder
 from stmae.model.flow import FLOW_STRIDE
+from stmae.model.looks import Looks
 from stmae.model.memory import Memory
 from stmae.model.places import Places
 from stmae.score import TILES
@@ -41,6 +42,7 @@ class STMAE(nn.Module):
         appearance_memory: Memory,
         motion_memory: Memory,
         places: Places,
+        looks: Looks,
         decoder: Decoder,
     ) -> None:
         super().__init__()
@@ -53,6 +55,7 @@ class STMAE(nn.Module):
         self.appearance_memory = appearance_memory
         self.motion_memory = motion_memory
         self.places = places
+        self.looks = looks
         self.decoder = decoder
 
     def flow_between(self, first_B3SS: Tensor, second_B3SS: Tensor) -> Tensor:
@@ -72,9 +75,9 @@ class STMAE(nn.Module):
         read_m, distances_m = self.motion_memory(z_m, scenes_B)
         return self._joined(z_a, read_a, z_m, read_m), distances_a, distances_m
 
-    def encode(self, clip_B12SS: Tensor, flows_B6hw: Tensor, scene: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    def encode(self, clip_B12SS: Tensor, flows_B6hw: Tensor, scene: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """For clips of one scene: features F; the mean squared distance to the nearest item, appearance and motion
-        [B,2]; and the distance of each place from what is usual there [B,1,h',w'].
+        [B,2]; and the distances of each tile from what is usual there, and from what moves, [B,16,16].
         """
         z_a, detail = self.appearance_encoder.with_detail(clip_B12SS)
         z_m = self.motion_encoder(flows_B6hw)
@@ -82,7 +85,9 @@ class STMAE(nn.Module):
         read_m, distances_m = self.motion_memory.recall(z_m, scene)
         nearest = torch.stack((distances_a[:, 0], distances_m[:, 0]), 1)
         distances = nearest.view(-1, z_a.shape[2] * z_a.shape[3], 2).mean(1)
-        return self._joined(z_a, read_a, z_m, read_m), distances, self.places(detail, scene)
+        places = tiles(self.places(detail, scene), self.place_side).squeeze(1)
+        looks = self.looks(tiles(detail, self.place_side), scene)
+        return self._joined(z_a, read_a, z_m, read_m), distances, places, looks
 
     def _joined(self, z_a: Tensor, read_a: Tensor, z_m: Tensor, read_m: Tensor) -> Tensor:
         """F, without the streams and memories that an ablation leaves out."""

@@ -16,7 +16,7 @@ def _aucs(score: str) -> tuple[str, str, str]:
 SCORES = (
     (
         "Combined",
-        "what is surprising among this camera's normal footage: prediction, motion, presence",
+        "what is surprising among this camera's normal footage: prediction, motion, appearance, presence",
         _aucs("combined"),
     ),
     (
@@ -28,6 +28,11 @@ SCORES = (
         "&ndash; motion alone",
         "tiles that move as nothing does there",
         _aucs("motion"),
+    ),
+    (
+        "&ndash; appearance alone",
+        "tiles that move and look like nothing that was seen to move",
+        _aucs("appearance"),
     ),
     (
         "&ndash; presence alone",

@@ -25,6 +25,7 @@ SHOWN_EVENTS = 60
 KINDS = {
     "prediction": "unpredicted appearance",
     "motion": "unusual motion",
+    "appearance": "something that looks unlike all that moves here",
     "presence": "something that stays",
 }
 """An event's kind in plain words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +13,22 @@ from stmae import losses
 from stmae.config import Config
 from stmae.data.manifest import Manifest
 from stmae.model.build import build_discriminator, build_stmae
-from stmae.model.stmae import FLOW_UNIT, to_unit
+from stmae.model.flow import FLOW_STRIDE
+from stmae.model.memory import queries_of
+from stmae.model.stmae import FLOW_UNIT, moved_tiles, tiles, to_unit
 from stmae.score import CLIP_FRAMES, psnr
 from stmae.train.checkpoint import load_modules
 from stmae.train.extract import FlowCache
 from stmae.train.loop import adam, autocast, descend, optimizers, run_on, training_device
 from stmae.train.samples import Indices, Windows
+from stmae.usual import STILL
 
 FIRST_WINDOWS = 64
 """Windows whose features the memory pools begin from."""
 HELDOUT_WINDOWS = 64
 """Held-out windows of the learning curve."""
 PLACE_WINDOWS = 2000
-"""Windows of a scene, at most, from which it is learnt what each place usually shows."""
+"""Windows of a scene, at most, from which it is learnt what each place usually shows and how what moves looks."""
 
 
 class AdversarialStage:
@@ -156,13 +160,23 @@ class AdversarialStage:
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Learn what each place usually shows, from windows spread over all training footage of its scene."""
+        """Learn what each place usually shows, and how what moves looks: of windows spread over a scene's footage."""
         self.model.eval()
         for scene in range(self.config.model.scenes):
             windows = self.windows.of_scene(scene, PLACE_WINDOWS)
-            batches = np.array_split(windows, -(-len(windows) // FIRST_WINDOWS))
-            details = (self.model.appearance_encoder.with_detail(self._clips(batch))[1] for batch in batches)
-            self.model.places.fit(scene, details)
+            moving: list[Tensor] = []
+            self.model.places.fit(scene, self._details(windows, moving))
+            self.model.looks.fit(scene, torch.cat(moving))
+
+    def _details(self, windows: Indices, moving: list[Tensor]) -> Iterator[Tensor]:
+        """Early features [B,C,h',w'] of the windows; those of tiles in which something moves are added to `moving`."""
+        model, size = self.model, self.config.model.size
+        for batch in np.array_split(windows, -(-len(windows) // FIRST_WINDOWS)):
+            detail = model.appearance_encoder.with_detail(self._clips(batch))[1]
+            flow = self.windows.flows(batch, self.device)[:, -1] * (self.config.model.frame_size / FLOW_UNIT)
+            moves = moved_tiles(flow, size // FLOW_STRIDE).square().sum(1).flatten() > STILL**2
+            moving.append(queries_of(tiles(detail, model.place_side))[moves])
+            yield detail
 
     def _clips(self, windows: Indices) -> Tensor:
         return self.windows.frames(windows, self.device)[:, :CLIP_FRAMES].flatten(1, 2)

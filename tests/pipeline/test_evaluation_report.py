@@ -15,9 +15,9 @@ import pytest
 from evidence import FPS, PLACE, calm, fit, with_tile
 from sklearn.metrics import roc_auc_score
 
-from stmae.calibration import KINDS
 from stmae.data.manifest import Clip, Manifest
 from stmae.evaluate import ScoredClip, figures_of
+from stmae.norm import KINDS
 from stmae.report.evaluation import evaluation_report
 from stmae.report.page import heat_overlay, jpeg_uri
 from stmae.report.papers import published

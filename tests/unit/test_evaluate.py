@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from evidence import FPS, calm
 
-from stmae.calibration import KINDS, Kind
 from stmae.data.manifest import Clip, Manifest, Split
 from stmae.evaluate import ALARM_CLIPS, ScoredClip, figures_of, normal_clips
+from stmae.norm import KINDS, Kind
 
 
 def clip(

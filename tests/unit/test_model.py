@@ -34,10 +34,10 @@ def test_shapes_from_frames_to_prediction() -> None:
     frames = torch.rand(2, 3, 64, 64) * 2 - 1
     flow = model.flow_net(frames, frames)
     assert flow.shape == (2, 2, 32, 32)
-    features, distances, places = model.encode(torch.rand(2, 12, 64, 64), torch.rand(2, 6, 32, 32))
+    features, distances, places, looks = model.encode(torch.rand(2, 12, 64, 64), torch.rand(2, 6, 32, 32))
     assert features.shape == (2, 4 * 32, 8, 8)
     assert distances.shape == (2, 2)
-    assert places.shape == (2, 1, 8, 8)
+    assert places.shape == looks.shape == (2, 16, 16)
     prediction = model.decode(features)
     assert prediction.shape == (2, 3, 64, 64)
     assert prediction.abs().max() <= 1
@@ -50,7 +50,7 @@ def test_shapes_from_frames_to_prediction() -> None:
 def test_an_ablation_predicts_from_fewer_features(streams: str, memories: str, parts: int) -> None:
     settings = config.load("walkway", ["model.size=64", f"model.streams={streams}", f"model.memories={memories}"])
     model = build_stmae(settings).eval()
-    features, distances, _ = model.encode(torch.rand(1, 12, 64, 64), torch.rand(1, 6, 32, 32))
+    features, distances, *_ = model.encode(torch.rand(1, 12, 64, 64), torch.rand(1, 6, 32, 32))
     assert features.shape[1] == parts * 4 * settings.model.width
     assert model.decode(features).shape == (1, 3, 64, 64)
     assert distances.shape == (1, 2)

@@ -18,6 +18,7 @@ from stmae.config import Config
 from stmae.data.manifest import Clip, Manifest, Split
 from stmae.evaluate import evaluate, load_model
 from stmae.model.build import build_appearance_proxy, build_flow_net
+from stmae.model.stmae import FLOW_UNIT, moved_tiles, tiles
 from stmae.score import Evidence
 from stmae.train import loop
 from stmae.train.adversarial import AdversarialStage, train_adversarial
@@ -26,6 +27,7 @@ from stmae.train.extract import FlowCache, compute_flow, extract_flow
 from stmae.train.flow import FlowRecipe, train_flow
 from stmae.train.pretrain import AppearanceStage, pretrain_appearance, pretrain_motion
 from stmae.train.samples import Windows
+from stmae.usual import STILL
 
 SETTINGS = [
     "model.size=32",
@@ -154,6 +156,25 @@ def test_a_finished_model_knows_what_each_place_of_the_training_footage_shows(
         _, detail = model.appearance_encoder.with_detail(clips)
         torch.testing.assert_close(model.places.mean[0], F.normalize(detail, dim=1).mean(0), atol=1e-4, rtol=1e-3)
         assert 0 < model.places(detail, 0).mean() <= 1
+
+
+def test_a_finished_model_knows_how_what_moves_in_the_training_footage_looks(manifest: Manifest, trained: Path) -> None:
+    """Nearly every feature of a tile that moves is near a sample, which of those that stand still few are."""
+    model = load_model(CONFIG, trained / "stmae", torch.device("cpu"))
+    device, samples = torch.device("cpu"), model.looks.samples[0]
+    torch.testing.assert_close(samples.norm(dim=1), torch.ones(len(samples)))
+    flow = FlowCache.of(trained / "flow", manifest)
+    windows = Windows(CONFIG, manifest, "train", flow=flow)
+    every = np.arange(len(windows))
+    clips = windows.frames(every, device)[:, :4].flatten(1, 2)
+    moved = moved_tiles(windows.flows(every, device)[:, 3] * CONFIG.model.size / FLOW_UNIT, CONFIG.model.size // 2)
+    moves = moved.norm(dim=1) > STILL
+    with torch.no_grad():
+        _, detail = model.appearance_encoder.with_detail(clips)
+        distances = model.looks(tiles(detail, model.place_side), 0)
+    assert distances.shape == moves.shape
+    assert moves.any()
+    assert distances[moves].mean() < distances[~moves].mean() / 2
 
 
 def test_a_finished_run_is_not_trained_again(manifest: Manifest, trained: Path) -> None:
