@@ -4,7 +4,7 @@
 
 A request is a segment: T >= 5 consecutive frames, uint8 [T,S,S,3] RGB. Each frame from the fifth on gets a PSNR
 in dB (low = badly predicted), the distances of its clip's features to the memory, and 16 x 16 maps: of errors, of the
-distance from what is usual at the place, and of the flow since the frame before.
+distances from what is usual at the place and from all that was seen to move, and of the flow since the frame before.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 import numpy as np
 import tritonclient.grpc as triton
 
-OUTPUTS = ("PSNR", "MEMORY_DISTANCE", "ERROR_TILES", "PLACE_TILES", "FLOW_TILES")
+OUTPUTS = ("PSNR", "MEMORY_DISTANCE", "ERROR_TILES", "PLACE_TILES", "LOOK_TILES", "FLOW_TILES")
 
 
 def noise(count: int, size: int) -> np.ndarray:

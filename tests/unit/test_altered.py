@@ -25,6 +25,12 @@ def walk() -> tuple[np.ndarray, np.ndarray]:
     return frames, flows
 
 
+def widths(frames: np.ndarray) -> np.ndarray:
+    """Of what is bright, in pixels."""
+    bright = frames[:, TOP + 5 : TOP + HEIGHT - 5, :, 0].mean(axis=1)
+    return np.asarray([(row > 115).sum() for row in bright])
+
+
 def right_edges(frames: np.ndarray) -> np.ndarray:
     """Of what is bright, in pixels."""
     bright = (frames[:, TOP + 5 : TOP + HEIGHT - 5, :, 0].mean(axis=1) - 30) / 170
@@ -65,3 +71,20 @@ def test_a_walker_glides_beside_the_one_that_walks(monkeypatch: pytest.MonkeyPat
     assert (altered[far] == frames[: len(altered)][far]).all()
     assert gliding(frames, np.zeros_like(flows), 2.0) is None, "nobody walks"
     assert gliding(frames[:12], flows[:11], 2.0) is not None, "in a short clip"
+
+
+def test_a_walker_is_wider_and_goes_no_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from altered import gliding
+
+    frames, flows = walk()
+    frames[HALF:] = frames[:1]  # the one who walked has gone
+    frames[HALF:, TOP : TOP + HEIGHT, LEFT : LEFT + WIDTH] = frames[-1, :HEIGHT, :WIDTH]
+    sizes = {}
+    for width in (1.0, 2.0):
+        glided = gliding(frames, flows, 1.0, width)
+        assert glided is not None
+        altered = glided[0][HALF : LENGTH - 5]
+        assert np.diff(right_edges(altered)) == pytest.approx(SPEED, abs=1)
+        sizes[width] = widths(altered).mean()
+    assert sizes[2.0] == pytest.approx(2 * sizes[1.0], rel=0.15)
