@@ -4,11 +4,11 @@ python benchmarks/faster.py --run work/runs/train/NAME-TIME --out DIR
 
 What the combined score is made of may not be chosen on test clips, and a synthetic scene is not the camera's own. So
 its normal clips go on, from their middle, with a part that plays at 1.5 and 2 times the speed, or with one walker more,
-who glides a third faster than they walked, or as fast and is twice as wide. What moves there has to be told from the clips as they were, and from what
-came before, by calibrations that know neither: again and again some clips are drawn to be judged, some to calibrate on
-as held-out clips, the others as training clips. Figures are AUCs over frames: `combined` and `baseline` (flow
-magnitude), the mean of the draws, and `_lowest` of them. Most of the clips were trained on; a model that overfits
-predicts them too well.
+who glides a third faster than they walked, or as fast and is twice as wide. What moves there has to be told from the
+clips as they were, and from what came before, by calibrations that know neither: again and again some clips are drawn
+to be judged, some to calibrate on as held-out clips, the others as training clips. Figures are AUCs over frames:
+`combined` and `baseline` (flow magnitude), the mean of the draws, and `_lowest` of them. Most of the clips were trained
+on; a model that overfits predicts them too well, and knows what moves in them too well.
 """
 
 from __future__ import annotations
