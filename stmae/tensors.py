@@ -71,14 +71,17 @@ ERROR_TILES = Tensor(
 )
 
 FLOW_MODEL = Model("flow", True, (FRAMES,), (FLOW,))
-MEASURED = (MEMORY_DISTANCE, PLACE_TILES, LOOK_TILES, FLOW_TILES)
-ENCODE = Model("{deployment}_encode", False, (FRAMES, FLOW), (FEATURES, *MEASURED))
+ENCODE = Model(
+    "{deployment}_encode", False, (FRAMES, FLOW), (FEATURES, MEMORY_DISTANCE, PLACE_TILES, LOOK_TILES, FLOW_TILES)
+)
 DECODE = Model("{deployment}_decode", False, (FEATURES,), (PREDICTION,))
 PSNR_MODEL = Model("psnr", True, (FRAMES, PREDICTION), (PSNR, ERROR_TILES))
 STEPS = (FLOW_MODEL, ENCODE, DECODE, PSNR_MODEL)
 """The ensemble's steps, in order."""
 
-ENSEMBLE = Model("{deployment}", False, (FRAMES,), (PSNR, ERROR_TILES, *MEASURED))
+ENSEMBLE = Model(
+    "{deployment}", False, (FRAMES,), (PSNR, MEMORY_DISTANCE, ERROR_TILES, PLACE_TILES, LOOK_TILES, FLOW_TILES)
+)
 
 MIN_SEGMENT = CLIP_FRAMES + 1
 """Fewest frames of a request."""
