@@ -59,7 +59,7 @@ def test_the_same_rows_give_the_same_events_in_order_and_apart(curve: np.ndarray
 
 def test_an_oddity_becomes_one_event_with_its_times_its_place_and_its_kind() -> None:
     odd = with_tile(calm(60, seed=9), "flow_tiles", slice(30, 40), (4.0, 0.0))
-    odd = with_tile(odd, "flow_tiles", slice(35, 36), (8.0, 0.0))
+    odd = with_tile(odd, "look_tiles", slice(34, 35), 0.4)
     (event,) = events_table(scores_of(odd), ALERT, PARTITION).to_pylist()
     # Rows 30 to 39 are frames 34 to 43; where the smoothed score begins and ends depends on how odd they are.
     assert (event["start_frame"], event["peak_frame"], event["end_frame"]) == (34, 38, 42)
@@ -114,7 +114,8 @@ def test_rounded_flow_is_within_a_128th_of_a_pixel_and_stays(values: np.ndarray)
 def test_what_the_tables_keep_is_the_evidence_but_for_the_rounding_of_tiles(curve: np.ndarray) -> None:
     evidence = with_errors(curve)
     kept = evidence_of(scores_of(evidence))
-    rounding = {"error_tiles": round_to_8_bits, "place_tiles": round_to_8_bits, "flow_tiles": round_to_64ths}
+    rounding = dict.fromkeys(("error_tiles", "place_tiles", "look_tiles"), round_to_8_bits)
+    rounding["flow_tiles"] = round_to_64ths
     for field in dataclasses.fields(Evidence):
         measured, found = getattr(evidence, field.name), getattr(kept, field.name)
         assert found.shape == measured.shape
