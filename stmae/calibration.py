@@ -17,6 +17,7 @@ Legend: F frames, tiles are [16,16] or flat [256], V velocity bins.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -144,8 +145,9 @@ def weighed(surprises: Mapping[Kind, Floats]) -> Floats:
     kinds. As far as these are independent, at most a share of exp(-x) of normal tiles has x or more.
     """
     worth = {kind: np.log(KAPPA) + (1 - KAPPA) * surprise for kind, surprise in surprises.items()}
-    ways = [np.log(weight) + sum(worth[kind] for kind in kinds) for kinds, weight in WAYS.items()]
-    return np.asarray(np.logaddexp.reduce(ways) - np.log(sum(WAYS.values())))
+    # One by one: of an hour of video, all of them at once would fill a gigabyte.
+    ways = (np.log(weight) + sum(worth[kind] for kind in kinds) for kinds, weight in WAYS.items())
+    return np.asarray(functools.reduce(np.logaddexp, ways) - np.log(sum(WAYS.values())))
 
 
 def frame_score(tile_map: Floats, sigma: float, tiles: int = TOP_TILES) -> Floats:
