@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from stmae.config import Config
 from stmae.data.manifest import Clip, Manifest, Split
 from stmae.evaluate import evaluate, load_model
 from stmae.model.build import build_appearance_proxy, build_flow_net
+from stmae.model.places import SHARED
 from stmae.model.stmae import FLOW_UNIT, moved_tiles, tiles
 from stmae.score import Evidence
 from stmae.train import loop
@@ -175,6 +177,23 @@ def test_a_finished_model_knows_how_what_moves_in_the_training_footage_looks(man
     assert distances.shape == moves.shape
     assert moves.any()
     assert distances[moves].mean() < distances[~moves].mean() / 2
+
+
+def test_a_model_of_two_scenes_knows_what_each_shows_and_what_both_do(
+    manifest: Manifest, trained: Path, tmp_path: Path
+) -> None:
+    settings = config.load("walkway", [*SETTINGS, "model.scenes=2"])
+    clips = tuple(dataclasses.replace(clip, scene="ab"[number % 2]) for number, clip in enumerate(manifest.clips))
+    root = shutil.copytree(manifest.root, tmp_path / "dataset")
+    second = root / "frames" / "train" / f"{manifest.clips[1].name}.npy"
+    np.save(second, np.load(second)[:, ::-1])
+    two = Manifest.of(root, "blocks", 32, clips)
+    extract_flow(settings, two, tmp_path / "flow")
+    pretrained = trained / "appearance", trained / "motion"
+    train_adversarial(settings, two, tmp_path / "flow", *pretrained, tmp_path / "stmae")
+    places = load_model(settings, tmp_path / "stmae", torch.device("cpu")).places
+    assert not torch.equal(places.mean[0], places.mean[1])
+    torch.testing.assert_close(places.mean[SHARED], (places.mean[0] + places.mean[1]) / 2, atol=1e-4, rtol=1e-3)
 
 
 def test_a_finished_run_is_not_trained_again(manifest: Manifest, trained: Path) -> None:
