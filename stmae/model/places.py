@@ -13,37 +13,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SHARED = -1
-"""Instead of a scene: what all of them show."""
-
 
 class Places(nn.Module):
-    """Distance of features from what is usual at their place (the diagonal form of PaDiM, Defard et al. 2021).
-
-    Where there are several scenes, it is the mean of the distances from what is usual in the scene and in all of them,
-    as a memory has pools of both: the first knows more, the second is known from more footage.
-    """
+    """Distance of features from what is usual at their place (the diagonal form of PaDiM, Defard et al. 2021)."""
 
     mean: Tensor
     spread: Tensor
 
     def __init__(self, scenes: int, channels: int, side: int) -> None:
         super().__init__()
-        self.several = scenes > 1
-        count = scenes + self.several
-        self.register_buffer("mean", torch.zeros(count, channels, side, side))
-        self.register_buffer("spread", torch.ones(count, channels, side, side))
+        self.register_buffer("mean", torch.zeros(scenes, channels, side, side))
+        self.register_buffer("spread", torch.ones(scenes, channels, side, side))
 
     def forward(self, features_BChw: Tensor, scene: int) -> Tensor:
         """[B,1,h',w']: mean over channels of the squared deviation, in spreads; about 1 on usual footage."""
-        unit = F.normalize(features_BChw, dim=1)
-        known = [scene, SHARED] if self.several else [scene]
-        distances = [((unit - self.mean[each]) / self.spread[each]).square().mean(1, keepdim=True) for each in known]
-        return torch.stack(distances).mean(0)
+        deviation = (F.normalize(features_BChw, dim=1) - self.mean[scene]) / self.spread[scene]
+        return (deviation**2).mean(1, keepdim=True)
 
     @torch.no_grad()
     def fit(self, scene: int, batches: Iterable[Tensor]) -> None:
-        """Take the statistics of a scene's normal features [B,C,h',w'], or of those of all scenes, SHARED.
+        """Take the statistics of a scene's normal features [B,C,h',w'].
 
         Spreads are floored at their channel's median place.
         """

@@ -15,7 +15,6 @@ from stmae.data.manifest import Manifest
 from stmae.model.build import build_discriminator, build_stmae
 from stmae.model.flow import FLOW_STRIDE
 from stmae.model.memory import queries_of
-from stmae.model.places import SHARED
 from stmae.model.stmae import FLOW_UNIT, moved_tiles, tiles, to_unit
 from stmae.score import CLIP_FRAMES, psnr
 from stmae.train.checkpoint import load_modules
@@ -163,13 +162,11 @@ class AdversarialStage:
     def finish(self) -> None:
         """Learn what each place usually shows, and how what moves looks: of windows spread over a scene's footage."""
         self.model.eval()
-        scenes = self.config.model.scenes
-        for scene in range(scenes):
+        for scene in range(self.config.model.scenes):
+            windows = self.windows.of_scene(scene, PLACE_WINDOWS)
             moving: list[Tensor] = []
-            self.model.places.fit(scene, self._details(self.windows.of_scene(scene, PLACE_WINDOWS), moving))
+            self.model.places.fit(scene, self._details(windows, moving))
             self.model.looks.fit(scene, torch.cat(moving))
-        if scenes > 1:
-            self.model.places.fit(SHARED, self._details(self.windows.spread(PLACE_WINDOWS), []))
 
     def _details(self, windows: Indices, moving: list[Tensor]) -> Iterator[Tensor]:
         """Early features [B,C,h',w'] of the windows; those of tiles in which something moves are added to `moving`."""

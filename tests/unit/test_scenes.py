@@ -12,7 +12,7 @@ from stmae import config
 from stmae.data.manifest import Clip, Manifest
 from stmae.model.looks import Looks
 from stmae.model.memory import Memory, queries_of, write
-from stmae.model.places import SHARED, Places
+from stmae.model.places import Places
 from stmae.train.samples import scene_index
 
 
@@ -66,19 +66,8 @@ def test_usual_footage_is_about_1_away_from_what_is_usual_and_another_scene_far(
     usual = features(200, 4) * 0.1 + torch.arange(6.0).view(6, 1, 1)
     places.fit(0, usual.split(64))
     places.fit(1, (-usual).split(64))
-    places.fit(SHARED, torch.cat((usual, -usual)).split(64))
     assert places(usual, 0).mean() == pytest.approx(1.0, abs=0.1)
     assert places(usual, 1).mean() > 20
-
-
-def test_a_place_is_as_far_from_its_scene_as_from_all_on_average() -> None:
-    places, seen = Places(2, 6, 3), features(5, 7)
-    for scene, level in ((0, 1.0), (1, 2.0), (SHARED, 4.0)):
-        places.fit(scene, [features(50, int(level)) + level])
-    own, shared = Places(1, 6, 3), Places(1, 6, 3)
-    for one, scene in ((own, 1), (shared, SHARED)):
-        one.mean[0], one.spread[0] = places.mean[scene], places.spread[scene]
-    torch.testing.assert_close(places(seen, 1), (own(seen, 0) + shared(seen, 0)) / 2)
 
 
 def test_what_moves_is_near_the_looks_of_its_scene_and_far_from_those_of_another() -> None:
