@@ -25,16 +25,14 @@ def walk() -> tuple[np.ndarray, np.ndarray]:
     return frames, flows
 
 
-def widths(frames: np.ndarray) -> np.ndarray:
-    """Of what is bright, in pixels."""
-    bright = frames[:, TOP + 5 : TOP + HEIGHT - 5, :, 0].mean(axis=1)
-    return np.asarray([(row > 115).sum() for row in bright])
+def edges(frames: np.ndarray) -> np.ndarray:
+    """Left and right of what is bright, in pixels, [F,2]."""
+    bright = (frames[:, TOP + 5 : TOP + HEIGHT - 5, :, 0].mean(axis=1) - 30) / 170
+    return np.asarray([np.flatnonzero(row > 0.5)[[0, -1]] for row in bright])
 
 
 def right_edges(frames: np.ndarray) -> np.ndarray:
-    """Of what is bright, in pixels."""
-    bright = (frames[:, TOP + 5 : TOP + HEIGHT - 5, :, 0].mean(axis=1) - 30) / 170
-    return np.asarray([np.flatnonzero(row > 0.5).max() for row in bright])
+    return edges(frames)[:, 1]
 
 
 @pytest.mark.parametrize("factor", [1.5, 2.0])
@@ -80,11 +78,13 @@ def test_a_walker_is_wider_and_goes_no_faster(monkeypatch: pytest.MonkeyPatch) -
     frames, flows = walk()
     frames[HALF:] = frames[:1]  # the one who walked has gone
     frames[HALF:, TOP : TOP + HEIGHT, LEFT : LEFT + WIDTH] = frames[-1, :HEIGHT, :WIDTH]
-    sizes = {}
+    drawn = {}
     for width in (1.0, 2.0):
         glided = gliding(frames, flows, 1.0, width)
         assert glided is not None
         altered = glided[0][HALF : LENGTH - 5]
         assert np.diff(right_edges(altered)) == pytest.approx(SPEED, abs=1)
-        sizes[width] = widths(altered).mean()
+        drawn[width] = edges(altered)
+    sizes = {width: np.diff(both).mean() for width, both in drawn.items()}
     assert sizes[2.0] == pytest.approx(2 * sizes[1.0], rel=0.15)
+    assert drawn[2.0].mean(axis=1) == pytest.approx(drawn[1.0].mean(axis=1), abs=SPEED), "around the same middle"

@@ -74,8 +74,9 @@ def test_each_kind_of_oddity_is_seen_where_and_when_it_is(kind: str, name: str, 
     scores, before = calibration.score(odd, FPS), calibration.score(calm(300, 4), FPS)
     assert scores[150] > calibration.enter > np.median(before)
     assert (of_two.score(odd, FPS)[150] > of_two.enter) == (kind != "prediction")
-    # Not exactly: the condition of a video and what are trifles in it, medians, are known from all of its frames.
-    np.testing.assert_allclose(scores[:60], before[:60], rtol=0, atol=3e-3)
+    # Not exactly: the condition of a video and, for distances, what are trifles in it, medians, are known from all of
+    # its frames.
+    np.testing.assert_allclose(scores[:60], before[:60], rtol=0, atol=2e-3 if kind == "presence" else 1e-3)
 
 
 def test_what_stays_is_odd_and_a_passer_by_of_a_second_is_not(calibration: Calibration) -> None:
@@ -110,20 +111,25 @@ def test_what_is_odd_in_two_ways_is_odder_than_what_is_in_one(calibration: Calib
     assert calibration.tile_map(both, FPS)[150][PLACE] > calibration.tile_map(fast, FPS)[150][PLACE] + 1
 
 
-def test_what_moves_and_looks_like_nothing_that_moves_is_odd_and_what_stands_there_is_not(
-    calibration: Calibration,
-) -> None:
-    """A pavement looks like no walker either."""
-    looks = with_tile(calm(300, 4), "look_tiles", slice(100, 200), 1.2)
-    walks, rides = (with_tile(one, "flow_tiles", slice(100, 200), (1.0, 0.0)) for one in (calm(300, 4), looks))
+def test_what_moves_and_looks_like_nothing_that_moves_is_odd_and_what_stands_there_is_not() -> None:
+    """A pavement looks like no walker either, and less so than a cyclist."""
+
+    def paved(seed: int) -> Evidence:
+        clip = calm(300, seed)
+        return dataclasses.replace(
+            clip, look_tiles=np.where(clip.flow_tiles.any(axis=1), clip.look_tiles, 5 * clip.look_tiles)
+        )
+
+    calibration = fit([paved(1), paved(2)])
+    moving = with_tile(paved(4), "flow_tiles", slice(100, 200), (1.0, 0.0))
     standing, walking, riding = (
-        calibration.surprises(one, FPS)["appearance"][150][PLACE] for one in (looks, walks, rides)
+        (calibration.surprises(one, FPS)["appearance"][150][PLACE], calibration.tile_map(one, FPS)[150][PLACE])
+        for one in (paved(4), *(with_tile(moving, "look_tiles", slice(100, 200), look) for look in (0.2, 0.8)))
     )
-    assert standing == 0
-    assert walking < 5
-    assert riding > 7
-    walked, rode = (calibration.tile_map(one, FPS)[150][PLACE] for one in (walks, rides))
-    assert rode > walked + 2
+    assert standing[0] == 0
+    assert walking[0] < 1
+    assert riding[0] > 7
+    assert riding[1] > walking[1] + 2
 
 
 def test_where_hardly_anything_moved_all_tiles_say_how_what_moves_looks() -> None:
@@ -238,6 +244,24 @@ def test_the_ends_of_a_video_are_no_odder_than_its_middle(calibration: Calibrati
     normal = np.concatenate([calibration.surprises(calm(100, seed), FPS)["presence"] for seed in range(10, 16)])
     ends = normal.reshape(6, 100, 256)[:, [*range(10), *range(90, 100)]]
     assert ends.mean() == pytest.approx(normal.mean(), rel=0.1)
+
+
+def test_twice_a_trifle_is_a_trifle() -> None:
+    """A wall that always shows nearly the same: what is little there is little beside what the other places vary by."""
+
+    def walled(seed: int) -> Evidence:
+        clip = calm(300, seed)
+        place = clip.place_tiles.copy()
+        place[:, PLACE[0]] *= 0.01
+        return dataclasses.replace(clip, place_tiles=place)
+
+    calibration = fit([walled(1), walled(2)])
+    usual, slightly, highly = (
+        calibration.surprises(with_tile(walled(3), "place_tiles", slice(100, 250), value), FPS)["presence"][175][PLACE]
+        for value in (0.01, 0.02, 10.0)
+    )
+    assert slightly < usual + 2
+    assert highly > usual + 7
 
 
 def test_who_passes_in_front_does_not_end_a_presence(calibration: Calibration) -> None:

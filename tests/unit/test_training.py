@@ -19,6 +19,8 @@ from stmae.config import Config
 from stmae.data.manifest import Clip, Manifest, Split
 from stmae.evaluate import evaluate, evidence_of, load_model
 from stmae.model.build import build_appearance_proxy, build_flow_net
+from stmae.model.looks import Looks
+from stmae.model.memory import queries_of
 from stmae.model.stmae import FLOW_UNIT, moved_tiles, tiles
 from stmae.score import Evidence
 from stmae.train import loop
@@ -176,6 +178,28 @@ def test_a_finished_model_knows_how_what_moves_in_the_training_footage_looks(man
     assert distances.shape == moves.shape
     assert moves.any()
     assert distances[moves].mean() < distances[~moves].mean() / 2
+
+
+def test_what_moves_is_known_by_its_speed_in_pixels_of_the_frames(trained: Path, tmp_path: Path) -> None:
+    """Where flow is of larger frames than the auto-encoders see: the left half of the view is as fast as moves."""
+    settings = config.load("walkway", [*SETTINGS, "model.flow_scale=2"])
+    manifest = _write_dataset(tmp_path / "dataset", 2)
+    flow = extract_flow(settings, manifest, tmp_path / "flow")
+    for clip in manifest.clips:
+        speeds = np.zeros_like(flow.flows(clip))
+        speeds[:, 0, :, :16], speeds[:, 0, :, 16:] = 1.5 * STILL, 0.75 * STILL
+        np.save(flow.path(clip), speeds)
+    pretrained = trained / "appearance", trained / "motion"
+    train_adversarial(settings, manifest, tmp_path / "flow", *pretrained, tmp_path / "stmae")
+    device = torch.device("cpu")
+    model = load_model(settings, tmp_path / "stmae", device)
+    windows = Windows(settings, manifest, "train", flow=flow)
+    clips = windows.frames(np.arange(len(windows)), device)[:, :4].flatten(1, 2)
+    with torch.no_grad():
+        detail = tiles(model.appearance_encoder.with_detail(clips)[1], model.place_side)
+    expected = Looks(1, detail.shape[1])
+    expected.fit(0, queries_of(detail[..., :8]))
+    torch.testing.assert_close(model.looks.samples, expected.samples)
 
 
 def test_a_model_of_two_scenes_knows_what_each_shows_and_how_what_moves_there_looks(
