@@ -103,16 +103,19 @@ def evidence_of(
     for start, stop in score.segments(len(frames), SEGMENT):
         segment = to_signed(torch.from_numpy(np.array(frames[start:stop])).to(device))
         between = torch.from_numpy(np.array(flows[start : stop - 1])).to(device).float()
-        parts.append(_measure(model, scene, shrink(segment, model.flow_scale), between))
+        parts.append(_measure(model, scene, segment, between))
     return Evidence.join(parts)
 
 
 def _measure(model: STMAE, scene: int, frames_T3SS: Tensor, flow_T2hw: Tensor) -> Evidence:
     count = len(frames_T3SS) - CLIP_FRAMES
-    clips = windows(frames_T3SS, CLIP_FRAMES, count)
+    small = shrink(frames_T3SS, model.flow_scale)
+    clips = windows(small, CLIP_FRAMES, count)
     flows = windows(normalise_flow(flow_T2hw, model.size, model.flow_scale), CLIP_FRAMES - 1, count)
-    features, distances, places, looks = model.encode(clips, flows, scene)
-    prediction, target = to_unit(model.decode(features)), to_unit(frames_T3SS[CLIP_FRAMES:])
+    features, distances, places = model.encode(clips, flows, scene)
+    last = flow_T2hw[CLIP_FRAMES - 1 :]
+    looks = model.looks(frames_T3SS[CLIP_FRAMES:], last, scene)
+    prediction, target = to_unit(model.decode(features)), to_unit(small[CLIP_FRAMES:])
     error = score.error_tiles(prediction.cpu().numpy(), target.cpu().numpy())
     return Evidence(
         psnr=score.psnr(error.mean(axis=(1, 2))).astype(np.float32),
@@ -120,7 +123,7 @@ def _measure(model: STMAE, scene: int, frames_T3SS: Tensor, flow_T2hw: Tensor) -
         error_tiles=error.astype(np.float32),
         place_tiles=places.cpu().numpy(),
         look_tiles=looks.cpu().numpy(),
-        flow_tiles=moved_tiles(flow_T2hw[CLIP_FRAMES - 1 :], model.flow_side).cpu().numpy(),
+        flow_tiles=moved_tiles(last, model.flow_side).cpu().numpy(),
     )
 
 

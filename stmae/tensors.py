@@ -53,7 +53,7 @@ LOOK_TILES = Tensor(
     "LOOK_TILES",
     "float32",
     (-1, TILES, TILES),
-    f"[T-4,{TILES},{TILES}] squared distance per tile from the nearest look of what was seen to move, 0 to 4",
+    f"[T-4,{TILES},{TILES}] squared distance per tile from the nearest look of what was seen to move, 0 to 2",
 )
 FLOW_TILES = Tensor(
     "FLOW_TILES",

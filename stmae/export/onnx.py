@@ -65,10 +65,13 @@ class Encode(nn.Module):
         The last flow leads to the target: it is measured, and not seen by the encoders.
         """
         model, count = self.model, frames_TSS3.shape[0] - CLIP_FRAMES
-        clips = windows(shrink(_signed(frames_TSS3), model.flow_scale), CLIP_FRAMES, count)
+        frames_T3SS = _signed(frames_TSS3)
+        clips = windows(shrink(frames_T3SS, model.flow_scale), CLIP_FRAMES, count)
         flows = normalise_flow(flow_T2hw, model.size, model.flow_scale)
         seen = model.encode(clips, windows(flows, CLIP_FRAMES - 1, count), self.scene)
-        return *seen, moved_tiles(flow_T2hw[CLIP_FRAMES - 1 :], model.flow_side)
+        last = flow_T2hw[CLIP_FRAMES - 1 :]
+        looks = model.looks(frames_T3SS[CLIP_FRAMES:], last, self.scene)
+        return *seen, looks, moved_tiles(last, model.flow_side)
 
 
 class Decode(nn.Module):

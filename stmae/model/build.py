@@ -54,7 +54,7 @@ def build_stmae(config: Config) -> STMAE:
         appearance_memory=Memory(scenes, items, channels),
         motion_memory=Memory(scenes, items, channels),
         places=Places(scenes, 2 * width, config.model.size // FEATURE_STRIDE),
-        looks=Looks(scenes, 2 * width),
+        looks=Looks(scenes, config.model.frame_size),
         decoder=Decoder(parts * channels, 3, width, 3, bounded=True, shortcut=shortcut),
     )
 

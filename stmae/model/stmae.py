@@ -75,9 +75,9 @@ class STMAE(nn.Module):
         read_m, distances_m = self.motion_memory(z_m, scenes_B)
         return self._joined(z_a, read_a, z_m, read_m), distances_a, distances_m
 
-    def encode(self, clip_B12SS: Tensor, flows_B6hw: Tensor, scene: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def encode(self, clip_B12SS: Tensor, flows_B6hw: Tensor, scene: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """For clips of one scene: features F; the mean squared distance to the nearest item, appearance and motion
-        [B,2]; and the distances of each tile from what is usual there, and from what moves, [B,16,16].
+        [B,2]; and the distance of each tile from what is usual there [B,16,16].
         """
         z_a, detail = self.appearance_encoder.with_detail(clip_B12SS)
         z_m = self.motion_encoder(flows_B6hw)
@@ -86,8 +86,7 @@ class STMAE(nn.Module):
         nearest = torch.stack((distances_a[:, 0], distances_m[:, 0]), 1)
         distances = nearest.view(-1, z_a.shape[2] * z_a.shape[3], 2).mean(1)
         places = tiles(self.places(detail, scene), self.place_side).squeeze(1)
-        looks = self.looks(tiles(detail, self.place_side), scene)
-        return self._joined(z_a, read_a, z_m, read_m), distances, places, looks
+        return self._joined(z_a, read_a, z_m, read_m), distances, places
 
     def _joined(self, z_a: Tensor, read_a: Tensor, z_m: Tensor, read_m: Tensor) -> Tensor:
         """F, without the streams and memories that an ablation leaves out."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,9 @@ from stmae import losses
 from stmae.config import Config
 from stmae.data.manifest import Manifest
 from stmae.model.build import build_discriminator, build_stmae
-from stmae.model.flow import FLOW_STRIDE
+from stmae.model.looks import histograms
 from stmae.model.memory import queries_of
-from stmae.model.stmae import FLOW_UNIT, moved_tiles, tiles, to_unit
+from stmae.model.stmae import FLOW_UNIT, moved_tiles, to_unit
 from stmae.score import CLIP_FRAMES, psnr
 from stmae.train.checkpoint import load_modules
 from stmae.train.extract import FlowCache
@@ -164,19 +163,20 @@ class AdversarialStage:
         self.model.eval()
         for scene in range(self.config.model.scenes):
             windows = self.windows.of_scene(scene, PLACE_WINDOWS)
-            moving: list[Tensor] = []
-            self.model.places.fit(scene, self._details(windows, moving))
-            self.model.looks.fit(scene, torch.cat(moving))
+            batches = np.array_split(windows, -(-len(windows) // FIRST_WINDOWS))
+            self.model.places.fit(scene, (self._detail(batch) for batch in batches))
+            self.model.looks.fit(scene, torch.cat([self._looks(batch) for batch in batches]))
 
-    def _details(self, windows: Indices, moving: list[Tensor]) -> Iterator[Tensor]:
-        """Early features [B,C,h',w'] of the windows; those of tiles in which something moves are added to `moving`."""
-        model, size = self.model, self.config.model.size
-        for batch in np.array_split(windows, -(-len(windows) // FIRST_WINDOWS)):
-            detail = model.appearance_encoder.with_detail(self._clips(batch))[1]
-            flow = self.windows.flows(batch, self.device)[:, -1] * (self.config.model.frame_size / FLOW_UNIT)
-            moves = moved_tiles(flow, size // FLOW_STRIDE).square().sum(1).flatten() > STILL**2
-            moving.append(queries_of(tiles(detail, model.place_side))[moves])
-            yield detail
+    def _detail(self, windows: Indices) -> Tensor:
+        """Early features [B,C,h',w']."""
+        detail: Tensor = self.model.appearance_encoder.with_detail(self._clips(windows))[1]
+        return detail
+
+    def _looks(self, windows: Indices) -> Tensor:
+        """Looks [Q,C] of the tiles in which something moves."""
+        frames, flow = self.windows.moved(windows, self.device)
+        moves = moved_tiles(flow, self.model.flow_side).square().sum(1).flatten() > STILL**2
+        return queries_of(histograms(frames, flow, self.config.model.frame_size))[moves]
 
     def _clips(self, windows: Indices) -> Tensor:
         return self.windows.frames(windows, self.device)[:, :CLIP_FRAMES].flatten(1, 2)

@@ -80,6 +80,15 @@ class Windows:
         small = shrink(frames.flatten(0, 1), self._model.flow_scale)
         return small.view(*frames.shape[:2], *small.shape[1:])
 
+    def moved(self, windows: Indices, device: torch.device) -> tuple[Tensor, Tensor]:
+        """The frame that is predicted as it is served [B,3,S,S], S the size of FRAMES, and the flow to it, [B,2,h,w]
+        in pixels of it.
+        """
+        last = [(clip, start + CLIP_FRAMES) for clip, start in self._index[windows]]
+        frames = np.stack([self._frames[clip][frame] for clip, frame in last])
+        flows = np.stack([self._flows[clip][frame - 1] for clip, frame in last])
+        return to_signed(torch.from_numpy(frames).to(device)), torch.from_numpy(flows).to(device).float()
+
     def flows(self, windows: Indices, device: torch.device) -> Tensor:
         """[B,4,2,h,w], normalised; the last one leads to the frame that is predicted."""
         stack = np.stack([self._flows[clip][start : start + WINDOW - 1] for clip, start in self._index[windows]])

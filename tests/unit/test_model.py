@@ -34,10 +34,10 @@ def test_shapes_from_frames_to_prediction() -> None:
     frames = torch.rand(2, 3, 64, 64) * 2 - 1
     flow = model.flow_net(frames, frames)
     assert flow.shape == (2, 2, 32, 32)
-    features, distances, places, looks = model.encode(torch.rand(2, 12, 64, 64), torch.rand(2, 6, 32, 32))
+    features, distances, places = model.encode(torch.rand(2, 12, 64, 64), torch.rand(2, 6, 32, 32))
     assert features.shape == (2, 4 * 32, 8, 8)
     assert distances.shape == (2, 2)
-    assert places.shape == looks.shape == (2, 16, 16)
+    assert places.shape == model.looks(frames, flow, 0).shape == (2, 16, 16)
     prediction = model.decode(features)
     assert prediction.shape == (2, 3, 64, 64)
     assert prediction.abs().max() <= 1

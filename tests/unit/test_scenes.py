@@ -10,7 +10,6 @@ import torch
 
 from stmae import config
 from stmae.data.manifest import Clip, Manifest
-from stmae.model.looks import Looks
 from stmae.model.memory import Memory, queries_of, write
 from stmae.model.places import Places
 from stmae.train.samples import scene_index
@@ -68,26 +67,6 @@ def test_usual_footage_is_about_1_away_from_what_is_usual_and_another_scene_far(
     places.fit(1, (-usual).split(64))
     assert places(usual, 0).mean() == pytest.approx(1.0, abs=0.1)
     assert places(usual, 1).mean() > 20
-
-
-def test_what_moves_is_near_the_looks_of_its_scene_and_far_from_those_of_another() -> None:
-    looks, noise = Looks(3, 6), features(40, 5) * 0.03
-    kinds = torch.eye(6)[:2]
-    for scene, kind in enumerate(kinds):
-        looks.fit(scene, queries_of(kind.view(6, 1, 1) + noise))
-    seen = kinds[0].view(6, 1, 1) + features(10, 6) * 0.03
-    assert looks(seen, 0).shape == (10, 3, 3)
-    assert looks(seen, 0).max() < 0.02
-    assert looks(seen, 1).min() > 1
-    assert (looks(seen, 2) == 2).all(), "where nothing was seen to move, all that does is alike"
-
-
-def test_looks_keep_what_was_rare() -> None:
-    """A cart that came once, among thousands of walkers, is known from then on."""
-    looks, cart = Looks(1, 6), torch.eye(6)[5:]
-    walkers = queries_of(torch.eye(6)[0].view(6, 1, 1) + features(2000, 5) * 0.1)
-    looks.fit(0, torch.cat((walkers, cart)))
-    assert looks(cart.view(1, 6, 1, 1), 0).item() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.fixture

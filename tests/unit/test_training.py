@@ -19,9 +19,9 @@ from stmae.config import Config
 from stmae.data.manifest import Clip, Manifest, Split
 from stmae.evaluate import evaluate, evidence_of, load_model
 from stmae.model.build import build_appearance_proxy, build_flow_net
-from stmae.model.looks import Looks
+from stmae.model.looks import Looks, histograms
 from stmae.model.memory import queries_of
-from stmae.model.stmae import FLOW_UNIT, moved_tiles, tiles
+from stmae.model.stmae import moved_tiles
 from stmae.score import Evidence
 from stmae.train import loop
 from stmae.train.adversarial import AdversarialStage, train_adversarial
@@ -162,22 +162,16 @@ def test_a_finished_model_knows_what_each_place_of_the_training_footage_shows(
 
 
 def test_a_finished_model_knows_how_what_moves_in_the_training_footage_looks(manifest: Manifest, trained: Path) -> None:
-    """Nearly every feature of a tile that moves is near a sample, which of those that stand still few are."""
+    """Nearly every look of a tile that moves is near a sample; of other footage few are."""
     model = load_model(CONFIG, trained / "stmae", torch.device("cpu"))
     device, samples = torch.device("cpu"), model.looks.samples[0]
     torch.testing.assert_close(samples.norm(dim=1), torch.ones(len(samples)))
-    flow = FlowCache.of(trained / "flow", manifest)
-    windows = Windows(CONFIG, manifest, "train", flow=flow)
-    every = np.arange(len(windows))
-    clips = windows.frames(every, device)[:, :4].flatten(1, 2)
-    moved = moved_tiles(windows.flows(every, device)[:, 3] * CONFIG.model.size / FLOW_UNIT, CONFIG.model.size // 2)
-    moves = moved.norm(dim=1) > STILL
-    with torch.no_grad():
-        _, detail = model.appearance_encoder.with_detail(clips)
-        distances = model.looks(tiles(detail, model.place_side), 0)
-    assert distances.shape == moves.shape
-    assert moves.any()
-    assert distances[moves].mean() < distances[~moves].mean() / 2
+    windows = Windows(CONFIG, manifest, "train", flow=FlowCache.of(trained / "flow", manifest))
+    frames, flow = windows.moved(np.arange(len(windows)), device)
+    moves = moved_tiles(flow, model.flow_side).norm(dim=1) > STILL
+    known, mirrored = model.looks(frames, flow, 0)[moves], model.looks(frames.flip(2), flow, 0)[moves]
+    assert len(known) > len(samples)
+    assert known.mean() < mirrored.mean() / 4
 
 
 def test_what_moves_is_known_by_its_speed_in_pixels_of_the_frames(trained: Path, tmp_path: Path) -> None:
@@ -194,11 +188,9 @@ def test_what_moves_is_known_by_its_speed_in_pixels_of_the_frames(trained: Path,
     device = torch.device("cpu")
     model = load_model(settings, tmp_path / "stmae", device)
     windows = Windows(settings, manifest, "train", flow=flow)
-    clips = windows.frames(np.arange(len(windows)), device)[:, :4].flatten(1, 2)
-    with torch.no_grad():
-        detail = tiles(model.appearance_encoder.with_detail(clips)[1], model.place_side)
-    expected = Looks(1, detail.shape[1])
-    expected.fit(0, queries_of(detail[..., :8]))
+    expected = Looks(1, settings.model.frame_size)
+    looks = histograms(*windows.moved(np.arange(len(windows)), device), settings.model.frame_size)
+    expected.fit(0, queries_of(looks[..., :8]))
     torch.testing.assert_close(model.looks.samples, expected.samples)
 
 
