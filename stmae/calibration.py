@@ -9,7 +9,7 @@ The combined score. Four things are judged at each of the 16 x 16 tiles of a fra
 
 Each is turned into a surprise, -ln of the share of tiles of held-out normal footage that are at least as odd; for
 predictions, of those tiles that move, or stand still, as it does. `tile_map` weighs the four together; the score of a
-frame is the mean of its TOP_TILES highest tiles, smoothed over time.
+frame is how far its TOP_TILES highest tiles stand out from the next ones, smoothed over time.
 
 Legend: F frames, tiles are [16,16] or flat [256], V velocity bins.
 """
@@ -36,6 +36,10 @@ Floats = npt.NDArray[np.floating]
 
 TOP_TILES = 4
 """What is odd may be small; a tile alone would follow the noise."""
+NEXT_TILES = 8
+"""Those that come next are the rest of the crowd, as a rule: where everybody is a little odd, nobody is."""
+NEXT_SHARE, NEXT_MOST = 0.5, 1.0
+"""Of their mean, and nats at most, that are taken off: what is very odd all over the view stays so."""
 BASELINE_TILES = 4
 KAPPA = 0.2
 """Of the e-values: the lower, the more is expected of what is odd, and the less of what is only unusual."""
@@ -150,16 +154,20 @@ def weighed(surprises: Mapping[Kind, Floats]) -> Floats:
     return np.asarray(functools.reduce(np.logaddexp, ways) - np.log(sum(WAYS.values())))
 
 
-def frame_score(tile_map: Floats, sigma: float, tiles: int = TOP_TILES) -> Floats:
-    """Mean of the highest tiles of each frame [F,16,16] -> [F], smoothed over `sigma` frames."""
-    highest = np.partition(flat(tile_map), -tiles, axis=1)[:, -tiles:]
-    return smooth(highest.mean(axis=1), sigma)
+def frame_score(tile_map: Floats, sigma: float) -> Floats:
+    """How far the highest tiles of each frame [F,16,16] stand out, [F], smoothed over `sigma` frames.
+
+    Their mean, less NEXT_SHARE of that of the next ones, from 0 to NEXT_MOST.
+    """
+    highest = _highest(tile_map, TOP_TILES + NEXT_TILES)
+    top, following = highest[:, :TOP_TILES].mean(axis=1), highest[:, TOP_TILES:].mean(axis=1)
+    return smooth(top - np.clip(NEXT_SHARE * following, 0.0, NEXT_MOST), sigma)
 
 
 def flow_magnitude(evidence: Evidence) -> Floats:
     """The baseline: mean flow magnitude (pixels) of the BASELINE_TILES fastest tiles, [F]."""
     speed = np.hypot(evidence.flow_tiles[:, 0], evidence.flow_tiles[:, 1])
-    return frame_score(speed, 0.0, BASELINE_TILES)
+    return np.asarray(_highest(speed, BASELINE_TILES).mean(axis=1))
 
 
 def fit_calibration(
@@ -208,6 +216,12 @@ def fit_calibration(
         merge_seconds=merge_seconds,
         frames=frames,
     )
+
+
+def _highest(tiles: Floats, count: int) -> Floats:
+    """Of [F,16,16] the highest ones a frame, [F,count], highest first."""
+    highest = np.partition(flat(tiles), -count, axis=1)[:, -count:]
+    return np.asarray(np.sort(highest, axis=1)[:, ::-1])
 
 
 def _tail(table: dict[str, Any]) -> Tail:

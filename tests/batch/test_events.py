@@ -62,7 +62,7 @@ def test_an_oddity_becomes_one_event_with_its_times_its_place_and_its_kind() -> 
     odd = with_tile(odd, "look_tiles", slice(34, 35), 0.4)
     (event,) = events_table(scores_of(odd), ALERT, PARTITION).to_pylist()
     # Rows 30 to 39 are frames 34 to 43; where the smoothed score begins and ends depends on how odd they are.
-    assert (event["start_frame"], event["peak_frame"], event["end_frame"]) == (34, 38, 42)
+    assert (event["start_frame"], event["peak_frame"], event["end_frame"]) == (34, 38, 43)
     assert event["peak_s"] == 3.8
     assert event["peak_time"] == datetime(2026, 3, 1, 8, 0, 3, 800_000, tzinfo=UTC)
     assert event["kind"] == "motion"

@@ -276,10 +276,16 @@ def test_where_nothing_moves_motion_has_the_surprise_of_the_usual(calibration: C
     assert calibration.surprises(still, FPS)["motion"] == pytest.approx(np.full((50, 16, 16), math.log(2)))
 
 
-def test_a_score_is_the_mean_of_the_four_oddest_tiles() -> None:
-    tile_map = np.zeros((2, 16, 16))
-    tile_map[1].flat[[3, 77, 100, 200, 255]] = (8, 6, 4, 2, 1)
-    assert frame_score(tile_map, 0.0).tolist() == [0, 5]
+def test_a_score_is_the_mean_of_the_four_oddest_tiles_less_half_of_the_next_eight() -> None:
+    tile_map = np.zeros((4, 16, 16))
+    tile_map[1:].reshape(3, 256)[:, [3, 77, 100, 200]] = (8, 6, 4, 2)
+    tile_map.reshape(4, 256)[2, 20:28] = 1.5
+    tile_map.reshape(4, 256)[3, 20:28] = 2
+    assert frame_score(tile_map, 0.0).tolist() == [0, 5, 4.25, 4]
+
+
+def test_what_is_odd_everywhere_loses_no_more_than_one_nat_and_what_is_usual_nothing() -> None:
+    assert frame_score(np.stack([np.full((16, 16), value) for value in (-2.0, 8.0)]), 0.0).tolist() == [-2, 7]
 
 
 def test_scores_are_smoothed_over_time() -> None:
