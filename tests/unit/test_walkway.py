@@ -111,12 +111,14 @@ def test_an_interrupted_film_is_made_whole(tmp_path: Path) -> None:
     assert whole == {path.name: path.read_bytes() for path in tmp_path.glob("*/*.mp4")}
 
 
-def test_footage_of_ones_own_is_never_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "training").mkdir()
-    (tmp_path / "training/mine.mp4").write_bytes(b"mine")
-    with pytest.raises(DatasetError, match="not filmed here; pass another DATA_ROOT"):
+@pytest.mark.parametrize("mine", ["training/mine.mp4", "labels/frame_labels.npy", "ped2/testing/frames/01/000.jpg"])
+def test_a_folder_of_ones_own_is_left_as_it_is(tmp_path: Path, mine: str) -> None:
+    (tmp_path / mine).parent.mkdir(parents=True)
+    (tmp_path / mine).write_bytes(b"mine")
+    with pytest.raises(DatasetError, match="not filmed here; pass an empty folder, or none"):
         film.film(CONFIG, tmp_path)
-    assert (tmp_path / "training/mine.mp4").read_bytes() == b"mine"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / mine]
+    assert (tmp_path / mine).read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("frames", [30, 280])

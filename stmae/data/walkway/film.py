@@ -42,15 +42,16 @@ Bytes = npt.NDArray[np.uint8]
 def film(config: WalkwayConfig, out: Path) -> None:
     """Film the scenes into `out`, unless it is there already. The same config gives the same frames.
 
-    Raises DatasetError where `out` holds footage that was not filmed here.
+    Raises DatasetError where `out` holds anything that was not filmed here.
     """
     stamp = out / STAMP
     wanted = digest(config)
     state = _read_stamp(stamp)
     if state == {"version": VERSION, "config": wanted, "complete": True}:
         return
-    if state is None and (any(out.glob("training/*")) or any(out.glob("testing/*"))):
-        raise DatasetError(f"{out}: holds footage but no {STAMP}: not filmed here; pass another DATA_ROOT")
+    # Whatever it holds: among other people's footage, films would be taken for some of it, and `labels` is a common name.
+    if state is None and out.exists() and any(out.iterdir()):
+        raise DatasetError(f"DATA_ROOT={out}: holds files but no {STAMP}: not filmed here; pass an empty folder, or none")
     for pattern in ("training/*.mp4", "testing/*.mp4", "labels/*.npy", "masks/*.npz"):
         for stale in out.glob(pattern):
             stale.unlink()
