@@ -1,6 +1,6 @@
 """Calibration: what a camera's normal footage looks like, and how unlikely a frame is among it. numpy only.
 
-The combined score. Four things are judged at each of the 16 x 16 tiles of a frame:
+The combined score asks four things at each of the 16 x 16 tiles of a frame:
 
 - `prediction`: the error of the prediction, against that of the whole view;
 - `motion`: where the tile moves, against the velocities that were seen there and around;
@@ -8,16 +8,15 @@ The combined score. Four things are judged at each of the 16 x 16 tiles of a fra
 - `presence`: something stands there, for seconds, that the tile does not usually show.
 
 Each is turned into a surprise, -ln of the share of tiles of held-out normal footage that are at least as odd; for
-predictions, of those tiles that move, or stand still, as it does. `tile_map` weighs the four together; the score of a
-frame is how far its TOP_TILES highest tiles stand out from the next ones, smoothed over time.
+predictions, of those tiles that move, or stand still, as it does. Each way to be odd (stmae.combined) has a curve over
+the frames; the score is how unlikely these are among the frames of normal footage.
 
-Legend: F frames, tiles are [16,16] or flat [256], V velocity bins.
+Legend: F frames, W ways to be odd, tiles are [16,16] or flat [256], V velocity bins.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -26,30 +25,18 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from stmae.combined import WAYS, highest, joined, tile_map, way_curves
 from stmae.norm import GAIT_SECONDS, KINDS, Kind, Norm, Sighting
-from stmae.score import TILES, Evidence, smooth
-from stmae.usual import BINS, Tail, Usual, Velocities, flat, steady
+from stmae.score import TILES, Evidence
+from stmae.usual import BINS, Tail, Usual, Velocities, steady
 
 Shares = Literal["still", "moving", "motion", "appearance", "presence"]
 """Where the shares of normal tiles are known from: predictions have two, of tiles that stand still and that move."""
 Floats = npt.NDArray[np.floating]
 
-TOP_TILES = 4
-"""What is odd may be small; a tile alone would follow the noise."""
-NEXT_TILES = 8
-"""Those that come next are the rest of the crowd, as a rule: where everybody is a little odd, nobody is."""
-NEXT_SHARE, NEXT_MOST = 0.5, 1.0
-"""Of their mean, and nats at most, that are taken off: what is very odd all over the view stays so."""
 BASELINE_TILES = 4
-KAPPA = 0.2
-"""Of the e-values: the lower, the more is expected of what is odd, and the less of what is only unusual."""
-WAYS: Mapping[tuple[Kind, ...], float] = {
-    ("motion",): 0.2,
-    ("motion", "prediction"): 0.2,
-    ("motion", "appearance"): 1.0,
-    ("presence",): 1.0,
-}
-"""To be odd, and what each is expected to tell: what moves oddly mostly looks odd too, or something stands there."""
+OF_MANY = 1e6
+"""Support of the tails of curves, exponential: the surprises that these are made of allow for few clips already."""
 FEWEST = 1000
 """Tiles that a tail is fitted on, at least: with fewer that move, or stand still, all count for them."""
 
@@ -61,6 +48,8 @@ class Calibration:
     norm: Norm
     tails: Mapping[Shares, Tail]
     """Of normal footage that the norm has not seen."""
+    way_tails: tuple[Tail, ...]
+    """Of the curves of its frames, in the order of stmae.combined.WAYS."""
     frame_tail: Tail
     """Of the scores of its frames."""
     enter: float
@@ -79,15 +68,15 @@ class Calibration:
 
     def tile_map(self, evidence: Evidence, fps: float) -> Floats:
         """[F,16,16]: how odd each tile is, whatever its kind, nats. Where to look."""
-        return weighed(self.surprises(evidence, fps))
+        return tile_map(self.surprises(evidence, fps))
 
-    def curve(self, tile_map: Floats, fps: float) -> Floats:
-        """The combined score [F] of the frames of a tile map; larger is odder."""
-        return frame_score(tile_map, self.smoothing_seconds * fps)
+    def curve(self, surprises: Mapping[Kind, Floats], fps: float) -> Floats:
+        """The combined score [F] of the frames of surprises [F,16,16] a kind; larger is odder."""
+        return _joined(way_curves(surprises, self.smoothing_seconds * fps), self.way_tails)
 
     def score(self, evidence: Evidence, fps: float) -> Floats:
         """The combined score of consecutive frames of one video, [F]."""
-        return self.curve(self.tile_map(evidence, fps), fps)
+        return self.curve(self.surprises(evidence, fps), fps)
 
     def share(self, scores: Floats) -> Floats:
         """The share of normal frames that score lower, [F] of scores [F]; a half for all below their median."""
@@ -114,7 +103,10 @@ class Calibration:
             if set(tails) != set(get_args(Shares)):
                 raise ValueError(f"tails of {', '.join(sorted(tails))} where {', '.join(get_args(Shares))} are wanted")
             norm = Norm(np.array(norm["error"], np.float64), place, Velocities(counts))
-            return cls(norm=norm, tails=tails, frame_tail=_tail(table.pop("frame_tail")), **table)
+            way_tails, frame_tail = tuple(map(_tail, table.pop("way_tails"))), _tail(table.pop("frame_tail"))
+            if len(way_tails) != len(WAYS):
+                raise ValueError(f"way_tails: {len(way_tails)} where {len(WAYS)} are wanted")
+            return cls(norm=norm, tails=tails, way_tails=way_tails, frame_tail=frame_tail, **table)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a calibration: {error!r}; publish the model again") from None
 
@@ -141,33 +133,10 @@ def surprises_of(oddities: Mapping[Kind, Floats], tails: Mapping[Shares, Tail]) 
     return {kind: each.reshape(-1, TILES, TILES) for kind, each in surprises.items()}
 
 
-def weighed(surprises: Mapping[Kind, Floats]) -> Floats:
-    """The tile map [F,16,16] of the surprises of each kind: ln of the weighted mean of e-values, nats.
-
-    A surprise s is worth KAPPA * exp((1 - KAPPA) * s) (Vovk and Wang, "E-values: calibration, combination and
-    applications", 2021): normal tiles are worth 1 on average, odd ones more. Each of WAYS is worth the product of its
-    kinds. As far as these are independent, at most a share of exp(-x) of normal tiles has x or more.
-    """
-    worth = {kind: np.log(KAPPA) + (1 - KAPPA) * surprise for kind, surprise in surprises.items()}
-    # One by one: of an hour of video, all of them at once would fill a gigabyte.
-    ways = (np.log(weight) + sum(worth[kind] for kind in kinds) for kinds, weight in WAYS.items())
-    return np.asarray(functools.reduce(np.logaddexp, ways) - np.log(sum(WAYS.values())))
-
-
-def frame_score(tile_map: Floats, sigma: float) -> Floats:
-    """How far the highest tiles of each frame [F,16,16] stand out, [F], smoothed over `sigma` frames.
-
-    Their mean, less NEXT_SHARE of that of the next ones, from 0 to NEXT_MOST.
-    """
-    highest = _highest(tile_map, TOP_TILES + NEXT_TILES)
-    top, following = highest[:, :TOP_TILES].mean(axis=1), highest[:, TOP_TILES:].mean(axis=1)
-    return smooth(top - np.clip(NEXT_SHARE * following, 0.0, NEXT_MOST), sigma)
-
-
 def flow_magnitude(evidence: Evidence) -> Floats:
     """The baseline: mean flow magnitude (pixels) of the BASELINE_TILES fastest tiles, [F]."""
     speed = np.hypot(evidence.flow_tiles[:, 0], evidence.flow_tiles[:, 1])
-    return np.asarray(_highest(speed, BASELINE_TILES).mean(axis=1))
+    return np.asarray(highest(speed, BASELINE_TILES).mean(axis=1))
 
 
 def fit_calibration(
@@ -200,14 +169,16 @@ def fit_calibration(
     tails = _tails(oddities, len(seen), len(training_flow))
     oddities += [norm.without(one).oddities(one) for one in trained]
     curves = [
-        frame_score(weighed(surprises_of(odd, tails)), smoothing_seconds * one.fps)
+        way_curves(surprises_of(odd, tails), smoothing_seconds * one.fps)
         for one, odd in zip([*seen, *trained], oddities, strict=True)
     ]
-    scores = np.concatenate(curves)
+    way_tails = tuple(Tail.fit(way, OF_MANY) for way in np.concatenate(curves, axis=1))
+    scores = np.concatenate([_joined(each, way_tails) for each in curves])
     enter, exit_ = np.quantile(scores, (enter_quantile, exit_quantile))
     return Calibration(
         norm=norm,
         tails=tails,
+        way_tails=way_tails,
         frame_tail=Tail.fit(scores, len(curves) - 1.0),
         enter=float(enter),
         exit=float(exit_),
@@ -218,10 +189,8 @@ def fit_calibration(
     )
 
 
-def _highest(tiles: Floats, count: int) -> Floats:
-    """Of [F,16,16] the highest ones a frame, [F,count], highest first."""
-    highest = np.partition(flat(tiles), -count, axis=1)[:, -count:]
-    return np.asarray(np.sort(highest, axis=1)[:, ::-1])
+def _joined(curves_WF: Floats, way_tails: Sequence[Tail]) -> Floats:
+    return joined(np.stack([tail.surprise(way) for tail, way in zip(way_tails, curves_WF, strict=True)]))
 
 
 def _tail(table: dict[str, Any]) -> Tail:

@@ -17,7 +17,8 @@ from sklearn.metrics import roc_curve
 from torch import Tensor
 
 from stmae import metrics, score
-from stmae.calibration import Calibration, calibration_file, fit_calibration, flow_magnitude, weighed
+from stmae.calibration import Calibration, calibration_file, fit_calibration, flow_magnitude
+from stmae.combined import frame_score, tile_map
 from stmae.config import Config
 from stmae.data.manifest import Clip, Manifest
 from stmae.model.build import build_stmae
@@ -54,7 +55,7 @@ class ScoredClip:
     share: Array
     """[F] of normal frames that score lower."""
     tile_map: Array
-    """[F,16,16] what the combined score is made of."""
+    """[F,16,16] how odd each tile is, whatever its kind."""
     parts: Mapping[Kind, Array]
     """[F] what the score would be if only one kind of surprise counted."""
 
@@ -159,8 +160,7 @@ def scored_clip(manifest: Manifest, clip: Clip, evidence: Evidence, calibration:
     """Evidence of a test clip joined with its truth and its scores."""
     labels, masks = manifest.labels(clip), manifest.masks(clip)
     surprises = calibration.surprises(evidence, clip.fps)
-    tile_map = weighed(surprises)
-    combined = calibration.curve(tile_map, clip.fps)
+    combined, sigma = calibration.curve(surprises, clip.fps), calibration.smoothing_seconds * clip.fps
     return ScoredClip(
         name=clip.name,
         fps=clip.fps,
@@ -169,8 +169,8 @@ def scored_clip(manifest: Manifest, clip: Clip, evidence: Evidence, calibration:
         evidence=evidence,
         combined=combined,
         share=calibration.share(combined),
-        tile_map=tile_map,
-        parts={kind: calibration.curve(each, clip.fps) for kind, each in surprises.items()},
+        tile_map=tile_map(surprises),
+        parts={kind: frame_score(each, sigma) for kind, each in surprises.items()},
     )
 
 
@@ -211,7 +211,7 @@ def figures_of(
     figures["combined_eer"] = metrics.equal_error_rate(fpr, tpr)
     masked = [(clip.tile_map, clip.masks) for clip in clips if clip.masks is not None]
     if masked and any(mask.any() for _, mask in masked):
-        maps, masks = [tile_map for tile_map, _ in masked], [mask for _, mask in masked]
+        maps, masks = [tiles for tiles, _ in masked], [mask for _, mask in masked]
         figures |= {"pixel_auc": metrics.pixel_auc(maps, masks), "overlap_auc": metrics.overlap_auc(maps, masks)}
     finite = np.minimum(thresholds, float(combined.max()))  # the first is infinite: nothing is flagged
     return figures, [(float(x), float(y), float(t)) for x, y, t in zip(fpr, tpr, finite, strict=True)]

@@ -13,7 +13,8 @@ import pyarrow as pa
 from stmae import tables
 from stmae.batch.scores import evidence_of
 from stmae.box import peak_box
-from stmae.calibration import Calibration, weighed
+from stmae.calibration import Calibration
+from stmae.combined import tile_map
 from stmae.norm import Kind
 from stmae.score import Interval, hysteresis
 
@@ -33,7 +34,7 @@ def events_table(scores: pa.Table, calibration: Calibration, partition: tables.P
     time_s = scores["time_s"].to_numpy()
     fps = frame_rate(time_s)
     surprises = calibration.surprises(evidence_of(scores), fps)
-    curve = calibration.curve(weighed(surprises), fps)
+    curve = calibration.curve(surprises, fps)
     intervals = hysteresis(
         curve,
         calibration.enter,
@@ -82,14 +83,14 @@ def _times(scores: pa.Table, interval: Interval, partition: tables.Partition) ->
 
 def _place(surprises: Mapping[Kind, Floats]) -> dict[str, Any]:
     """Where, and what is odd there: of the surprises at the peak, [16,16] a kind."""
-    tile_map = weighed(surprises)
-    oddest = int(tile_map.argmax())
-    left, top, right, bottom = peak_box(tile_map)
+    odd = tile_map(surprises)
+    oddest = int(odd.argmax())
+    left, top, right, bottom = peak_box(odd)
     return {
         "kind": max(surprises, key=lambda kind: surprises[kind].flat[oddest]),
         "box_left": left,
         "box_top": top,
         "box_right": right,
         "box_bottom": bottom,
-        "tiles": tile_map.ravel(),
+        "tiles": odd.ravel(),
     }

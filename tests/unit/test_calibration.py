@@ -8,11 +8,9 @@ import math
 import numpy as np
 import pytest
 from evidence import FPS, PLACE, calm, fit, with_tile
-from hypothesis import given
-from hypothesis import strategies as st
 
-from stmae.calibration import KAPPA, Calibration, Floats, flow_magnitude, frame_score, weighed
-from stmae.norm import KINDS, Kind
+from stmae.calibration import Calibration, flow_magnitude
+from stmae.norm import KINDS
 from stmae.score import Evidence
 
 NORMAL = [calm(600, 1), calm(600, 2)]
@@ -39,10 +37,9 @@ def test_training_clips_say_how_high_normal_footage_scores() -> None:
         return dataclasses.replace(calm(300, seed), flow_tiles=flow)
 
     heldout, others = [calm(300, 1), calm(300, 2)], [hurrying(seed) for seed in range(3, 9)]
-    of_all = fit(heldout, training=others)
-    next_one = of_all.score(hurrying(10), FPS)
-    assert (next_one > max(of_all.score(clip, FPS).max() for clip in heldout)).mean() > 0.2
-    assert (next_one > of_all.enter).mean() < 0.1
+    of_two, of_all, next_one = fit(heldout), fit(heldout, training=others), hurrying(10)
+    assert (of_two.score(next_one, FPS) > of_two.enter).mean() > 0.3
+    assert (of_all.score(next_one, FPS) > of_all.enter).mean() < 0.1
     assert of_all.enter < of_all.score(with_tile(calm(300, 4), "flow_tiles", slice(None), (6.0, 0.0)), FPS).max()
 
 
@@ -64,16 +61,21 @@ def test_of_normal_tiles_the_share_with_a_surprise_is_what_the_surprise_says(cal
     [("prediction", "error_tiles", 0.1), ("motion", "flow_tiles", (6.0, 0.0)), ("presence", "place_tiles", 40.0)],
 )
 def test_each_kind_of_oddity_is_seen_where_and_when_it_is(kind: str, name: str, value: float) -> None:
-    """In a single tile; where only two clips are known, a tile that is badly predicted does not start an event."""
+    """In a single tile; where only two clips are known, in four, unless it moves."""
     calibration, of_two = fit([*NORMAL, calm(600, 11), calm(600, 12)]), fit(NORMAL)
     odd = with_tile(calm(300, 4), name, slice(100, 200), value)
+    tiles = getattr(odd, name).copy()
+    row, column = PLACE
+    tiles[100:200, ..., row : row + 2, column : column + 2] = tiles[150, ..., row, column][..., None, None]
+    larger = dataclasses.replace(odd, **{name: tiles})
     tile_map = calibration.tile_map(odd, FPS)
     assert np.unravel_index(tile_map[150].argmax(), (16, 16)) == PLACE
     at_place = {each: tiles[150][PLACE] for each, tiles in calibration.surprises(odd, FPS).items()}
     assert max(at_place, key=lambda each: at_place[each]) == kind
     scores, before = calibration.score(odd, FPS), calibration.score(calm(300, 4), FPS)
     assert scores[150] > calibration.enter > np.median(before)
-    assert (of_two.score(odd, FPS)[150] > of_two.enter) == (kind != "prediction")
+    assert (of_two.score(odd, FPS)[150] > of_two.enter) == (kind == "motion")
+    assert of_two.score(larger, FPS)[150] > of_two.enter + 5
     # Not exactly: the condition of a video and, for distances, what are trifles in it, medians, are known from all of
     # its frames.
     np.testing.assert_allclose(scores[:60], before[:60], rtol=0, atol=2e-3 if kind == "presence" else 1e-3)
@@ -87,22 +89,6 @@ def test_what_stays_is_odd_and_a_passer_by_of_a_second_is_not(calibration: Calib
     )
     assert passing < usual + 1
     assert staying > passing + 5
-
-
-@given(*[st.floats(0, 50)] * 4, st.sampled_from(KINDS))
-def test_a_tile_is_the_odder_the_odder_it_is_in_any_way(
-    prediction: float, motion: float, appearance: float, presence: float, kind: Kind
-) -> None:
-    one: dict[Kind, Floats] = {
-        "prediction": np.full((1, 16, 16), prediction),
-        "motion": np.full((1, 16, 16), motion),
-        "appearance": np.full((1, 16, 16), appearance),
-        "presence": np.full((1, 16, 16), presence),
-    }
-    e = {kind: KAPPA * math.exp((1 - KAPPA) * value[0, 0, 0]) for kind, value in one.items()}
-    mean = (e["motion"] * (0.2 + 0.2 * e["prediction"] + e["appearance"]) + e["presence"]) / 2.4
-    assert weighed(one)[0, 0, 0] == pytest.approx(math.log(mean))
-    assert weighed({**one, kind: one[kind] + 1})[0, 0, 0] >= weighed(one)[0, 0, 0]
 
 
 def test_what_is_odd_in_two_ways_is_odder_than_what_is_in_one(calibration: Calibration) -> None:
@@ -276,27 +262,16 @@ def test_where_nothing_moves_motion_has_the_surprise_of_the_usual(calibration: C
     assert calibration.surprises(still, FPS)["motion"] == pytest.approx(np.full((50, 16, 16), math.log(2)))
 
 
-def test_a_score_is_the_mean_of_the_four_oddest_tiles_less_half_of_the_next_eight() -> None:
-    tile_map = np.zeros((4, 16, 16))
-    tile_map[1:].reshape(3, 256)[:, [3, 77, 100, 200]] = (8, 6, 4, 2)
-    tile_map.reshape(4, 256)[2, 20:28] = 1.5
-    tile_map.reshape(4, 256)[3, 20:28] = 2
-    assert frame_score(tile_map, 0.0).tolist() == [0, 5, 4.25, 4]
-
-
-def test_what_is_odd_everywhere_loses_no_more_than_one_nat_and_what_is_usual_nothing() -> None:
-    assert frame_score(np.stack([np.full((16, 16), value) for value in (-2.0, 8.0)]), 0.0).tolist() == [-2, 7]
-
-
 def test_scores_are_smoothed_over_time() -> None:
-    usual = calm(300, 4)
-    odd = with_tile(usual, "error_tiles", slice(150, 151), 0.1)
+    odd = with_tile(calm(300, 4), "error_tiles", slice(150, 151), 0.1)
     sharp, smooth = (
-        one.score(odd, FPS) - one.score(usual, FPS) for one in (fit(NORMAL, seconds) for seconds in (0.0, 0.5))
+        one.score(odd, FPS) - one.score(calm(300, 4), FPS) for one in (fit(NORMAL, seconds) for seconds in (0.0, 0.5))
     )
     assert np.flatnonzero(sharp).tolist() == [150]
-    assert np.flatnonzero(smooth).tolist() == list(range(135, 166)), "three times half a second to each side"
-    assert smooth.argmax() == 150
+    # Less far than three times half a second where even so a frame is no odder than most.
+    reached = np.flatnonzero(smooth)
+    assert 135 <= reached.min() <= 145
+    assert 155 <= reached.max() <= 165
 
 
 def test_the_baseline_is_the_flow_of_the_four_fastest_tiles() -> None:

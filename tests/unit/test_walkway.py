@@ -115,7 +115,7 @@ def test_an_interrupted_film_is_made_whole(tmp_path: Path) -> None:
 def test_a_folder_of_ones_own_is_left_as_it_is(tmp_path: Path, mine: str) -> None:
     (tmp_path / mine).parent.mkdir(parents=True)
     (tmp_path / mine).write_bytes(b"mine")
-    with pytest.raises(DatasetError, match="not filmed here; pass an empty folder, or none"):
+    with pytest.raises(DatasetError, match="not filmed here; pass an empty one, or none"):
         film.film(CONFIG, tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / mine]
     assert (tmp_path / mine).read_bytes() == b"mine"

@@ -49,9 +49,9 @@ def film(config: WalkwayConfig, out: Path) -> None:
     state = _read_stamp(stamp)
     if state == {"version": VERSION, "config": wanted, "complete": True}:
         return
-    # Whatever it holds: among other people's footage, films would be taken for some of it, and `labels` is a common name.
+    # Whatever it holds: `labels` is a common name, and what lies there is not ours to replace.
     if state is None and out.exists() and any(out.iterdir()):
-        raise DatasetError(f"DATA_ROOT={out}: holds files but no {STAMP}: not filmed here; pass an empty folder, or none")
+        raise DatasetError(f"DATA_ROOT={out}: holds files but no {STAMP}: not filmed here; pass an empty one, or none")
     for pattern in ("training/*.mp4", "testing/*.mp4", "labels/*.npy", "masks/*.npz"):
         for stale in out.glob(pattern):
             stale.unlink()

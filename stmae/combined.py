@@ -1,0 +1,90 @@
+"""The combined score: surprises of four kinds at each tile become one tile map and one score a frame. numpy only.
+
+A surprise is -ln of a share of normal footage, nats. Legend: F frames, W ways, tiles are [16,16].
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from stmae.norm import Kind
+from stmae.score import smooth
+from stmae.usual import flat
+
+Floats = npt.NDArray[np.floating]
+
+WAYS: tuple[tuple[Kind, ...], ...] = (
+    ("motion",),
+    ("motion", "prediction"),
+    ("motion", "appearance"),
+    ("presence",),
+)
+"""To be odd: in one kind, or in two at the same tile."""
+KAPPA = 0.2
+"""Of the e-values: the lower, the more is expected of what is odd, and the less of what is only unusual."""
+TOP_TILES = 4
+"""What is odd may be small; a tile alone would follow the noise."""
+NEXT_TILES = 8
+"""Those that come next are the rest of the crowd, as a rule: where everybody is a little odd, nobody is."""
+NEXT_SHARE, NEXT_MOST = 0.75, 2.0
+"""Of their mean, and nats at most, that are taken off: what is very odd all over the view stays so."""
+
+
+def tile_map(surprises: Mapping[Kind, Floats]) -> Floats:
+    """How odd each tile is, whatever its kind: [F,16,16] a kind -> [F,16,16], nats.
+
+    ln of the mean e-value of WAYS, that of a way being the product of its kinds'. As far as these are independent, at
+    most a share of exp(-x) of normal tiles has x or more.
+    """
+    return _ln_mean(_maps(surprises), len(WAYS))
+
+
+def way_curves(surprises: Mapping[Kind, Floats], sigma: float) -> Floats:
+    """The frame score of each of WAYS by itself: [F,16,16] a kind -> [W,F]."""
+    return np.stack([frame_score(each, sigma) for each in _maps(surprises)])
+
+
+def frame_score(tiles_FRC: Floats, sigma: float) -> Floats:
+    """How far the highest tiles of each frame [F,16,16] stand out, [F], smoothed over `sigma` frames.
+
+    Their mean, less NEXT_SHARE of that of the next ones, from 0 to NEXT_MOST.
+    """
+    ranked = highest(tiles_FRC, TOP_TILES + NEXT_TILES)
+    top, following = ranked[:, :TOP_TILES].mean(axis=1), ranked[:, TOP_TILES:].mean(axis=1)
+    return smooth(top - np.clip(NEXT_SHARE * following, 0.0, NEXT_MOST), sigma)
+
+
+def joined(surprises_WF: Floats) -> Floats:
+    """The combined score [F], nats, of how unlikely a frame's curve is in each way: ln of the mean e-value.
+
+    A mean of e-values is one however they depend on each other, so at most a share of exp(-x) of normal frames has x
+    or more (Markov's inequality).
+    """
+    return _ln_mean((_ln_e(each) for each in surprises_WF), len(surprises_WF))
+
+
+def highest(tiles_FRC: Floats, count: int) -> Floats:
+    """Of [F,16,16] the highest ones a frame, [F,count], highest first."""
+    ranked = np.partition(flat(tiles_FRC), -count, axis=1)[:, -count:]
+    return np.asarray(np.sort(ranked, axis=1)[:, ::-1])
+
+
+def _ln_e(surprise: Floats) -> Floats:
+    """A surprise s is worth KAPPA * exp((1 - KAPPA) * s): what is normal 1 on average, what is odd more.
+
+    Vovk and Wang, "E-values: calibration, combination and applications", 2021.
+    """
+    return np.asarray(np.log(KAPPA) + (1 - KAPPA) * surprise)
+
+
+def _maps(surprises: Mapping[Kind, Floats]) -> Iterator[Floats]:
+    """Of each of WAYS, ln of the e-values, [F,16,16]. One by one: of an hour of video, all would fill a gigabyte."""
+    return (sum((_ln_e(surprises[kind]) for kind in kinds[1:]), _ln_e(surprises[kinds[0]])) for kinds in WAYS)
+
+
+def _ln_mean(ln_e: Iterable[Floats], count: int) -> Floats:
+    return np.asarray(functools.reduce(np.logaddexp, ln_e) - np.log(count))
