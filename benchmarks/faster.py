@@ -29,7 +29,8 @@ from record import record
 from sklearn.metrics import roc_auc_score
 
 from stmae import evaluate, score
-from stmae.calibration import Calibration, fit_calibration, flow_magnitude
+from stmae.calibration import Calibration, fit_calibration
+from stmae.combined import flow_magnitude
 from stmae.config import Config, from_json
 from stmae.data.manifest import Clip, Manifest
 from stmae.model.stmae import STMAE
@@ -105,7 +106,7 @@ def aucs(clips: list[Played], config: Config) -> dict[str, float]:
     values: dict[str, list[float]] = defaultdict(list)
 
     def baseline(evidence: Evidence, fps: float) -> Floats:
-        return score.smooth(flow_magnitude(evidence), config.score.smoothing_seconds * fps)
+        return score.smooth(flow_magnitude(evidence.flow_tiles), config.score.smoothing_seconds * fps)
 
     for calibration, judged in draws(clips, config):
         for name in ALTERED:

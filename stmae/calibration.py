@@ -8,10 +8,10 @@ The combined score asks four things at each of the 16 x 16 tiles of a frame:
 - `presence`: something stands there, for seconds, that the tile does not usually show.
 
 Each is turned into a surprise, -ln of the share of tiles of held-out normal footage that are at least as odd; for
-predictions, of those tiles that move, or stand still, as it does. Each way to be odd (stmae.combined) has a curve over
-the frames; the score is how unlikely these are among the frames of normal footage.
+predictions, of those tiles that move, or stand still, as it does. Each way to be odd (stmae.combined), and how fast the
+fastest tiles are, has a curve over the frames; the score is how unlikely these are among the frames of normal footage.
 
-Legend: F frames, W ways to be odd, tiles are [16,16] or flat [256], V velocity bins.
+Legend: F frames, W ways to be odd, speed included, tiles are [16,16] or flat [256], V velocity bins.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from stmae.combined import WAYS, highest, joined, tile_map, way_curves
+from stmae.combined import WAYS, joined, tile_map, way_curves
 from stmae.norm import GAIT_SECONDS, KINDS, Kind, Norm, Sighting
 from stmae.score import TILES, Evidence
 from stmae.usual import BINS, Tail, Usual, Velocities, steady
@@ -34,7 +34,6 @@ Shares = Literal["still", "moving", "motion", "appearance", "presence"]
 """Where the shares of normal tiles are known from: predictions have two, of tiles that stand still and that move."""
 Floats = npt.NDArray[np.floating]
 
-BASELINE_TILES = 4
 OF_MANY = 1e6
 """Support of the tails of curves, exponential: the surprises that these are made of allow for few clips already."""
 FEWEST = 1000
@@ -49,9 +48,7 @@ class Calibration:
     tails: Mapping[Shares, Tail]
     """Of normal footage that the norm has not seen."""
     way_tails: tuple[Tail, ...]
-    """Of the curves of its frames, in the order of stmae.combined.WAYS."""
-    frame_tail: Tail
-    """Of the scores of its frames."""
+    """Of the curves of its frames, in the order of stmae.combined.way_curves."""
     enter: float
     """Score above which an event starts."""
     exit: float
@@ -70,17 +67,18 @@ class Calibration:
         """[F,16,16]: how odd each tile is, whatever its kind, nats. Where to look."""
         return tile_map(self.surprises(evidence, fps))
 
-    def curve(self, surprises: Mapping[Kind, Floats], fps: float) -> Floats:
-        """The combined score [F] of the frames of surprises [F,16,16] a kind; larger is odder."""
-        return _joined(way_curves(surprises, self.smoothing_seconds * fps), self.way_tails)
+    def curve(self, evidence: Evidence, surprises: Mapping[Kind, Floats], fps: float) -> Floats:
+        """The combined score [F] of evidence whose `surprises` are known; larger is odder."""
+        return _joined(way_curves(surprises, evidence.flow_tiles, self.smoothing_seconds * fps), self.way_tails)
 
     def score(self, evidence: Evidence, fps: float) -> Floats:
         """The combined score of consecutive frames of one video, [F]."""
-        return self.curve(self.surprises(evidence, fps), fps)
+        return self.curve(evidence, self.surprises(evidence, fps), fps)
 
-    def share(self, scores: Floats) -> Floats:
-        """The share of normal frames that score lower, [F] of scores [F]; a half for all below their median."""
-        return -np.expm1(-self.frame_tail.surprise(scores))
+    def alarm(self, scores: Floats) -> Floats:
+        """Scores [F] as probabilities of an anomaly [F]: the posterior where a score is ln of a Bayes factor
+        and the prior odds are such that it is a half at `exit`, where an event ends."""
+        return 0.5 + 0.5 * np.tanh((scores - self.exit) / 2)
 
     def to_json(self) -> str:
         table = dataclasses.asdict(self)
@@ -103,10 +101,10 @@ class Calibration:
             if set(tails) != set(get_args(Shares)):
                 raise ValueError(f"tails of {', '.join(sorted(tails))} where {', '.join(get_args(Shares))} are wanted")
             norm = Norm(np.array(norm["error"], np.float64), place, Velocities(counts))
-            way_tails, frame_tail = tuple(map(_tail, table.pop("way_tails"))), _tail(table.pop("frame_tail"))
-            if len(way_tails) != len(WAYS):
-                raise ValueError(f"way_tails: {len(way_tails)} where {len(WAYS)} are wanted")
-            return cls(norm=norm, tails=tails, way_tails=way_tails, frame_tail=frame_tail, **table)
+            way_tails = tuple(map(_tail, table.pop("way_tails")))
+            if len(way_tails) != len(WAYS) + 1:
+                raise ValueError(f"way_tails: {len(way_tails)} where {len(WAYS) + 1} are wanted")
+            return cls(norm=norm, tails=tails, way_tails=way_tails, **table)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a calibration: {error!r}; publish the model again") from None
 
@@ -131,12 +129,6 @@ def surprises_of(oddities: Mapping[Kind, Floats], tails: Mapping[Shares, Tail]) 
         "presence": tails["presence"].surprise(oddities["presence"]),
     }
     return {kind: each.reshape(-1, TILES, TILES) for kind, each in surprises.items()}
-
-
-def flow_magnitude(evidence: Evidence) -> Floats:
-    """The baseline: mean flow magnitude (pixels) of the BASELINE_TILES fastest tiles, [F]."""
-    speed = np.hypot(evidence.flow_tiles[:, 0], evidence.flow_tiles[:, 1])
-    return np.asarray(highest(speed, BASELINE_TILES).mean(axis=1))
 
 
 def fit_calibration(
@@ -169,7 +161,7 @@ def fit_calibration(
     tails = _tails(oddities, len(seen), len(training_flow))
     oddities += [norm.without(one).oddities(one) for one in trained]
     curves = [
-        way_curves(surprises_of(odd, tails), smoothing_seconds * one.fps)
+        way_curves(surprises_of(odd, tails), one.flow_tiles, smoothing_seconds * one.fps)
         for one, odd in zip([*seen, *trained], oddities, strict=True)
     ]
     way_tails = tuple(Tail.fit(way, OF_MANY) for way in np.concatenate(curves, axis=1))
@@ -179,7 +171,6 @@ def fit_calibration(
         norm=norm,
         tails=tails,
         way_tails=way_tails,
-        frame_tail=Tail.fit(scores, len(curves) - 1.0),
         enter=float(enter),
         exit=float(exit_),
         smoothing_seconds=smoothing_seconds,

@@ -1,6 +1,6 @@
-"""The combined score: surprises of four kinds at each tile become one tile map and one score a frame. numpy only.
+"""The combined score: surprises of four kinds at each tile, and speed, become a tile map and a score. numpy only.
 
-A surprise is -ln of a share of normal footage, nats. Legend: F frames, W ways, tiles are [16,16].
+A surprise is -ln of a share of normal footage, nats. Legend: F frames, W ways to be odd, tiles are [16,16].
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ WAYS: tuple[tuple[Kind, ...], ...] = (
     ("motion", "appearance"),
     ("presence",),
 )
-"""To be odd: in one kind, or in two at the same tile."""
+"""To be odd at a tile: in one kind, or in two at the same tile. A frame has one more: how fast its fastest tiles go."""
+BASELINE_TILES = 4
+"""Of the flow magnitude of a frame."""
 KAPPA = 0.2
 """Of the e-values: the lower, the more is expected of what is odd, and the less of what is only unusual."""
 TOP_TILES = 4
@@ -43,9 +45,23 @@ def tile_map(surprises: Mapping[Kind, Floats]) -> Floats:
     return _ln_mean(_maps(surprises), len(WAYS))
 
 
-def way_curves(surprises: Mapping[Kind, Floats], sigma: float) -> Floats:
-    """The frame score of each of WAYS by itself: [F,16,16] a kind -> [W,F]."""
-    return np.stack([frame_score(each, sigma) for each in _maps(surprises)])
+def way_curves(surprises: Mapping[Kind, Floats], flow_tiles_F2RC: Floats, sigma: float) -> Floats:
+    """How odd each frame is in each way by itself, [W,F]: the frame scores of WAYS, then flow magnitude in pixels.
+
+    Of surprises [F,16,16] a kind. All are smoothed over `sigma` frames.
+    """
+    speed = smooth(flow_magnitude(flow_tiles_F2RC), sigma)
+    return np.stack([*(frame_score(each, sigma) for each in _maps(surprises)), speed])
+
+
+def flow_magnitude(flow_tiles_F2RC: Floats) -> Floats:
+    """Mean flow magnitude, pixels, of the BASELINE_TILES fastest tiles, [F]: where and which way does not matter.
+
+    By itself it is the baseline that every evaluation prints. It says nothing that `motion` does not know, but it is
+    sure of it sooner: it has one normal to learn where motion has one a row and a tile.
+    """
+    speed = np.hypot(flow_tiles_F2RC[:, 0], flow_tiles_F2RC[:, 1])
+    return np.asarray(highest(speed, BASELINE_TILES).mean(axis=1))
 
 
 def frame_score(tiles_FRC: Floats, sigma: float) -> Floats:

@@ -17,8 +17,8 @@ from sklearn.metrics import roc_curve
 from torch import Tensor
 
 from stmae import metrics, score
-from stmae.calibration import Calibration, calibration_file, fit_calibration, flow_magnitude
-from stmae.combined import frame_score, tile_map
+from stmae.calibration import Calibration, calibration_file, fit_calibration
+from stmae.combined import flow_magnitude, frame_score, tile_map
 from stmae.config import Config
 from stmae.data.manifest import Clip, Manifest
 from stmae.model.build import build_stmae
@@ -52,8 +52,8 @@ class ScoredClip:
     evidence: Evidence
     combined: Array
     """[F] calibrated score."""
-    share: Array
-    """[F] of normal frames that score lower."""
+    alarm: Array
+    """[F] the score as a probability."""
     tile_map: Array
     """[F,16,16] how odd each tile is, whatever its kind."""
     parts: Mapping[Kind, Array]
@@ -160,7 +160,7 @@ def scored_clip(manifest: Manifest, clip: Clip, evidence: Evidence, calibration:
     """Evidence of a test clip joined with its truth and its scores."""
     labels, masks = manifest.labels(clip), manifest.masks(clip)
     surprises = calibration.surprises(evidence, clip.fps)
-    combined, sigma = calibration.curve(surprises, clip.fps), calibration.smoothing_seconds * clip.fps
+    combined, sigma = calibration.curve(evidence, surprises, clip.fps), calibration.smoothing_seconds * clip.fps
     return ScoredClip(
         name=clip.name,
         fps=clip.fps,
@@ -168,7 +168,7 @@ def scored_clip(manifest: Manifest, clip: Clip, evidence: Evidence, calibration:
         masks=None if masks is None else masks[CLIP_FRAMES:],
         evidence=evidence,
         combined=combined,
-        share=calibration.share(combined),
+        alarm=calibration.alarm(combined),
         tile_map=tile_map(surprises),
         parts={kind: frame_score(each, sigma) for kind, each in surprises.items()},
     )
@@ -180,8 +180,8 @@ def figures_of(
     """Figures of the labelled clips, and the ROC of the combined score.
 
     The baseline is smoothed as the combined score is; the paper's score is taken as the paper has it. Of the combined
-    score, min-max a clip is of the share of normal frames that it exceeds, which above their median puts frames in the
-    same order: of scores in nats the highest peak of a clip would make all else in it look normal.
+    score, min-max a clip is of the probability that it stands for, which puts frames in the same order: of scores in
+    nats the highest peak of a clip would make all else in it look normal.
     """
     labelled = [(clip, clip.labels) for clip in clips if clip.labels is not None]
     figures = {"clips": float(len(clips)), "frames": float(sum(len(clip.evidence) for clip in clips))}
@@ -192,7 +192,9 @@ def figures_of(
     curves: dict[str, list[Array]] = {
         "combined": [clip.combined for clip, _ in labelled],
         **{kind: [clip.parts[kind] for clip, _ in labelled] for kind in KINDS},
-        "baseline": [score.smooth(flow_magnitude(clip.evidence), smoothing_seconds * clip.fps) for clip, _ in labelled],
+        "baseline": [
+            score.smooth(flow_magnitude(clip.evidence.flow_tiles), smoothing_seconds * clip.fps) for clip, _ in labelled
+        ],
         "paper": [-clip.evidence.psnr for clip, _ in labelled],
     }
     for name, scores in curves.items():
@@ -200,7 +202,7 @@ def figures_of(
         figures[f"{name}_auc_macro"] = metrics.macro_auc(scores, labels)
     # With min-max a clip; which is what the paper's metric means by micro AUC.
     scaled = {
-        "combined_auc_micro_per_video": [clip.share for clip, _ in labelled],
+        "combined_auc_micro_per_video": [clip.alarm for clip, _ in labelled],
         "baseline_auc_micro_per_video": curves["baseline"],
         "paper_auc_micro": curves["paper"],
     }

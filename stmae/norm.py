@@ -51,6 +51,8 @@ class Sighting:
     """[F,256] logarithm of the distance from what is usual at the place, as far as it lasts."""
     look: Floats
     """[F,256] squared distance from the nearest look of what moves."""
+    flow_tiles: Floats
+    """[F,2,16,16] as it is from frame to frame."""
     flow: Floats
     """[F,2,16,16], averaged over a step."""
     fps: float
@@ -58,12 +60,15 @@ class Sighting:
     @classmethod
     def of(cls, evidence: Evidence, fps: float) -> Self:
         error, place = _log(evidence.error_tiles, MIN_ERROR), _staying(evidence.place_tiles, fps)
-        return cls(error, place, flat(evidence.look_tiles), steady(evidence.flow_tiles, GAIT_SECONDS * fps), fps)
+        flow = evidence.flow_tiles
+        return cls(error, place, flat(evidence.look_tiles), flow, steady(flow, GAIT_SECONDS * fps), fps)
 
     def halves(self) -> list[Sighting]:
         middle = len(self.error) // 2
         return [
-            Sighting(self.error[half], self.place[half], self.look[half], self.flow[half], self.fps)
+            Sighting(
+                self.error[half], self.place[half], self.look[half], self.flow_tiles[half], self.flow[half], self.fps
+            )
             for half in (slice(None, middle), slice(middle, None))
         ]
 

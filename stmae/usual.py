@@ -32,8 +32,9 @@ STEEPNESS = 12.0
 """Twice as fast as anything seen is about 2 ** STEEPNESS times as unlikely."""
 SPEED_PRIOR = 100.0
 """Samples that the speeds of the whole view count for in each row, so that a row seldom crossed borrows them."""
-DIRECTION_PRIOR = 10.0
-"""... and that its directions count for at each tile and speed."""
+DIRECTION_PRIOR = 100.0
+"""... and that its directions count for at each tile and speed. One passer-by leaves more, being in a tile for many
+frames and spread over the bins around: who goes where few went is not yet odd, who comes back where many went is."""
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
 """Knots of a tail."""
 

@@ -33,8 +33,9 @@ def events_table(scores: pa.Table, calibration: Calibration, partition: tables.P
         return tables.EVENTS.empty_table()
     time_s = scores["time_s"].to_numpy()
     fps = frame_rate(time_s)
-    surprises = calibration.surprises(evidence_of(scores), fps)
-    curve = calibration.curve(surprises, fps)
+    evidence = evidence_of(scores)
+    surprises = calibration.surprises(evidence, fps)
+    curve = calibration.curve(evidence, surprises, fps)
     intervals = hysteresis(
         curve,
         calibration.enter,

@@ -51,8 +51,8 @@ def made_up(folder: Path, *, labelled: bool = True, reader: str = "ped2") -> tup
         truths = (truth[CLIP_FRAMES:], mask[CLIP_FRAMES:]) if labelled else (None, None)
         combined, tile_map = calibration.score(evidence, FPS), calibration.tile_map(evidence, FPS)
         parts = dict.fromkeys(KINDS, combined)
-        share = calibration.share(combined)
-        scored.append(ScoredClip(name, FPS, *truths, evidence, combined, share, tile_map, parts))
+        alarm = calibration.alarm(combined)
+        scored.append(ScoredClip(name, FPS, *truths, evidence, combined, alarm, tile_map, parts))
         kept = {"psnr": evidence.psnr, "combined": combined, "tile_map": tile_map}
         arrays |= {f"{name}/{key}": array for key, array in kept.items()}
         if labelled:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from evidence import FPS, PLACE, calm, fit, with_tile
 
-from stmae.calibration import Calibration, flow_magnitude
+from stmae.calibration import Calibration
+from stmae.combined import flow_magnitude
 from stmae.norm import KINDS
 from stmae.score import Evidence
 
@@ -275,21 +276,17 @@ def test_scores_are_smoothed_over_time() -> None:
 
 
 def test_the_baseline_is_the_flow_of_the_four_fastest_tiles() -> None:
-    evidence = calm(10, 0)
     flow = np.zeros((10, 2, 16, 16), np.float32)
     flow[3, :, 0, :4] = [[3], [4]]
-    assert flow_magnitude(dataclasses.replace(evidence, flow_tiles=flow)).tolist() == [0, 0, 0, 5] + [0] * 6
+    assert flow_magnitude(flow).tolist() == [0, 0, 0, 5] + [0] * 6
 
 
-def test_a_share_is_that_of_normal_frames_below(calibration: Calibration) -> None:
-    scores = np.sort(np.concatenate([calibration.score(calm(2000, seed), FPS) for seed in range(40, 46)]))
-    share = calibration.share(scores)
-    assert (np.diff(share) >= 0).all()
-    assert share.min() == 0.5
-    for wanted in (0.9, 0.99):
-        assert (share > wanted).mean() == pytest.approx(1 - wanted, rel=0.6)
-    odd = calibration.share(scores[-1] + np.array([1.0, 5.0, 50.0]))
-    assert share[-1] < odd[0] < odd[1] < odd[2] < 1
+def test_a_score_stands_for_a_probability_whose_odds_are_even_where_events_end(calibration: Calibration) -> None:
+    scores = calibration.exit + np.array([-50.0, -math.log(3), 0.0, math.log(3), 5.0, 50.0])
+    alarm = calibration.alarm(scores)
+    assert alarm[1:4] == pytest.approx([0.25, 0.5, 0.75])
+    assert (np.diff(alarm) > 0).all()
+    assert 0 <= alarm[0] < alarm[-1] <= 1
 
 
 def test_a_calibration_survives_its_json_bit_for_bit(calibration: Calibration) -> None:
@@ -299,7 +296,7 @@ def test_a_calibration_survives_its_json_bit_for_bit(calibration: Calibration) -
     odd = with_tile(calm(100, 7), "flow_tiles", slice(20, 40), (-3.0, 2.0))
     scores = calibration.score(odd, FPS)
     np.testing.assert_array_equal(again.score(odd, FPS), scores)
-    np.testing.assert_array_equal(again.share(scores), calibration.share(scores))
+    np.testing.assert_array_equal(again.alarm(scores), calibration.alarm(scores))
     np.testing.assert_array_equal(again.tile_map(odd, FPS), calibration.tile_map(odd, FPS))
 
 

@@ -17,6 +17,9 @@ def e_value(surprise: float) -> float:
     return KAPPA * math.exp((1 - KAPPA) * surprise)
 
 
+STILL = np.zeros((1, 2, 16, 16))
+
+
 def all_over(**surprises: float) -> dict[Kind, Floats]:
     """One frame."""
     return {kind: np.full((1, 16, 16), surprises[kind]) for kind in KINDS}
@@ -34,7 +37,7 @@ def test_a_tile_is_the_odder_the_odder_it_is_in_any_kind(
     assert tile_map(all_over(**surprises | {kind: surprises[kind] + 1}))[0, 0, 0] >= found
 
 
-@given(st.lists(st.floats(0, 50), min_size=4, max_size=4), st.integers(0, 3))
+@given(st.lists(st.floats(0, 50), min_size=5, max_size=5), st.integers(0, 4))
 def test_a_frame_is_the_odder_the_odder_it_is_in_any_way(surprises: list[float], way: int) -> None:
     found = joined(np.array(surprises)[:, None])[0]
     assert found == pytest.approx(math.log(np.mean([e_value(value) for value in surprises])))
@@ -55,12 +58,25 @@ def test_kinds_count_together_where_they_are_at_the_same_tiles() -> None:
     surprises = {kind: np.zeros((1, 16, 16)) for kind in KINDS}
     for kind, first in {"motion": 30, "prediction": 30, "appearance": 90}.items():
         surprises[kind].reshape(256)[first : first + 4] = 20.0
-    curves = dict(zip(WAYS, way_curves(surprises, 0.0)[:, 0], strict=True))
+    curves = dict(zip([*WAYS, "speed"], way_curves(surprises, STILL, 0.0)[:, 0], strict=True))
     one = math.log(e_value(20))
     assert curves[("motion",)] == pytest.approx(one)
     assert curves[("motion", "prediction")] == pytest.approx(2 * one)
     assert curves[("motion", "appearance")] < one
     assert curves[("presence",)] == pytest.approx(math.log(e_value(0)))
+    assert curves["speed"] == 0
+
+
+def test_how_fast_the_fastest_tiles_are_is_a_way_of_its_own_wherever_they_are() -> None:
+    calm = {kind: np.zeros((100, 16, 16)) for kind in KINDS}
+    flow = np.zeros((100, 2, 16, 16))
+    flow[50, :, 3, 2:6], flow[70, :, 12, 9:13] = [[3], [4]], [[-4], [3]]
+    *usual, speed = way_curves(calm, flow, 0.0)
+    assert np.ptp(usual, axis=1).max() == 0
+    assert np.flatnonzero(speed).tolist() == [50, 70]
+    assert speed[[50, 70]] == pytest.approx([5, 5])
+    smoothed = way_curves(calm, flow, 2.0)[-1]
+    assert np.flatnonzero(smoothed).tolist() == [*range(44, 57), *range(64, 77)], "three times sigma to each side"
 
 
 def test_frame_scores_are_smoothed_over_time() -> None:

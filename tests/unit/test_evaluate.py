@@ -24,7 +24,7 @@ def clip(
     speed: list[float] | None = None,
     masks: np.ndarray | None = None,
     tile_map: np.ndarray | None = None,
-    share: list[float] | None = None,
+    alarm: list[float] | None = None,
 ) -> ScoredClip:
     """A clip of the scores that a test is about; all others are the same for each frame."""
     frames = len(next(part for part in (labels, psnr, combined, motion, speed) if part is not None))
@@ -38,7 +38,7 @@ def clip(
     tiles = np.zeros((frames, 16, 16)) if tile_map is None else tile_map
     parts: dict[Kind, np.ndarray] = dict.fromkeys(KINDS, np.zeros(frames))
     parts["motion"] = np.array(motion or scores)
-    return ScoredClip("a", FPS, truth, masks, evidence, scores, np.array(share or scores), tiles, parts)
+    return ScoredClip("a", FPS, truth, masks, evidence, scores, np.array(alarm or scores), tiles, parts)
 
 
 def figures(*clips: ScoredClip, smoothing_seconds: float = 0.0) -> dict[str, float]:
@@ -60,11 +60,11 @@ def test_a_high_combined_score_on_abnormal_frames_is_a_perfect_score() -> None:
     assert found["baseline_auc_micro_raw"] == 0.5
 
 
-def test_per_video_the_share_of_normal_frames_counts_of_the_combined_score() -> None:
+def test_per_video_the_probability_counts_of_the_combined_score() -> None:
     """One frame far above all others would make them look normal."""
     found = figures(
-        clip([0, 0, 0], combined=[0, 1, 3], share=[0.0, 0.3, 0.9]),
-        clip([0, 1, 1], combined=[1, 5, 90], share=[0.3, 0.99, 1.0]),
+        clip([0, 0, 0], combined=[0, 1, 3], alarm=[0.0, 0.3, 0.9]),
+        clip([0, 1, 1], combined=[1, 5, 90], alarm=[0.3, 0.99, 1.0]),
     )
     assert found["combined_auc_micro_raw"] == 1
     assert found["combined_auc_micro_per_video"] == 6.5 / 8
