@@ -134,7 +134,7 @@ def _auc_table(figures: dict[str, float]) -> str:
         + '<p class="soft">The AUC is how often an abnormal frame scores above a normal one. <b>Raw</b>: all test '
         "frames put together as they are, which is what an operator gets. <b>Per video</b>: scores are first scaled to "
         "0..1 within each clip, as the literature does; no live camera can, for want of an end to scale by. Of the "
-        "combined score that is the share of normal frames below it. "
+        "combined score that is the probability of an anomaly that it stands for, a half where an event ends. "
         "<b>Mean of clips</b>: the AUC within each clip, averaged.</p>"
     )
 
