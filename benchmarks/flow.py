@@ -36,7 +36,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from stmae.calibration import BASELINE_TILES
+from stmae.combined import BASELINE_TILES
 from stmae.data.manifest import DatasetError
 from stmae.data.readers import Footage, read_avenue, read_ped2
 from stmae.data.video import FrameSource
