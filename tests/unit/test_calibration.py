@@ -277,8 +277,18 @@ def test_scores_are_smoothed_over_time() -> None:
 
 def test_the_baseline_is_the_flow_of_the_four_fastest_tiles() -> None:
     flow = np.zeros((10, 2, 16, 16), np.float32)
-    flow[3, :, 0, :4] = [[3], [4]]
-    assert flow_magnitude(flow).tolist() == [0, 0, 0, 5] + [0] * 6
+    flow[3, :, 0, :6] = [[3, 0, -6, 0, 0, 1], [4, 1, -8, 2, 1, 0]]
+    assert flow_magnitude(flow).tolist() == [0, 0, 0, (5 + 10 + 2 + 1) / 4] + [0] * 6
+
+
+def test_a_frame_is_odd_that_is_faster_than_normal_ones_whatever_its_tiles_say(calibration: Calibration) -> None:
+    clip = calm(300, 3)
+    usual = calibration.surprises(clip, FPS)
+    fast = with_tile(clip, "flow_tiles", slice(100, 200), (20.0, 0.0))
+    before, after = (calibration.curve(one, usual, FPS) for one in (clip, fast))
+    assert before[100:200].max() < after[100:200].min()
+    assert after[100:200].min() > calibration.enter
+    np.testing.assert_array_equal(after[:100], before[:100])
 
 
 def test_a_score_stands_for_a_probability_whose_odds_are_even_where_events_end(calibration: Calibration) -> None:

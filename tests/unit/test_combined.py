@@ -17,9 +17,6 @@ def e_value(surprise: float) -> float:
     return KAPPA * math.exp((1 - KAPPA) * surprise)
 
 
-STILL = np.zeros((1, 2, 16, 16))
-
-
 def all_over(**surprises: float) -> dict[Kind, Floats]:
     """One frame."""
     return {kind: np.full((1, 16, 16), surprises[kind]) for kind in KINDS}
@@ -58,7 +55,7 @@ def test_kinds_count_together_where_they_are_at_the_same_tiles() -> None:
     surprises = {kind: np.zeros((1, 16, 16)) for kind in KINDS}
     for kind, first in {"motion": 30, "prediction": 30, "appearance": 90}.items():
         surprises[kind].reshape(256)[first : first + 4] = 20.0
-    curves = dict(zip([*WAYS, "speed"], way_curves(surprises, STILL, 0.0)[:, 0], strict=True))
+    curves = dict(zip([*WAYS, "speed"], way_curves(surprises, np.zeros((1, 2, 16, 16)), 0.0)[:, 0], strict=True))
     one = math.log(e_value(20))
     assert curves[("motion",)] == pytest.approx(one)
     assert curves[("motion", "prediction")] == pytest.approx(2 * one)

@@ -101,6 +101,15 @@ def test_the_other_way_on_a_one_way_path_is_odd_there_and_not_elsewhere() -> Non
     assert there == pytest.approx(back, abs=0.2)
 
 
+def test_one_passer_by_does_not_make_a_tile_one_way_but_many_do() -> None:
+    """People go both ways elsewhere."""
+    both_ways = path(12, (1.0, 0.0), (-1.0, 0.0))
+    few, many = (Velocities.fit([*both_ways, flow(frames, {(ROW, COLUMN): (1.0, 0.0)})]) for frames in (30, 1000))
+    there, back = ([surprise(each, ROW, (x, 0.0)) for each in (few, many)] for x in (1.0, -1.0))
+    assert back[0] < there[0] + 1
+    assert back[1] > there[1] + 3
+
+
 def test_speed_is_a_matter_of_the_row_and_direction_one_of_the_tile() -> None:
     """In one row people run on the left half and walk on the right half, all to the right; in another they walk."""
     clip = flow(200, {(ROW, column): (4.0 if column < 4 else 1.0, 0.0) for column in range(16)})
