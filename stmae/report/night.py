@@ -193,8 +193,8 @@ def _events(night: Night) -> str:
         f"<p class='soft'>{more} more, with lower scores, are in the table <code>events</code>.</p>" if more > 0 else ""
     )
     return (
-        '<section><h2>Events</h2><p class="soft">Oddest first. The score says how unlikely the oddest places of the '
-        "frame are in the camera's normal footage: with every 2.3 more, ten times less likely. Left the frame at the "
+        '<section><h2>Events</h2><p class="soft">Oddest first. The score says how unlikely such a frame is in '
+        "the camera's normal footage: with every 2.3 more, ten times less likely. Left the frame at the "
         f"peak, framed where it is odd; right how odd each place is.</p>\n{cards}\n{rest}</section>"
     )
 
