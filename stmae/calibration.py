@@ -3,15 +3,16 @@
 The combined score asks four things at each of the 16 x 16 tiles of a frame:
 
 - `prediction`: the error of the prediction, against that of the whole view;
-- `motion`: where the tile moves, against the velocities that were seen there and around;
+- `motion`: where the tile moves, against the velocities that were seen there and around, from this frame to the next
+  and over a step;
 - `appearance`: where the tile moves, what it looks like, against all that was seen to move;
 - `presence`: something stands there, for seconds, that the tile does not usually show.
 
 Each is turned into a surprise, -ln of the share of tiles of held-out normal footage that are at least as odd; for
-predictions, of those tiles that move, or stand still, as it does. Each way to be odd (stmae.combined), and how fast the
-fastest tiles are, has a curve over the frames; the score is how unlikely these are among the frames of normal footage.
+predictions, of those tiles that move, or stand still, as it does. Each way to be odd (stmae.combined) has a curve over
+the frames; the score is how unlikely these are among the frames of normal footage.
 
-Legend: F frames, W ways to be odd, speed included, tiles are [16,16] or flat [256], V velocity bins.
+Legend: F frames, W ways to be odd, tiles are [16,16] or flat [256], V velocity bins.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from stmae.combined import WAYS, joined, tile_map, way_curves
-from stmae.norm import GAIT_SECONDS, KINDS, Kind, Norm, Sighting
+from stmae.combined import WAYS, either, joined, tile_map, way_curves
+from stmae.norm import CROSSING, LONGEST_SECONDS, Flow, Kind, Norm, Oddity, Sighting, Traffic, crossing_seconds
 from stmae.score import TILES, Evidence
-from stmae.usual import BINS, Tail, Usual, Velocities, steady
+from stmae.usual import BINS, Tail, Usual, Velocities
 
-Shares = Literal["still", "moving", "motion", "appearance", "presence"]
+Shares = Literal["still", "moving", "instant", "step", "appearance", "presence"]
 """Where the shares of normal tiles are known from: predictions have two, of tiles that stand still and that move."""
 Floats = npt.NDArray[np.floating]
 
@@ -67,13 +68,13 @@ class Calibration:
         """[F,16,16]: how odd each tile is, whatever its kind, nats. Where to look."""
         return tile_map(self.surprises(evidence, fps))
 
-    def curve(self, evidence: Evidence, surprises: Mapping[Kind, Floats], fps: float) -> Floats:
-        """The combined score [F] of evidence whose `surprises` are known; larger is odder."""
-        return _joined(way_curves(surprises, evidence.flow_tiles, self.smoothing_seconds * fps), self.way_tails)
+    def curve(self, surprises: Mapping[Kind, Floats], fps: float) -> Floats:
+        """The combined score [F] of consecutive frames whose `surprises` are known; larger is odder."""
+        return _joined(way_curves(surprises, self.smoothing_seconds * fps), self.way_tails)
 
     def score(self, evidence: Evidence, fps: float) -> Floats:
         """The combined score of consecutive frames of one video, [F]."""
-        return self.curve(evidence, self.surprises(evidence, fps), fps)
+        return self.curve(self.surprises(evidence, fps), fps)
 
     def alarm(self, scores: Floats) -> Floats:
         """Scores [F] as probabilities of an anomaly [F]: the posterior where a score is ln of a Bayes factor
@@ -82,10 +83,7 @@ class Calibration:
 
     def to_json(self) -> str:
         table = dataclasses.asdict(self)
-        counts = self.norm.velocities.counts
-        tile, velocity = np.nonzero(counts)
-        counts = counts[tile, velocity]
-        table["norm"]["velocities"] = {"tile": tile, "bin": velocity, "count": counts.astype(np.int64)}
+        table["norm"]["traffic"] = {name: _sparse(seen) for name, seen in self.norm.traffic._asdict().items()}
         return json.dumps(table, sort_keys=True, default=lambda array: array.tolist()) + "\n"
 
     @classmethod
@@ -94,16 +92,15 @@ class Calibration:
         try:
             table: dict[str, Any] = json.loads(text)
             norm = table.pop("norm")
-            sparse, counts = norm["velocities"], np.zeros((TILES * TILES, BINS))
-            counts[sparse["tile"], sparse["bin"]] = sparse["count"]
+            traffic = Traffic(**{name: _dense(seen) for name, seen in norm["traffic"].items()})
             place = Usual(**{field: np.array(values) for field, values in norm["place"].items()})
             tails = {name: _tail(tail) for name, tail in table.pop("tails").items()}
             if set(tails) != set(get_args(Shares)):
                 raise ValueError(f"tails of {', '.join(sorted(tails))} where {', '.join(get_args(Shares))} are wanted")
-            norm = Norm(np.array(norm["error"], np.float64), place, Velocities(counts))
+            norm = Norm(np.array(norm["error"], np.float64), place, traffic)
             way_tails = tuple(map(_tail, table.pop("way_tails")))
-            if len(way_tails) != len(WAYS) + 1:
-                raise ValueError(f"way_tails: {len(way_tails)} where {len(WAYS) + 1} are wanted")
+            if len(way_tails) != len(WAYS):
+                raise ValueError(f"way_tails: {len(way_tails)} where {len(WAYS)} are wanted")
             return cls(norm=norm, tails=tails, way_tails=way_tails, **table)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a calibration: {error!r}; publish the model again") from None
@@ -118,13 +115,12 @@ def calibration_file(scene: str) -> str:
     return f"calibration-{scene}.json" if scene else "calibration.json"
 
 
-def surprises_of(oddities: Mapping[Kind, Floats], tails: Mapping[Shares, Tail]) -> dict[Kind, Floats]:
-    """[F,256] a kind -> [F,16,16] a kind: -ln of the share of normal tiles that are at least as odd."""
-    error, motion = oddities["prediction"], oddities["motion"]
-    moves = motion > 0
+def surprises_of(oddities: Mapping[Oddity, Floats], tails: Mapping[Shares, Tail]) -> dict[Kind, Floats]:
+    """[F,256] each -> [F,16,16] a kind: -ln of the share of normal tiles that are at least as odd."""
+    error, moves = oddities["prediction"], oddities["step"] > 0
     surprises: dict[Kind, Floats] = {
         "prediction": np.where(moves, tails["moving"].surprise(error), tails["still"].surprise(error)),
-        "motion": tails["motion"].surprise(motion),
+        "motion": either(*(tails[name].surprise(oddities[name]) for name in ("instant", "step"))),
         "appearance": np.where(moves, tails["appearance"].surprise(oddities["appearance"]), 0.0),
         "presence": tails["presence"].surprise(oddities["presence"]),
     }
@@ -137,6 +133,7 @@ def fit_calibration(
     training_flow: Sequence[tuple[Floats, float]] = (),
     training: Sequence[tuple[Evidence, float]] = (),
     *,
+    tile_pixels: float,
     smoothing_seconds: float,
     enter_quantile: float,
     exit_quantile: float,
@@ -146,7 +143,8 @@ def fit_calibration(
     """Fit on the evidence of held-out normal clips, and their frames a second.
 
     Training clips add what they can, with their frames a second: flow tiles [F,2,16,16], from which velocities are
-    known too; and some of them evidence, from which enter and exit are.
+    known too; and some of them evidence, from which enter and exit are. A tile is `tile_pixels` of FRAMES wide: scores
+    are smoothed over CROSSING of the time in which it is crossed, and no less than `smoothing_seconds`.
     Raises ValueError where there is no frame to fit on.
     """
     seen = [Sighting.of(clip, rate) for clip, rate in zip(heldout, fps, strict=True) if len(clip)]
@@ -155,13 +153,14 @@ def fit_calibration(
         raise ValueError("calibration: the held-out clips have no scored frames; hold out more or longer clips")
     seen = seen if len(seen) > 1 else seen[0].halves()
     trained = [Sighting.of(clip, rate) for clip, rate in training if len(clip)]
-    flows = [steady(flow, GAIT_SECONDS * rate) for flow, rate in training_flow]
-    norm = Norm.fit(seen, Velocities.fit([*flows, *(one.flow for one in seen)]))
+    flows = [(Flow.of(flow, rate), rate) for flow, rate in training_flow] + [(one.flow, one.fps) for one in seen]
+    smoothing_seconds = max(smoothing_seconds, min(CROSSING * crossing_seconds(flows, tile_pixels), LONGEST_SECONDS))
+    norm = Norm.fit(seen, Traffic.fit([flow for flow, _ in flows]))
     oddities = norm.unseen_oddities(seen)
     tails = _tails(oddities, len(seen), len(training_flow))
     oddities += [norm.without(one).oddities(one) for one in trained]
     curves = [
-        way_curves(surprises_of(odd, tails), one.flow_tiles, smoothing_seconds * one.fps)
+        way_curves(surprises_of(odd, tails), smoothing_seconds * one.fps)
         for one, odd in zip([*seen, *trained], oddities, strict=True)
     ]
     way_tails = tuple(Tail.fit(way, OF_MANY) for way in np.concatenate(curves, axis=1))
@@ -184,22 +183,35 @@ def _joined(curves_WF: Floats, way_tails: Sequence[Tail]) -> Floats:
     return joined(np.stack([tail.surprise(way) for tail, way in zip(way_tails, curves_WF, strict=True)]))
 
 
+def _sparse(velocities: Velocities) -> dict[str, npt.NDArray[np.integer]]:
+    tile, velocity = np.nonzero(velocities.counts)
+    return {"tile": tile, "bin": velocity, "count": velocities.counts[tile, velocity].astype(np.int64)}
+
+
+def _dense(table: Mapping[str, Any]) -> Velocities:
+    counts = np.zeros((TILES * TILES, BINS))
+    counts[table["tile"], table["bin"]] = table["count"]
+    return Velocities(counts)
+
+
 def _tail(table: dict[str, Any]) -> Tail:
     return Tail(np.array(table.pop("knots")), **table)
 
 
-def _tails(oddities: Sequence[Mapping[Kind, Floats]], heldout: int, training: int) -> dict[Shares, Tail]:
+def _tails(oddities: Sequence[Mapping[Oddity, Floats]], heldout: int, training: int) -> dict[Shares, Tail]:
     """Of so many held-out clips; what usually moves is also known from training clips."""
-    error, motion, looks, presence = (np.concatenate([odd[kind].ravel() for odd in oddities]) for kind in KINDS)
+    every = {name: np.concatenate([odd[name].ravel() for odd in oddities]) for name in get_args(Oddity)}
+    moves = every["step"] > 0
 
     def those(values: Floats, chosen: npt.NDArray[np.bool_]) -> Floats:
         return values[chosen] if chosen.sum() >= FEWEST else values
 
     known: dict[Shares, Floats] = {
-        "still": those(error, motion == 0),
-        "moving": those(error, motion > 0),
-        "appearance": those(looks, motion > 0),
-        "presence": presence,
+        "still": those(every["prediction"], ~moves),
+        "moving": those(every["prediction"], moves),
+        "appearance": those(every["appearance"], moves),
+        "presence": every["presence"],
     }
     tails = {name: Tail.fit(values, heldout - 1.0) for name, values in known.items()}
-    return {**tails, "motion": Tail.fit(motion, heldout + training - 1.0)}
+    of_all = heldout + training - 1.0
+    return {**tails, "instant": Tail.fit(every["instant"], of_all), "step": Tail.fit(every["step"], of_all)}

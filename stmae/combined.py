@@ -1,4 +1,4 @@
-"""The combined score: surprises of four kinds at each tile, and speed, become a tile map and a score. numpy only.
+"""The combined score: surprises of four kinds at each tile become a tile map and a score a frame. numpy only.
 
 A surprise is -ln of a share of normal footage, nats. Legend: F frames, W ways to be odd, tiles are [16,16].
 """
@@ -23,17 +23,17 @@ WAYS: tuple[tuple[Kind, ...], ...] = (
     ("motion", "appearance"),
     ("presence",),
 )
-"""To be odd at a tile: in one kind, or in two at the same tile. A frame has one more: how fast its fastest tiles go."""
+"""To be odd: in one kind, or in two at the same tile."""
 BASELINE_TILES = 4
-"""Of the flow magnitude of a frame."""
+"""Of which the baseline is the mean."""
 KAPPA = 0.2
 """Of the e-values: the lower, the more is expected of what is odd, and the less of what is only unusual."""
 TOP_TILES = 4
 """What is odd may be small; a tile alone would follow the noise."""
-NEXT_TILES = 8
+NEXT_TILES = 16
 """Those that come next are the rest of the crowd, as a rule: where everybody is a little odd, nobody is."""
-NEXT_SHARE, NEXT_MOST = 0.75, 2.0
-"""Of their mean, and nats at most, that are taken off: what is very odd all over the view stays so."""
+NEXT_MOST = 1.5
+"""Nats of their mean that are taken off, at most: what is very odd all over the view stays so."""
 
 
 def tile_map(surprises: Mapping[Kind, Floats]) -> Floats:
@@ -45,21 +45,21 @@ def tile_map(surprises: Mapping[Kind, Floats]) -> Floats:
     return _ln_mean(_maps(surprises), len(WAYS))
 
 
-def way_curves(surprises: Mapping[Kind, Floats], flow_tiles_F2RC: Floats, sigma: float) -> Floats:
-    """How odd each frame is in each way by itself, [W,F]: the frame scores of WAYS, then flow magnitude in pixels.
+def either(first: Floats, second: Floats) -> Floats:
+    """What is odd in one of two respects: the surprise whose e-value is the mean of theirs, any shape.
 
-    Of surprises [F,16,16] a kind. All are smoothed over `sigma` frames.
+    It is the larger of the two where they agree, and ln(2) / (1 - KAPPA) less where only that one is a surprise.
     """
-    speed = smooth(flow_magnitude(flow_tiles_F2RC), sigma)
-    return np.stack([*(frame_score(each, sigma) for each in _maps(surprises)), speed])
+    return np.asarray((_ln_mean((_ln_e(first), _ln_e(second)), 2) - np.log(KAPPA)) / (1 - KAPPA))
+
+
+def way_curves(surprises: Mapping[Kind, Floats], sigma: float) -> Floats:
+    """How odd each frame is in each of WAYS by itself, [W,F], smoothed over `sigma` frames; of [F,16,16] a kind."""
+    return np.stack([frame_score(each, sigma) for each in _maps(surprises)])
 
 
 def flow_magnitude(flow_tiles_F2RC: Floats) -> Floats:
-    """Mean flow magnitude, pixels, of the BASELINE_TILES fastest tiles, [F]: where and which way does not matter.
-
-    By itself it is the baseline that every evaluation prints. It says nothing that `motion` does not know, but it is
-    sure of it sooner: it has one normal to learn where motion has one a row and a tile.
-    """
+    """Mean flow magnitude, pixels, of the BASELINE_TILES fastest tiles, [F]: the baseline that evaluations print."""
     speed = np.hypot(flow_tiles_F2RC[:, 0], flow_tiles_F2RC[:, 1])
     return np.asarray(highest(speed, BASELINE_TILES).mean(axis=1))
 
@@ -67,11 +67,11 @@ def flow_magnitude(flow_tiles_F2RC: Floats) -> Floats:
 def frame_score(tiles_FRC: Floats, sigma: float) -> Floats:
     """How far the highest tiles of each frame [F,16,16] stand out, [F], smoothed over `sigma` frames.
 
-    Their mean, less NEXT_SHARE of that of the next ones, from 0 to NEXT_MOST.
+    Their mean, less that of the next ones, of which from 0 to NEXT_MOST count.
     """
     ranked = highest(tiles_FRC, TOP_TILES + NEXT_TILES)
     top, following = ranked[:, :TOP_TILES].mean(axis=1), ranked[:, TOP_TILES:].mean(axis=1)
-    return smooth(top - np.clip(NEXT_SHARE * following, 0.0, NEXT_MOST), sigma)
+    return smooth(top - np.clip(following, 0.0, NEXT_MOST), sigma)
 
 
 def joined(surprises_WF: Floats) -> Floats:

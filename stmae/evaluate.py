@@ -24,7 +24,7 @@ from stmae.data.manifest import Clip, Manifest
 from stmae.model.build import build_stmae
 from stmae.model.stmae import STMAE, moved_tiles, normalise_flow, shrink, to_signed, to_unit, windows
 from stmae.norm import KINDS, Kind
-from stmae.score import CLIP_FRAMES, Evidence
+from stmae.score import CLIP_FRAMES, TILES, Evidence
 from stmae.train.checkpoint import load_modules
 from stmae.train.extract import FlowCache
 from stmae.train.loop import training_device
@@ -152,6 +152,7 @@ def calibrate(
             for between, clip in zip(flows, training, strict=True)
         ],
         [(own[clip], clip.fps) for clip in own if clip.split == "train"],
+        tile_pixels=config.model.frame_size / TILES,
         **dataclasses.asdict(config.score),
     )
 
@@ -160,7 +161,7 @@ def scored_clip(manifest: Manifest, clip: Clip, evidence: Evidence, calibration:
     """Evidence of a test clip joined with its truth and its scores."""
     labels, masks = manifest.labels(clip), manifest.masks(clip)
     surprises = calibration.surprises(evidence, clip.fps)
-    combined, sigma = calibration.curve(evidence, surprises, clip.fps), calibration.smoothing_seconds * clip.fps
+    combined, sigma = calibration.curve(surprises, clip.fps), calibration.smoothing_seconds * clip.fps
     return ScoredClip(
         name=clip.name,
         fps=clip.fps,
@@ -179,9 +180,9 @@ def figures_of(
 ) -> tuple[dict[str, float], list[tuple[float, float, float]]]:
     """Figures of the labelled clips, and the ROC of the combined score.
 
-    The baseline is smoothed as the combined score is; the paper's score is taken as the paper has it. Of the combined
-    score, min-max a clip is of the probability that it stands for, which puts frames in the same order: of scores in
-    nats the highest peak of a clip would make all else in it look normal.
+    The baseline, which knows no camera, is smoothed over `smoothing_seconds` everywhere; the paper's score is taken as
+    the paper has it. Of the combined score, min-max a clip is of the probability that it stands for, which puts frames
+    in the same order: of scores in nats the highest peak of a clip would make all else in it look normal.
     """
     labelled = [(clip, clip.labels) for clip in clips if clip.labels is not None]
     figures = {"clips": float(len(clips)), "frames": float(sum(len(clip.evidence) for clip in clips))}

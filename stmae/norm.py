@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal, Self, get_args
+from typing import Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,16 @@ from stmae.usual import Usual, Velocities, flat, steady
 
 Kind = Literal["prediction", "motion", "appearance", "presence"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Oddity = Literal["prediction", "instant", "step", "appearance", "presence"]
+"""What is asked of each tile. Two ask how it moves: from this frame to the next, and over a step."""
 Floats = npt.NDArray[np.floating]
 
 GAIT_SECONDS = 0.5
 """Over which a velocity is one: about a step."""
+CROSSING = 0.5
+"""Of the time in which a tile is crossed, over which scores are averaged: what crosses the view slowly stays long."""
+LONGEST_SECONDS = 2.0
+"""... but no more than this: there are cameras before which next to nothing moves."""
 STAY_SECONDS = 6.0
 """Length of the window over which something has to be there to be present."""
 STAY_QUANTILE = 0.1
@@ -41,6 +47,35 @@ TRIFLE = 0.5
 nothing."""
 
 
+class Flow(NamedTuple):
+    """How the tiles of a video move, pixels a frame: legs swing, and flow errs, in one and not in the other."""
+
+    instant: Floats
+    """[F,2,16,16] as it is from frame to frame."""
+    step: Floats
+    """[F,2,16,16] averaged over a step."""
+
+    @classmethod
+    def of(cls, flow_tiles: Floats, fps: float) -> Self:
+        return cls(flow_tiles, steady(flow_tiles, GAIT_SECONDS * fps))
+
+
+class Traffic(NamedTuple):
+    """Which velocities were seen at each tile."""
+
+    instant: Velocities
+    step: Velocities
+
+    @classmethod
+    def fit(cls, flows: Sequence[Flow]) -> Self:
+        return cls(Velocities.fit([one.instant for one in flows]), Velocities.fit([one.step for one in flows]))
+
+    def less(self, flows: Sequence[Flow]) -> Traffic:
+        """Without what was seen in some of the clips."""
+        part = Traffic.fit(flows)
+        return Traffic(self.instant.less(part.instant), self.step.less(part.step))
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sighting:
     """Consecutive frames of one video, as far as they are calibrated."""
@@ -51,23 +86,23 @@ class Sighting:
     """[F,256] logarithm of the distance from what is usual at the place, as far as it lasts."""
     look: Floats
     """[F,256] squared distance from the nearest look of what moves."""
-    flow_tiles: Floats
-    """[F,2,16,16] as it is from frame to frame."""
-    flow: Floats
-    """[F,2,16,16], averaged over a step."""
+    flow: Flow
     fps: float
 
     @classmethod
     def of(cls, evidence: Evidence, fps: float) -> Self:
         error, place = _log(evidence.error_tiles, MIN_ERROR), _staying(evidence.place_tiles, fps)
-        flow = evidence.flow_tiles
-        return cls(error, place, flat(evidence.look_tiles), flow, steady(flow, GAIT_SECONDS * fps), fps)
+        return cls(error, place, flat(evidence.look_tiles), Flow.of(evidence.flow_tiles, fps), fps)
 
     def halves(self) -> list[Sighting]:
         middle = len(self.error) // 2
         return [
             Sighting(
-                self.error[half], self.place[half], self.look[half], self.flow_tiles[half], self.flow[half], self.fps
+                self.error[half],
+                self.place[half],
+                self.look[half],
+                Flow(self.flow.instant[half], self.flow.step[half]),
+                self.fps,
             )
             for half in (slice(None, middle), slice(middle, None))
         ]
@@ -80,43 +115,51 @@ class Norm:
     error: Floats
     """[256] logarithm of the error against which a tile's is judged; the median tile of a usual moment has it."""
     place: Usual
-    velocities: Velocities
+    traffic: Traffic
 
     @classmethod
-    def fit(cls, seen: Sequence[Sighting], velocities: Velocities) -> Self:
+    def fit(cls, seen: Sequence[Sighting], traffic: Traffic) -> Self:
         error, place = (np.concatenate([getattr(one, name) for one in seen]) for name in ("error", "place"))
         mean = np.exp(error).mean(axis=0)
         judged_by = np.log(mean + ALWAYS_WRONG * mean.mean())
-        return cls(judged_by + np.median(error - judged_by), Usual.fit(place), velocities)
+        return cls(judged_by + np.median(error - judged_by), Usual.fit(place), traffic)
 
-    def oddities(self, seen: Sighting) -> dict[Kind, Floats]:
-        """How odd each tile is, [F,256] a kind, in units of its own."""
+    def oddities(self, seen: Sighting) -> dict[Oddity, Floats]:
+        """How odd each tile is, [F,256] each, in units of its own."""
         error = _beyond_view(seen.error - self.error)
         place = _beyond_view(self.place.deviation(seen.place))
         return {
             "prediction": error,
-            "motion": self.velocities.surprise(seen.flow),
+            "instant": self.traffic.instant.surprise(seen.flow.instant),
+            "step": self.traffic.step.surprise(seen.flow.step),
             "appearance": seen.look,
             "presence": place - _condition(place),
         }
 
     def without(self, trained: Sighting) -> Norm:
-        """The norm had it not seen a training clip: of those it knows velocities only."""
-        return dataclasses.replace(self, velocities=self.velocities.less(Velocities.fit([trained.flow])))
+        """The norm had it not seen a training clip: of those it knows traffic only."""
+        return dataclasses.replace(self, traffic=self.traffic.less([trained.flow]))
 
-    def unseen_oddities(self, seen: Sequence[Sighting]) -> list[dict[Kind, Floats]]:
+    def unseen_oddities(self, seen: Sequence[Sighting]) -> list[dict[Oddity, Floats]]:
         """How odd each of the clips that it was fitted on is to a norm fitted on the others.
 
         The camera moves by part of a pixel from night to night, and the sun goes round: what differs between normal
         clips is not odd. A norm that is measured on its own clips would not know.
         """
-        oddities: dict[int, dict[Kind, Floats]] = {}
+        oddities: dict[int, dict[Oddity, Floats]] = {}
         for fold in range(min(FOLDS, len(seen))):
             own = range(fold, len(seen), FOLDS)
-            velocities = self.velocities.less(Velocities.fit([seen[i].flow for i in own]))
-            others = Norm.fit([one for i, one in enumerate(seen) if i not in own], velocities)
+            traffic = self.traffic.less([seen[i].flow for i in own])
+            others = Norm.fit([one for i, one in enumerate(seen) if i not in own], traffic)
             oddities |= {i: others.oddities(seen[i]) for i in own}
         return [oddities[i] for i in range(len(seen))]
+
+
+def crossing_seconds(flows: Sequence[tuple[Flow, float]], tile_pixels: float) -> float:
+    """In how many seconds what moves crosses a tile, as a rule; of flows with their frames a second. 0 of nothing."""
+    speeds = [np.hypot(flow.step[:, 0], flow.step[:, 1]) * fps for flow, fps in flows]
+    moving = np.concatenate([np.zeros(0), *(each[each > 0] for each in speeds)])
+    return tile_pixels / float(np.median(moving)) if len(moving) else 0.0
 
 
 def _staying(place_tiles: Floats, fps: float) -> Floats:

@@ -35,7 +35,7 @@ def events_table(scores: pa.Table, calibration: Calibration, partition: tables.P
     fps = frame_rate(time_s)
     evidence = evidence_of(scores)
     surprises = calibration.surprises(evidence, fps)
-    curve = calibration.curve(evidence, surprises, fps)
+    curve = calibration.curve(surprises, fps)
     intervals = hysteresis(
         curve,
         calibration.enter,

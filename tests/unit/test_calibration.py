@@ -264,15 +264,15 @@ def test_where_nothing_moves_motion_has_the_surprise_of_the_usual(calibration: C
 
 
 def test_scores_are_smoothed_over_time() -> None:
-    odd = with_tile(calm(300, 4), "error_tiles", slice(150, 151), 0.1)
+    odd = with_tile(calm(300, 4), "error_tiles", slice(148, 153), 0.1)
     sharp, smooth = (
         one.score(odd, FPS) - one.score(calm(300, 4), FPS) for one in (fit(NORMAL, seconds) for seconds in (0.0, 0.5))
     )
-    assert np.flatnonzero(sharp).tolist() == [150]
+    assert np.flatnonzero(np.abs(sharp) > 0.01).tolist() == [148, 149, 150, 151, 152]
     # Less far than three times half a second where even so a frame is no odder than most.
-    reached = np.flatnonzero(smooth)
-    assert 135 <= reached.min() <= 145
-    assert 155 <= reached.max() <= 165
+    reached = np.flatnonzero(np.abs(smooth) > 0.01)
+    assert 133 <= reached.min() <= 144
+    assert 156 <= reached.max() <= 167
 
 
 def test_the_baseline_is_the_flow_of_the_four_fastest_tiles() -> None:
@@ -281,14 +281,36 @@ def test_the_baseline_is_the_flow_of_the_four_fastest_tiles() -> None:
     assert flow_magnitude(flow).tolist() == [0, 0, 0, (5 + 10 + 2 + 1) / 4] + [0] * 6
 
 
-def test_a_frame_is_odd_that_is_faster_than_normal_ones_whatever_its_tiles_say(calibration: Calibration) -> None:
-    clip = calm(300, 3)
-    usual = calibration.surprises(clip, FPS)
-    fast = with_tile(clip, "flow_tiles", slice(100, 200), (20.0, 0.0))
-    before, after = (calibration.curve(one, usual, FPS) for one in (clip, fast))
-    assert before[100:200].max() < after[100:200].min()
-    assert after[100:200].min() > calibration.enter
-    np.testing.assert_array_equal(after[:100], before[:100])
+def walked(frames: int, seed: int) -> Evidence:
+    """In row 12 somebody always walks: feet go twice as fast as the walker and stand still again."""
+    clip, feet = calm(frames, seed), np.arange(frames)[:, None] + 3 * np.arange(16)
+    flow = np.zeros((frames, 2, 16, 16))
+    flow[:, 0, 12] = np.where(feet % 10 < 5, 2.0, 0.5) + np.random.default_rng(seed).normal(0, 0.05, (frames, 16))
+    return dataclasses.replace(clip, flow_tiles=flow.astype(np.float32))
+
+
+def test_who_glides_is_seen_by_a_step_and_who_hurries_for_a_moment_by_the_moment() -> None:
+    """The one nowhere faster than a foot, the other on the whole hardly faster than a walker."""
+    calibration = fit([walked(600, 1), walked(600, 2)])
+    clip = walked(300, 3)
+    glides, stumbles = clip.flow_tiles.copy(), clip.flow_tiles.copy()
+    glides[100:200, 0, 12, 9] = 2.0
+    stumbles[150, 0, 12, 9] = 5.0
+    usual, gliding, stumbling = (
+        calibration.surprises(dataclasses.replace(clip, flow_tiles=flow), FPS)["motion"][:, 12, 9]
+        for flow in (clip.flow_tiles, glides, stumbles)
+    )
+    assert gliding[120:180].min() > usual.max() + 2
+    assert stumbling[150] > usual.max() + 2
+
+
+def test_scores_are_smoothed_for_longer_where_what_moves_takes_longer_to_cross_a_tile() -> None:
+    """At a pixel a frame, 10 a second."""
+    assert fit(NORMAL, 0.5, tile_pixels=16.0).smoothing_seconds == pytest.approx(0.8, rel=0.05)
+    assert fit(NORMAL, 0.5, tile_pixels=4.0).smoothing_seconds == 0.5
+    assert fit(NORMAL, 0.5, tile_pixels=400.0).smoothing_seconds == 2.0
+    still = [dataclasses.replace(clip, flow_tiles=np.zeros_like(clip.flow_tiles)) for clip in NORMAL]
+    assert fit(still, 0.5, tile_pixels=16.0).smoothing_seconds == 0.5
 
 
 def test_a_score_stands_for_a_probability_whose_odds_are_even_where_events_end(calibration: Calibration) -> None:

@@ -78,7 +78,7 @@ def test_each_part_of_the_combined_score_is_judged_alone() -> None:
     assert found["combined_auc_micro_raw"] == 0.75
 
 
-def test_the_baseline_is_the_flow_magnitude_smoothed_as_the_combined_score_is() -> None:
+def test_the_baseline_is_the_flow_magnitude_smoothed_over_a_given_time() -> None:
     labels, speed = [0, 0, 0, 1, 1, 1], [0.0, 0, 1, 1, 0, 2]
     sharp = figures(clip(labels, speed=speed))["baseline_auc_micro_raw"]
     smooth = figures(clip(labels, speed=speed), smoothing_seconds=0.1)["baseline_auc_micro_raw"]
