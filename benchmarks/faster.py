@@ -96,7 +96,6 @@ def draws(clips: list[Played], config: Config) -> Iterator[tuple[Calibration, li
             [one.clip.fps for one in own],
             [(one.usual.flow_tiles, one.clip.fps) for one in others],
             [(one.usual, one.clip.fps) for one in others],
-            tile_pixels=config.model.frame_size / score.TILES,
             **dataclasses.asdict(config.score),
         )
         yield calibration, order[:judged]

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stmae.combined import WAYS, either, joined, tile_map, way_curves
-from stmae.norm import CROSSING, LONGEST_SECONDS, Flow, Kind, Norm, Oddity, Sighting, Traffic, crossing_seconds
+from stmae.norm import Flow, Kind, Norm, Oddity, Sighting, Traffic
 from stmae.score import TILES, Evidence
 from stmae.usual import BINS, Tail, Usual, Velocities
 
@@ -133,7 +133,6 @@ def fit_calibration(
     training_flow: Sequence[tuple[Floats, float]] = (),
     training: Sequence[tuple[Evidence, float]] = (),
     *,
-    tile_pixels: float,
     smoothing_seconds: float,
     enter_quantile: float,
     exit_quantile: float,
@@ -143,8 +142,7 @@ def fit_calibration(
     """Fit on the evidence of held-out normal clips, and their frames a second.
 
     Training clips add what they can, with their frames a second: flow tiles [F,2,16,16], from which velocities are
-    known too; and some of them evidence, from which enter and exit are. A tile is `tile_pixels` of FRAMES wide: scores
-    are smoothed over CROSSING of the time in which it is crossed, and no less than `smoothing_seconds`.
+    known too; and some of them evidence, from which enter and exit are.
     Raises ValueError where there is no frame to fit on.
     """
     seen = [Sighting.of(clip, rate) for clip, rate in zip(heldout, fps, strict=True) if len(clip)]
@@ -153,9 +151,8 @@ def fit_calibration(
         raise ValueError("calibration: the held-out clips have no scored frames; hold out more or longer clips")
     seen = seen if len(seen) > 1 else seen[0].halves()
     trained = [Sighting.of(clip, rate) for clip, rate in training if len(clip)]
-    flows = [(Flow.of(flow, rate), rate) for flow, rate in training_flow] + [(one.flow, one.fps) for one in seen]
-    smoothing_seconds = max(smoothing_seconds, min(CROSSING * crossing_seconds(flows, tile_pixels), LONGEST_SECONDS))
-    norm = Norm.fit(seen, Traffic.fit([flow for flow, _ in flows]))
+    flows = [Flow.of(flow, rate) for flow, rate in training_flow]
+    norm = Norm.fit(seen, Traffic.fit([*flows, *(one.flow for one in seen)]))
     oddities = norm.unseen_oddities(seen)
     tails = _tails(oddities, len(seen), len(training_flow))
     oddities += [norm.without(one).oddities(one) for one in trained]

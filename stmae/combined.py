@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from stmae.norm import Kind
-from stmae.score import smooth
 from stmae.usual import flat
 
 Floats = npt.NDArray[np.floating]
@@ -65,13 +64,22 @@ def flow_magnitude(flow_tiles_F2RC: Floats) -> Floats:
 
 
 def frame_score(tiles_FRC: Floats, sigma: float) -> Floats:
-    """How far the highest tiles of each frame [F,16,16] stand out, [F], smoothed over `sigma` frames.
+    """How far the highest tiles of each frame [F,16,16] stand out, [F], `sustained` over `sigma` frames.
 
     Their mean, less that of the next ones, of which from 0 to NEXT_MOST count.
     """
     ranked = highest(tiles_FRC, TOP_TILES + NEXT_TILES)
     top, following = ranked[:, :TOP_TILES].mean(axis=1), ranked[:, TOP_TILES:].mean(axis=1)
-    return smooth(top - np.clip(following, 0.0, NEXT_MOST), sigma)
+    return sustained(top - np.clip(following, 0.0, NEXT_MOST), sigma)
+
+
+def sustained(values: Floats, sigma: float) -> Floats:
+    """How high a curve of logarithms [F] is both before and after each frame, averaged over `sigma` frames, [F].
+
+    The logarithm of the harmonic mean of both averages, Gaussian, of the frames up to this one and from it on. An
+    average over both sides would make whoever is there just before something very odd odder than what is a little odd.
+    """
+    return np.asarray(np.log(2) - np.logaddexp(-_until(values, sigma), -_until(values[::-1], sigma)[::-1]))
 
 
 def joined(surprises_WF: Floats) -> Floats:
@@ -87,6 +95,15 @@ def highest(tiles_FRC: Floats, count: int) -> Floats:
     """Of [F,16,16] the highest ones a frame, [F,count], highest first."""
     ranked = np.partition(flat(tiles_FRC), -count, axis=1)[:, -count:]
     return np.asarray(np.sort(ranked, axis=1)[:, ::-1])
+
+
+def _until(values: Floats, sigma: float) -> Floats:
+    """Gaussian average of the frames up to each one, [F]; weights are renormalised at the start."""
+    if sigma < 0.1 or len(values) < 2:
+        return values.astype(np.float64)
+    kernel = np.exp(-0.5 * (np.arange(int(np.ceil(3 * sigma)) + 1) / sigma) ** 2)
+    weight = np.cumsum(kernel)[np.minimum(np.arange(len(values)), len(kernel) - 1)]
+    return np.asarray(np.convolve(values, kernel)[: len(values)] / weight)
 
 
 def _ln_e(surprise: Floats) -> Floats:

@@ -203,7 +203,7 @@ class ScoreConfig:
     """How raw scores become events. Changing these needs neither a redeploy nor a rescore."""
 
     smoothing_seconds: float = 0.5
-    """Standard deviation of the Gaussian over time, at least: longer where what moves crosses the view slowly."""
+    """Standard deviation of the Gaussian over time."""
     enter_quantile: float = 0.999
     """An event starts where the smoothed score exceeds this quantile of held-out normal footage."""
     exit_quantile: float = 0.99

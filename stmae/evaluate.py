@@ -24,7 +24,7 @@ from stmae.data.manifest import Clip, Manifest
 from stmae.model.build import build_stmae
 from stmae.model.stmae import STMAE, moved_tiles, normalise_flow, shrink, to_signed, to_unit, windows
 from stmae.norm import KINDS, Kind
-from stmae.score import CLIP_FRAMES, TILES, Evidence
+from stmae.score import CLIP_FRAMES, Evidence
 from stmae.train.checkpoint import load_modules
 from stmae.train.extract import FlowCache
 from stmae.train.loop import training_device
@@ -152,7 +152,6 @@ def calibrate(
             for between, clip in zip(flows, training, strict=True)
         ],
         [(own[clip], clip.fps) for clip in own if clip.split == "train"],
-        tile_pixels=config.model.frame_size / TILES,
         **dataclasses.asdict(config.score),
     )
 

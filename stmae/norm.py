@@ -23,10 +23,6 @@ Floats = npt.NDArray[np.floating]
 
 GAIT_SECONDS = 0.5
 """Over which a velocity is one: about a step."""
-CROSSING = 0.5
-"""Of the time in which a tile is crossed, over which scores are averaged: what crosses the view slowly stays long."""
-LONGEST_SECONDS = 2.0
-"""... but no more than this: there are cameras before which next to nothing moves."""
 STAY_SECONDS = 6.0
 """Length of the window over which something has to be there to be present."""
 STAY_QUANTILE = 0.1
@@ -153,13 +149,6 @@ class Norm:
             others = Norm.fit([one for i, one in enumerate(seen) if i not in own], traffic)
             oddities |= {i: others.oddities(seen[i]) for i in own}
         return [oddities[i] for i in range(len(seen))]
-
-
-def crossing_seconds(flows: Sequence[tuple[Flow, float]], tile_pixels: float) -> float:
-    """In how many seconds what moves crosses a tile, as a rule; of flows with their frames a second. 0 of nothing."""
-    speeds = [np.hypot(flow.step[:, 0], flow.step[:, 1]) * fps for flow, fps in flows]
-    moving = np.concatenate([np.zeros(0), *(each[each > 0] for each in speeds)])
-    return tile_pixels / float(np.median(moving)) if len(moving) else 0.0
 
 
 def _staying(place_tiles: Floats, fps: float) -> Floats:

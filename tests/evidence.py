@@ -39,20 +39,13 @@ def with_tile(evidence: Evidence, name: str, frames: slice, value: float | tuple
     return dataclasses.replace(evidence, **{name: tiles})
 
 
-def fit(
-    heldout: Sequence[Evidence],
-    smoothing_seconds: float = 0.0,
-    training: Sequence[Evidence] = (),
-    tile_pixels: float = 0.0,
-) -> Calibration:
-    """Events start above all but a hundredth of the frames. Unless said otherwise, training clips moved alike, and
-    tiles are crossed in no time."""
+def fit(heldout: Sequence[Evidence], smoothing_seconds: float = 0.0, training: Sequence[Evidence] = ()) -> Calibration:
+    """Events start above all but a hundredth of the frames. Unless said otherwise, training clips moved alike."""
     return fit_calibration(
         heldout,
         [FPS] * len(heldout),
         [(part.flow_tiles, FPS) for part in training or heldout],
         [(part, FPS) for part in training],
-        tile_pixels=tile_pixels,
         smoothing_seconds=smoothing_seconds,
         enter_quantile=0.99,
         exit_quantile=0.9,

@@ -16,7 +16,7 @@ def _aucs(score: str) -> tuple[str, str, str]:
 SCORES = (
     (
         "Combined",
-        "what is surprising among this camera's normal footage: prediction, motion, appearance, presence, speed",
+        "what is surprising among this camera's normal footage: prediction, motion, appearance, presence",
         _aucs("combined"),
     ),
     (

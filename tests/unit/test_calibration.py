@@ -304,15 +304,6 @@ def test_who_glides_is_seen_by_a_step_and_who_hurries_for_a_moment_by_the_moment
     assert stumbling[150] > usual.max() + 2
 
 
-def test_scores_are_smoothed_for_longer_where_what_moves_takes_longer_to_cross_a_tile() -> None:
-    """At a pixel a frame, 10 a second."""
-    assert fit(NORMAL, 0.5, tile_pixels=16.0).smoothing_seconds == pytest.approx(0.8, rel=0.05)
-    assert fit(NORMAL, 0.5, tile_pixels=4.0).smoothing_seconds == 0.5
-    assert fit(NORMAL, 0.5, tile_pixels=400.0).smoothing_seconds == 2.0
-    still = [dataclasses.replace(clip, flow_tiles=np.zeros_like(clip.flow_tiles)) for clip in NORMAL]
-    assert fit(still, 0.5, tile_pixels=16.0).smoothing_seconds == 0.5
-
-
 def test_a_score_stands_for_a_probability_whose_odds_are_even_where_events_end(calibration: Calibration) -> None:
     scores = calibration.exit + np.array([-50.0, -math.log(3), 0.0, math.log(3), 5.0, 50.0])
     alarm = calibration.alarm(scores)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stmae.combined import KAPPA, WAYS, Floats, either, frame_score, joined, tile_map, way_curves
+from stmae.combined import KAPPA, WAYS, Floats, either, frame_score, joined, sustained, tile_map, way_curves
 from stmae.norm import KINDS, Kind
 
 
@@ -73,12 +73,36 @@ def test_what_is_odd_in_one_of_two_respects_is_as_odd_as_the_mean_of_their_e_val
     assert found <= max(first, second) + 1e-9
 
 
-def test_frame_scores_are_smoothed_over_time() -> None:
-    tiles = np.zeros((300, 16, 16))
-    tiles[150] = 8
-    curve = frame_score(tiles, 5.0)
-    assert np.flatnonzero(curve).tolist() == list(range(135, 166)), "three times sigma to each side"
-    assert curve.argmax() == 150
+def test_a_curve_is_as_high_as_it_is_before_and_after() -> None:
+    """What begins all at once is not seen coming, and what is there for once is next to nothing."""
+    begins, once = np.zeros((2, 200))
+    begins[100:], once[100] = 20.0, 20.0
+    curve = sustained(begins, 5.0)
+    assert (np.diff(curve) > -1e-9).all()
+    assert curve[:99].max() < math.log(2) + 1e-9
+    assert curve[101] > 5
+    assert curve[108] > 15
+    assert curve[130:] == pytest.approx(np.full(70, 20.0))
+    assert sustained(once, 5.0)[100] < 5
+    assert sustained(once, 0.0).tolist() == once.tolist()
+
+
+@given(st.lists(st.floats(-20, 50), min_size=1, max_size=60), st.floats(0, 12))
+def test_sustained_curves_stay_within_what_they_are_made_of_and_know_no_direction(
+    values: list[float], sigma: float
+) -> None:
+    curve = np.array(values)
+    found = sustained(curve, sigma)
+    assert len(found) == len(curve)
+    assert found.min() >= curve.min() - 1e-9
+    assert found.max() <= curve.max() + 1e-9
+    np.testing.assert_allclose(sustained(curve[::-1], sigma)[::-1], found, atol=1e-9)
+    np.testing.assert_allclose(sustained(curve + 3, sigma), found + 3, atol=1e-9)
+
+
+def test_frame_scores_are_sustained() -> None:
+    tiles = np.random.default_rng(0).exponential(size=(50, 16, 16))
+    np.testing.assert_array_equal(frame_score(tiles, 5.0), sustained(frame_score(tiles, 0.0), 5.0))
 
 
 def test_a_frame_score_is_the_mean_of_the_four_highest_tiles_less_that_of_the_next_sixteen() -> None:
