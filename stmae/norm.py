@@ -22,7 +22,7 @@ Oddity = Literal["prediction", "instant", "step", "appearance", "presence"]
 Floats = npt.NDArray[np.floating]
 
 GAIT_SECONDS = 0.5
-"""Over which a velocity is one: about a step."""
+"""Over which a velocity, and a look, is one: about a step."""
 STAY_SECONDS = 6.0
 """Length of the window over which something has to be there to be present."""
 STAY_QUANTILE = 0.1
@@ -53,7 +53,7 @@ class Flow(NamedTuple):
 
     @classmethod
     def of(cls, flow_tiles: Floats, fps: float) -> Self:
-        return cls(flow_tiles, steady(flow_tiles, GAIT_SECONDS * fps))
+        return cls(flow_tiles, steady(flow_tiles, flow_tiles, GAIT_SECONDS * fps))
 
 
 class Traffic(NamedTuple):
@@ -81,14 +81,17 @@ class Sighting:
     place: Floats
     """[F,256] logarithm of the distance from what is usual at the place, as far as it lasts."""
     look: Floats
-    """[F,256] squared distance from the nearest look of what moves."""
+    """[F,256] squared distance from the nearest look of what moves, averaged over a step where it moves."""
     flow: Flow
     fps: float
 
     @classmethod
     def of(cls, evidence: Evidence, fps: float) -> Self:
         error, place = _log(evidence.error_tiles, MIN_ERROR), _staying(evidence.place_tiles, fps)
-        return cls(error, place, flat(evidence.look_tiles), Flow.of(evidence.flow_tiles, fps), fps)
+        flow, looks = evidence.flow_tiles, evidence.look_tiles
+        step = steady(np.concatenate([flow, looks[:, None]], axis=1), flow, GAIT_SECONDS * fps)
+        look = np.where(step[:, :2].any(axis=1), step[:, 2], looks)
+        return cls(error, place, flat(look), Flow(flow, step[:, :2]), fps)
 
     def halves(self) -> list[Sighting]:
         middle = len(self.error) // 2

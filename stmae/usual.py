@@ -149,20 +149,20 @@ class Tail:
         return np.asarray(inside + self.support * np.log1p(beyond / self.support))
 
 
-def steady(flow: Floats, sigma: float) -> Floats:
-    """How what moves in each tile goes on: its velocity [F,2,16,16], averaged over `sigma` frames before and after.
+def steady(values: Floats, flow: Floats, sigma: float) -> Floats:
+    """What is measured of what moves in each tile [F,c,16,16], averaged over `sigma` frames before and after.
 
-    Legs swing, and flow errs from frame to frame. Only what goes the same way counts: who comes the other way is
-    someone else. What stands still is 0.
+    Legs swing, and flow [F,2,16,16] errs from frame to frame. Only what goes the same way counts: who comes the other
+    way is someone else. What stands still has 0.
     """
     moves = (flow * flow).sum(axis=1) > STILL**2
-    total, weight = np.zeros_like(flow), np.zeros_like(flow[:, :1])
+    total, weight = np.zeros_like(values), np.zeros_like(values[:, :1])
     reach = min(round(3 * sigma), len(flow) - 1)
     for step in range(-reach, reach + 1):
         now, then = (slice(max(shift, 0), len(flow) + min(shift, 0)) for shift in (-step, step))
         along = (flow[now] * flow[then]).sum(axis=1) > 0
-        share = (moves[then] & along)[:, None] * flow.dtype.type(np.exp(-0.5 * (step / sigma) ** 2))
-        total[now] += share * flow[then]
+        share = (moves[then] & along)[:, None] * values.dtype.type(np.exp(-0.5 * (step / sigma) ** 2))
+        total[now] += share * values[then]
         weight[now] += share
     return np.where(moves[:, None], total / np.maximum(weight, 1e-6), 0)
 

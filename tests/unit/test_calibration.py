@@ -119,6 +119,16 @@ def test_what_moves_and_looks_like_nothing_that_moves_is_odd_and_what_stands_the
     assert riding[1] > walking[1] + 2
 
 
+def test_who_looks_odd_for_a_frame_is_turning_and_who_does_for_a_step_is_odd(calibration: Calibration) -> None:
+    walks = with_tile(calm(300, 4), "flow_tiles", slice(100, 200), (1.0, 0.0))
+    usual, turning, riding = (
+        calibration.surprises(with_tile(walks, "look_tiles", frames, 0.8), FPS)["appearance"][150][PLACE]
+        for frames in (slice(0), slice(150, 151), slice(140, 161))
+    )
+    assert turning < usual + 3
+    assert riding > usual + 6
+
+
 def test_where_hardly_anything_moved_all_tiles_say_how_what_moves_looks() -> None:
     """Of a few tiles nothing is known of how looks vary: what moves would be odd before it is."""
 

@@ -55,7 +55,7 @@ def test_legs_that_swing_are_no_velocity() -> None:
     walker = flow(40, {(ROW, COLUMN): (1.0, 0.0)})
     walker[:, 0, ROW, COLUMN] += swing
     walker[:, 1, ROW, COLUMN] += swing
-    went = steady(walker, 5.0)
+    went = steady(walker, walker, 5.0)
     assert not went[..., np.arange(16) != COLUMN].any()
     assert went[10:30, :, ROW, COLUMN] == pytest.approx(np.tile([1.0, 0.0], (20, 1)), abs=0.02)
 
@@ -66,14 +66,21 @@ def test_who_comes_the_other_way_is_someone_else() -> None:
     tiles[::3, 0, ROW, COLUMN], tiles[1::3, 0, ROW, COLUMN] = 1.0, -2.0
     erring = tiles.copy()
     erring[2::3, 0, ROW, COLUMN] = 0.1
-    assert steady(erring, 5.0) == pytest.approx(tiles, abs=1e-5)
+    assert steady(erring, erring, 5.0) == pytest.approx(tiles, abs=1e-5)
+
+
+def test_each_keeps_what_is_measured_of_them_where_two_go_through_a_tile_in_turn() -> None:
+    tiles, looks = flow(60, {}), np.zeros((60, 1, 16, 16))
+    tiles[::2, 0, ROW, COLUMN], tiles[1::2, 0, ROW, COLUMN] = 1.0, -2.0
+    looks[::2, :, ROW, COLUMN], looks[1::2, :, ROW, COLUMN] = 0.2, 0.8
+    assert steady(looks, tiles, 5.0) == pytest.approx(looks)
 
 
 @given(st.integers(0, 40), st.floats(0.3, 20))
 def test_what_goes_on_as_it_went_keeps_its_velocity(frames: int, sigma: float) -> None:
     tiles = flow(frames, {(ROW, COLUMN): (1.5, -0.5), (ROW, 2): (0.05, 0.05)})
     moving = np.hypot(tiles[:, :1], tiles[:, 1:]) > 0.2
-    assert steady(tiles, sigma) == pytest.approx(np.where(moving, tiles, 0), abs=1e-5)
+    assert steady(tiles, tiles, sigma) == pytest.approx(np.where(moving, tiles, 0), abs=1e-5)
 
 
 def test_faster_than_anything_seen_is_odder_and_twice_as_fast_odder_still() -> None:
