@@ -7,7 +7,8 @@ its normal clips go on, from their middle, with a part that plays at 1.5 and 2 t
 who glides a third faster than they walked, or as fast and is twice as wide. What moves there has to be told from the
 clips as they were, and from what came before, by calibrations that know neither: again and again some clips are drawn
 to be judged, some to calibrate on as held-out clips, the others as training clips. Figures are AUCs over frames:
-`combined` and `baseline` (flow magnitude), the mean of the draws, and `_lowest` of them. Most of the clips were trained
+`combined` and `baseline` (flow magnitude), the mean of the draws, and `_lowest` of them; of each alteration against
+the clips as they were, and of all of them `together` against a few frames before each. Most of the clips were trained
 on; a model that overfits predicts them too well, and knows what moves in them too well.
 """
 
@@ -48,6 +49,8 @@ DRAWS = 12
 JUDGED, CALIBRATING = 0.25, 0.2
 """Shares of the normal clips."""
 ALTERED = (*(f"x{factor:g}" for factor in FACTORS), "glide", "wide")
+TOGETHER, BEFORE = "together", 30
+"""All of them in one figure, with no more than so many usual frames before each: as test sets are."""
 Frames = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating]
 
@@ -108,24 +111,31 @@ def aucs(clips: list[Played], config: Config) -> dict[str, float]:
     def baseline(evidence: Evidence, fps: float) -> Floats:
         return score.smooth(flow_magnitude(evidence.flow_tiles), config.score.smoothing_seconds * fps)
 
-    for calibration, judged in draws(clips, config):
-        for name in ALTERED:
-            scores: dict[str, list[Floats]] = defaultdict(list)
-            labels: list[npt.NDArray[np.generic]] = []
-            for one in judged:
-                if name not in one.altered:
-                    continue
-                evidence, truth = one.altered[name]
-                labels += [np.zeros(len(one.usual)), truth[truth >= 0]]
-                for kind, curve in (("combined", calibration.score), ("baseline", baseline)):
-                    scores[kind] += [curve(one.usual, one.clip.fps), curve(evidence, one.clip.fps)[truth >= 0]]
+    for calibration, drawn in draws(clips, config):
+        for name in (*ALTERED, TOGETHER):
+            parts = list(judged(drawn, name))
+            labels = [truth[truth >= 0] for _, _, truth in parts]
             if not any(each.any() for each in labels):
                 continue
-            for kind, parts in scores.items():
-                auc = roc_auc_score(np.concatenate(labels), np.concatenate(parts))
+            for kind, curve in (("combined", calibration.score), ("baseline", baseline)):
+                scores = [curve(evidence, fps)[truth >= 0] for evidence, fps, truth in parts]
+                auc = roc_auc_score(np.concatenate(labels), np.concatenate(scores))
                 values[f"{kind}_{name}"].append(float(auc))
     lowest = {f"{name}_lowest": min(each) for name, each in values.items()}
     return {name: round(value, 4) for name, value in ({n: fmean(each) for n, each in values.items()} | lowest).items()}
+
+
+def judged(clips: list[Played], name: str) -> Iterator[tuple[Evidence, float, Truth]]:
+    """Evidence, frames a second and truth of the clips that a figure is of."""
+    for clip in clips:
+        fps = clip.clip.fps
+        for altered, (evidence, truth) in clip.altered.items():
+            if name == altered:
+                yield clip.usual, fps, np.zeros(len(clip.usual), int)
+                yield evidence, fps, truth
+            elif name == TOGETHER:
+                early = np.arange(len(truth)) < np.argmax(truth != 0) - BEFORE
+                yield evidence, fps, np.where(early, -1, truth)
 
 
 def main() -> int:

@@ -40,12 +40,12 @@ def test_faster_parts_are_found_by_their_speed_and_calibrations_know_no_judged_c
 ) -> None:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     from altered import busiest
-    from faster import FACTORS, Played, aucs, draws, speeds
+    from faster import BEFORE, FACTORS, TOGETHER, Played, aucs, draws, judged, speeds
 
     clips = []
     for seed in range(6):
         usual = calm(60, seed)
-        truth = np.repeat([0, 1], 30)
+        truth = np.repeat([0, 1], [40, 20])
         # Hardly faster, so that not everything is found.
         by = {factor: np.where(truth, factor**0.3, 1.0)[:, None, None, None] for factor in FACTORS}
         faster = {
@@ -55,9 +55,14 @@ def test_faster_parts_are_found_by_their_speed_and_calibrations_know_no_judged_c
         clips.append(Played(Clip(str(seed), "train", "", 64, FPS, 48, 64, "0", "", False, False), usual, faster))
     row, _ = busiest(speeds(clips[0].usual))
     assert row <= 12 < row + 7, "they walk in row 12"
-    for calibration, judged in draws(clips, config.load("walkway")):
-        assert len(judged) == 2
+    for calibration, drawn in draws(clips, config.load("walkway")):
+        assert len(drawn) == 2
         assert calibration.frames == 60
+    together = [truth for _, _, truth in judged(clips, TOGETHER)]
+    assert len(together) == 6 * len(FACTORS)
+    assert all([(truth == each).sum() for each in (-1, 0, 1)] == [40 - BEFORE, BEFORE, 20] for truth in together)
+    assert sum(truth.any() for _, _, truth in judged(clips, "x2")) == len(list(judged(clips, "x2"))) / 2 == 6
     figures = aucs(clips, config.load("walkway"))
     assert figures["combined_x2"] > 0.99
     assert figures["combined_x2"] > figures["combined_x1.5"] > figures["combined_x1.5_lowest"]
+    assert figures["combined_together"] > 0.99
