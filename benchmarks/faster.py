@@ -25,7 +25,7 @@ from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
-from altered import Truth, faster, gliding
+from altered import Flows, Frames, Truth, faster, gliding
 from record import record
 from sklearn.metrics import roc_auc_score
 
@@ -51,7 +51,6 @@ JUDGED, CALIBRATING = 0.25, 0.2
 ALTERED = (*(f"x{factor:g}" for factor in FACTORS), "glide", "wide")
 TOGETHER, BEFORE = "together", 30
 """All of them in one figure, with no more than so many usual frames before each: as test sets are."""
-Frames = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating]
 
 
@@ -65,10 +64,10 @@ class Played:
     """One of ALTERED -> evidence, truth; none of a walker who glides where there is no walker."""
 
 
-def measure(model: STMAE, frames: Frames) -> Evidence:
-    """Of frames that are no clip of the dataset, [F,S,S,3]; their flow is computed on the way."""
+def measure(model: STMAE, frames: Frames, usual: Flows, first: int) -> Evidence:
+    """Of frames [F,S,S,3] that are those of a clip, with that flow, up to the `first` one that is altered."""
     device = training_device()
-    flows = np.concatenate(list(compute_flow(model.flow_net, frames, device)))
+    flows = np.concatenate([usual[: first - 1], *compute_flow(model.flow_net, frames[first - 1 :], device)])
     return evaluate.evidence_of(model, 0, frames, flows, device)
 
 
@@ -83,7 +82,10 @@ def played(model: STMAE, manifest: Manifest, clip: Clip, flow: FlowCache, usual:
     for name, speed, width in (("glide", GLIDE, 1.0), ("wide", 1.0, WIDE)):
         glided = gliding(frames, flows, speed, width)
         clips |= {name: glided} if glided else {}
-    measured = {name: (measure(model, altered), truth[CLIP_FRAMES:]) for name, (altered, truth) in clips.items()}
+    measured = {
+        name: (measure(model, altered, flows, int(np.argmax(truth != 0))), truth[CLIP_FRAMES:])
+        for name, (altered, truth) in clips.items()
+    }
     return Played(clip, usual, measured)
 
 

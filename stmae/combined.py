@@ -33,6 +33,8 @@ NEXT_TILES = 16
 """Those that come next are the rest of the crowd, as a rule: where everybody is a little odd, nobody is."""
 NEXT_MOST = 1.5
 """Nats of their mean that are taken off, at most: what is very odd all over the view stays so."""
+EARLY = 0.4
+"""Of the time averaged over, by which something is there before and after it is seen: it comes, and goes, by parts."""
 
 
 def tile_map(surprises: Mapping[Kind, Floats]) -> Floats:
@@ -74,12 +76,16 @@ def frame_score(tiles_FRC: Floats, sigma: float) -> Floats:
 
 
 def sustained(values: Floats, sigma: float) -> Floats:
-    """How high a curve of logarithms [F] is both before and after each frame, averaged over `sigma` frames, [F].
+    """How high a curve of logarithms [F] is both before and after a frame, averaged over `sigma` frames, [F].
 
-    The logarithm of the harmonic mean of both averages, Gaussian, of the frames up to this one and from it on. An
-    average over both sides would make whoever is there just before something very odd odder than what is a little odd.
+    The logarithm of the harmonic mean of both averages, Gaussian, of the frames up to one and from it on; the highest
+    of frames within EARLY. An average over both sides would reach farther the odder something is, and make whoever is
+    there before or after it odder than what is a little odd.
     """
-    return np.asarray(np.log(2) - np.logaddexp(-_until(values, sigma), -_until(values[::-1], sigma)[::-1]))
+    both = np.log(2) - np.logaddexp(-_until(values, sigma), -_until(values[::-1], sigma)[::-1])
+    reach = round(EARLY * sigma)
+    shifted = np.arange(len(both)) + np.arange(-reach, reach + 1)[:, None]
+    return np.asarray(both[np.clip(shifted, 0, len(both) - 1)].max(axis=0)) if len(both) else both
 
 
 def joined(surprises_WF: Floats) -> Floats:

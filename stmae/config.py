@@ -202,7 +202,7 @@ class TrainConfig:
 class ScoreConfig:
     """How raw scores become events. Changing these needs neither a redeploy nor a rescore."""
 
-    smoothing_seconds: float = 0.5
+    smoothing_seconds: float = 0.7
     """Standard deviation of the Gaussian over time."""
     enter_quantile: float = 0.999
     """An event starts where the smoothed score exceeds this quantile of held-out normal footage."""
