@@ -63,10 +63,13 @@ def faster(frames: Frames, flows: Flows, speed_tiles: Floats, factor: float) -> 
     return altered, np.concatenate([np.zeros(half, int), np.where(moves, 1, -1)])
 
 
-def gliding(frames: Frames, flows: Flows, factor: float, width: float = 1.0) -> tuple[Frames, Truth] | None:
+def gliding(
+    frames: Frames, flows: Flows, factor: float, width: float = 1.0, *, comes: bool = False
+) -> tuple[Frames, Truth] | None:
     """The clip with one walker more, who glides at `factor` times the mean speed that the walker was cut out at.
 
-    They are `width` times as wide as they were. It ends where they leave the picture. None where nobody walks alone.
+    They are `width` times as wide as they were, and there all at once, where they were cut out, or come into the
+    picture. It ends where they leave it. None where nobody walks alone.
     """
     half, size = len(frames) // 2, frames.shape[1]
     around = range(max(half - AROUND, 0), min(half + AROUND, len(flows)))
@@ -76,10 +79,11 @@ def gliding(frames: Frames, flows: Flows, factor: float, width: float = 1.0) -> 
     walker = max(walkers, key=lambda each: _stays(each) * each.mask.sum())
     middle = float(np.flatnonzero(walker.mask.any(axis=0)).mean())
     soft = cv2.GaussianBlur(cv2.dilate(walker.mask.astype(np.float32), np.ones((5, 5))), (5, 5), 0)
-    altered = frames[: min(half + int(_stays(walker) / factor), len(frames))].copy()
+    away = _stays(walker._replace(velocity=-walker.velocity)) if comes else 0.0
+    altered = frames[: min(half + int((_stays(walker) + away) / factor), len(frames))].copy()
     for frame in range(half, len(altered)):
         # As above: never drawn sharper than before.
-        x, y = walker.velocity * factor * (frame - half + 0.25)
+        x, y = walker.velocity * (factor * (frame - half + 0.25) - away)
         step = np.array([[width, 0, (1 - width) * middle + x], [0, 1, y]], np.float32)
         alpha = cv2.warpAffine(soft, step, (size, size))[..., None]
         picture = cv2.warpAffine(walker.picture, step, (size, size), borderMode=cv2.BORDER_REPLICATE)

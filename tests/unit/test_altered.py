@@ -71,6 +71,22 @@ def test_a_walker_glides_beside_the_one_that_walks(monkeypatch: pytest.MonkeyPat
     assert gliding(frames[:12], flows[:11], 2.0) is not None, "in a short clip"
 
 
+def test_who_comes_begins_at_the_edge_and_goes_on_into_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from altered import gliding
+
+    frames, flows = walk()
+    empty = np.where(frames > 150, 30, frames)  # whom they are cut out of is gone again
+    empty[10:20] = frames[10:20]
+    glided = gliding(empty, flows, 2.0, comes=True)
+    assert glided is not None
+    altered, truth = glided
+    assert truth.tolist() == [0] * HALF + [1] * (len(altered) - HALF)
+    right = right_edges(altered[HALF : HALF + 12])
+    assert 0 < right[0] < WIDTH, "about half of them"
+    assert np.diff(right) == pytest.approx(2 * SPEED, abs=1)
+
+
 def test_a_walker_is_wider_and_goes_no_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     from altered import gliding
