@@ -60,8 +60,7 @@ def test_the_same_rows_give_the_same_events_in_order_and_apart(curve: np.ndarray
 def test_an_oddity_becomes_one_event_with_its_times_its_place_and_its_kind() -> None:
     odd = with_tile(calm(60, seed=9), "flow_tiles", slice(30, 40), (4.0, 0.0))
     odd = with_tile(odd, "error_tiles", slice(34, 35), 0.1)
-    alert = dataclasses.replace(ALERT, smoothing_seconds=0.0)
-    (event,) = events_table(scores_of(odd), alert, PARTITION).to_pylist()
+    (event,) = events_table(scores_of(odd), ALERT, PARTITION).to_pylist()
     # Rows 30 to 39 are frames 34 to 43.
     assert (event["start_frame"], event["peak_frame"], event["end_frame"]) == (34, 38, 43)
     assert event["peak_s"] == 3.8
@@ -72,7 +71,7 @@ def test_an_oddity_becomes_one_event_with_its_times_its_place_and_its_kind() -> 
     assert (event["box_right"], event["box_bottom"]) == ((column + 1) / 16, (row + 1) / 16)
     assert int(np.argmax(event["tiles"])) == 16 * row + column
     assert event["thumbnail"].endswith(f"date=2026-03-01/{SOURCE.key}-000038.jpg")
-    assert event["calibration_digest"] == alert.digest()
+    assert event["calibration_digest"] == ALERT.digest()
 
 
 def test_normal_footage_has_no_event() -> None:
