@@ -33,8 +33,7 @@ def events_table(scores: pa.Table, calibration: Calibration, partition: tables.P
         return tables.EVENTS.empty_table()
     time_s = scores["time_s"].to_numpy()
     fps = frame_rate(time_s)
-    evidence = evidence_of(scores)
-    surprises = calibration.surprises(evidence, fps)
+    surprises = calibration.surprises(evidence_of(scores), fps)
     curve = calibration.curve(surprises, fps)
     intervals = hysteresis(
         curve,

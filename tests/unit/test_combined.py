@@ -113,5 +113,5 @@ def test_a_frame_score_is_the_mean_of_the_four_highest_tiles_less_that_of_the_ne
     assert frame_score(tiles, 0.0).tolist() == [0, 5, 4, 4]
 
 
-def test_what_is_odd_everywhere_loses_no_more_than_a_few_nats_and_what_is_usual_nothing() -> None:
+def test_what_is_odd_everywhere_loses_no_more_than_one_and_a_half_nats_and_what_is_usual_nothing() -> None:
     assert frame_score(np.stack([np.full((16, 16), value) for value in (-2.0, 8.0)]), 0.0).tolist() == [-2, 6.5]
