@@ -11,7 +11,7 @@ from evidence import FPS, PLACE, calm, fit, with_tile
 
 from stmae.calibration import Calibration
 from stmae.combined import flow_magnitude
-from stmae.norm import KINDS
+from stmae.norm import KINDS, Sighting
 from stmae.score import Evidence
 
 NORMAL = [calm(600, 1), calm(600, 2)]
@@ -308,13 +308,25 @@ def test_who_glides_is_seen_by_a_step_and_who_hurries_for_a_moment_by_the_moment
     clip = walked(300, 3)
     glides, stumbles = clip.flow_tiles.copy(), clip.flow_tiles.copy()
     glides[100:200, 0, 12, 9] = 2.0
-    stumbles[150, 0, 12, 9] = 5.0
+    stumbles[150, 0, 12, 9] = 3.4
     usual, gliding, stumbling = (
         calibration.surprises(dataclasses.replace(clip, flow_tiles=flow), FPS)["motion"][:, 12, 9]
         for flow in (clip.flow_tiles, glides, stumbles)
     )
     assert gliding[120:180].min() > usual.max() + 2
     assert stumbling[150] > usual.max() + 2
+    assert stumbling[[147, 153]].max() < usual.max() + 1
+
+
+def test_a_training_clip_is_judged_by_velocities_of_the_others() -> None:
+    """Nobody else goes up there."""
+    climbs = with_tile(calm(300, 3), "flow_tiles", slice(100, 250), (0.0, -2.0))
+    norm, seen = fit(NORMAL, training=[*NORMAL, climbs]).norm, Sighting.of(climbs, FPS)
+    knowing, without = norm.oddities(seen), norm.without(seen).oddities(seen)
+    place = 16 * PLACE[0] + PLACE[1]
+    for name in ("instant", "step"):
+        assert without[name][150, place] > knowing[name][150, place] + 2
+    np.testing.assert_array_equal(without["appearance"], knowing["appearance"])
 
 
 def test_a_score_stands_for_a_probability_whose_odds_are_even_where_events_end(calibration: Calibration) -> None:
