@@ -69,7 +69,8 @@ def gliding(
     """The clip with one walker more, who glides at `factor` times the mean speed that the walker was cut out at.
 
     They are `width` times as wide as they were, and there all at once, where they were cut out, or come into the
-    picture. It ends where they leave it. None where nobody walks alone.
+    picture. It ends where they leave it. None where nobody walks alone. They have the camera's noise: a picture that
+    only moves would be told by lacking it.
     """
     half, size = len(frames) // 2, frames.shape[1]
     around = range(max(half - AROUND, 0), min(half + AROUND, len(flows)))
@@ -81,13 +82,15 @@ def gliding(
     soft = cv2.GaussianBlur(cv2.dilate(walker.mask.astype(np.float32), np.ones((5, 5))), (5, 5), 0)
     away = _stays(walker._replace(velocity=-walker.velocity)) if comes else 0.0
     altered = frames[: min(half + int((_stays(walker) + away) / factor), len(frames))].copy()
+    random, deviation = np.random.default_rng(half), noise(frames)
     for frame in range(half, len(altered)):
         # As above: never drawn sharper than before.
         x, y = walker.velocity * (factor * (frame - half + 0.25) - away)
         step = np.array([[width, 0, (1 - width) * middle + x], [0, 1, y]], np.float32)
         alpha = cv2.warpAffine(soft, step, (size, size))[..., None]
         picture = cv2.warpAffine(walker.picture, step, (size, size), borderMode=cv2.BORDER_REPLICATE)
-        altered[frame] = np.round(altered[frame] * (1 - alpha) + picture * alpha).astype(np.uint8)
+        noisy = picture + random.normal(0, deviation, (size, size, 1))
+        altered[frame] = np.clip(np.round(altered[frame] * (1 - alpha) + noisy * alpha), 0, 255).astype(np.uint8)
     return altered, np.repeat([0, 1], [half, len(altered) - half])
 
 
@@ -107,6 +110,12 @@ def at_times(frames: Frames, flows: Flows, times: Floats) -> Frames:
         frame = torch.from_numpy(frames[nearest]).permute(2, 0, 1)[None].float()
         drawn.append(warp(frame, step)[0].permute(1, 2, 0).round().byte().numpy())
     return np.stack(drawn)
+
+
+def noise(frames: Frames) -> float:
+    """Standard deviation of the camera's noise: of the median pixel, from frame to frame."""
+    change = np.diff(frames.astype(np.float32).mean(axis=3), axis=0)
+    return float(np.sqrt(np.median((change**2).mean(axis=0)) / 2))
 
 
 def _walkers(frame: Frames, flow_2hw: Flows) -> list[Walker]:
