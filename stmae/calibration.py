@@ -1,12 +1,11 @@
 """Calibration: what a camera's normal footage looks like, and how unlikely a frame is among it. numpy only.
 
-The combined score asks five things at each of the 16 x 16 tiles of a frame:
+The combined score asks four things at each of the 16 x 16 tiles of a frame:
 
 - `prediction`: the error of the prediction, against that of the whole view;
 - `motion`: where the tile moves, against the velocities that were seen there and around, from this frame to the next
   and over a step;
 - `appearance`: where the tile moves, what it looks like, against all that was seen to move;
-- `gait`: where the tile moves, how little its velocity changes from frame to frame, for how fast it is;
 - `presence`: something stands there, for seconds, that the tile does not usually show.
 
 Each is turned into a surprise, -ln of the share of tiles of held-out normal footage that are at least as odd; for
@@ -30,9 +29,9 @@ import numpy.typing as npt
 from stmae.combined import WAYS, either, joined, tile_map, way_curves
 from stmae.norm import Flow, Kind, Norm, Oddity, Sighting, Traffic
 from stmae.score import TILES, Evidence
-from stmae.usual import BINS, Gait, Tail, Usual, Velocities
+from stmae.usual import BINS, Tail, Usual, Velocities
 
-Shares = Literal["still", "moving", "instant", "step", "appearance", "gait", "presence"]
+Shares = Literal["still", "moving", "instant", "step", "appearance", "presence"]
 """Where the shares of normal tiles are known from: predictions have two, of tiles that stand still and that move."""
 Floats = npt.NDArray[np.floating]
 
@@ -98,7 +97,7 @@ class Calibration:
             tails = {name: _tail(tail) for name, tail in table.pop("tails").items()}
             if set(tails) != set(get_args(Shares)):
                 raise ValueError(f"tails of {', '.join(sorted(tails))} where {', '.join(get_args(Shares))} are wanted")
-            norm = Norm(np.array(norm["error"], np.float64), place, Gait(**norm["gait"]), traffic)
+            norm = Norm(np.array(norm["error"], np.float64), place, traffic)
             way_tails = tuple(map(_tail, table.pop("way_tails")))
             if len(way_tails) != len(WAYS):
                 raise ValueError(f"way_tails: {len(way_tails)} where {len(WAYS)} are wanted")
@@ -123,7 +122,6 @@ def surprises_of(oddities: Mapping[Oddity, Floats], tails: Mapping[Shares, Tail]
         "prediction": np.where(moves, tails["moving"].surprise(error), tails["still"].surprise(error)),
         "motion": either(*(tails[name].surprise(oddities[name]) for name in ("instant", "step"))),
         "appearance": np.where(moves, tails["appearance"].surprise(oddities["appearance"]), 0.0),
-        "gait": np.where(moves, tails["gait"].surprise(oddities["gait"]), 0.0),
         "presence": tails["presence"].surprise(oddities["presence"]),
     }
     return {kind: each.reshape(-1, TILES, TILES) for kind, each in surprises.items()}
@@ -209,7 +207,6 @@ def _tails(oddities: Sequence[Mapping[Oddity, Floats]], heldout: int, training: 
         "still": those(every["prediction"], ~moves),
         "moving": those(every["prediction"], moves),
         "appearance": those(every["appearance"], moves),
-        "gait": those(every["gait"], moves),
         "presence": every["presence"],
     }
     tails = {name: Tail.fit(values, heldout - 1.0) for name, values in known.items()}

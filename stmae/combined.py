@@ -1,4 +1,4 @@
-"""The combined score: surprises of five kinds at each tile become a tile map and a score a frame. numpy only.
+"""The combined score: surprises of four kinds at each tile become a tile map and a score a frame. numpy only.
 
 A surprise is -ln of a share of normal footage, nats. Legend: F frames, W ways to be odd, tiles are [16,16].
 """
@@ -19,16 +19,14 @@ Floats = npt.NDArray[np.floating]
 WAYS: tuple[tuple[Kind, ...], ...] = (
     ("motion",),
     ("motion", "prediction"),
-    ("motion", "appearance", "gait"),
+    ("motion", "appearance"),
     ("presence",),
 )
-"""To be odd: in one kind, or in more at the same tile."""
+"""To be odd: in one kind, or in two at the same tile."""
 BASELINE_TILES = 4
 """Of which the baseline is the mean."""
 KAPPA = 0.2
 """Of the e-values: the lower, the more is expected of what is odd, and the less of what is only unusual."""
-GAIT_STAKE = 0.2
-"""Of what an e-value is worth, the part that is bet on gait: who walks as all do may look like nobody."""
 TOP_TILES = 4
 """What is odd may be small; a tile alone would follow the noise."""
 NEXT_TILES = 16
@@ -124,13 +122,7 @@ def _ln_e(surprise: Floats) -> Floats:
 
 def _maps(surprises: Mapping[Kind, Floats]) -> Iterator[Floats]:
     """Of each of WAYS, ln of the e-values, [F,16,16]. One by one: of an hour of video, all would fill a gigabyte."""
-    return (sum((_worth(kind, surprises) for kind in kinds[1:]), _worth(kinds[0], surprises)) for kinds in WAYS)
-
-
-def _worth(kind: Kind, surprises: Mapping[Kind, Floats]) -> Floats:
-    """ln of the e-value that a kind has in a way to be odd."""
-    ln_e = _ln_e(surprises[kind])
-    return np.logaddexp(np.log(1 - GAIT_STAKE), np.log(GAIT_STAKE) + ln_e) if kind == "gait" else ln_e
+    return (sum((_ln_e(surprises[kind]) for kind in kinds[1:]), _ln_e(surprises[kinds[0]])) for kinds in WAYS)
 
 
 def _ln_mean(ln_e: Iterable[Floats], count: int) -> Floats:

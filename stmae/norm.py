@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from stmae.score import TILES, Evidence, rolling_quantile
-from stmae.usual import Gait, Usual, Velocities, flat, steady
+from stmae.usual import Usual, Velocities, flat, steady
 
-Kind = Literal["prediction", "motion", "appearance", "gait", "presence"]
+Kind = Literal["prediction", "motion", "appearance", "presence"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-Oddity = Literal["prediction", "instant", "step", "appearance", "gait", "presence"]
+Oddity = Literal["prediction", "instant", "step", "appearance", "presence"]
 """What is asked of each tile. Two ask how it moves: from this frame to the next, and over a step."""
 Floats = npt.NDArray[np.floating]
 
@@ -82,8 +82,6 @@ class Sighting:
     """[F,256] logarithm of the distance from what is usual at the place, as far as it lasts."""
     look: Floats
     """[F,256] squared distance from the nearest look of what moves, averaged over a step where it moves."""
-    change: Floats
-    """[F,256] root mean square change of velocity from frame to frame over a step, pixels."""
     flow: Flow
     fps: float
 
@@ -91,15 +89,9 @@ class Sighting:
     def of(cls, evidence: Evidence, fps: float) -> Self:
         error, place = _log(evidence.error_tiles, MIN_ERROR), _staying(evidence.place_tiles, fps)
         flow, looks = evidence.flow_tiles, evidence.look_tiles
-        change = np.square(np.diff(flow, axis=0, prepend=flow[:1])).sum(axis=1)
-        step = steady(np.concatenate([flow, np.stack([looks, change], axis=1)], axis=1), flow, GAIT_SECONDS * fps)
+        step = steady(np.concatenate([flow, looks[:, None]], axis=1), flow, GAIT_SECONDS * fps)
         look = np.where(step[:, :2].any(axis=1), step[:, 2], looks)
-        return cls(error, place, flat(look), np.sqrt(flat(step[:, 3])), Flow(flow, step[:, :2]), fps)
-
-    @property
-    def speed(self) -> Floats:
-        """[F,256] over a step, pixels a frame; 0 where nothing moves."""
-        return flat(np.hypot(self.flow.step[:, 0], self.flow.step[:, 1]))
+        return cls(error, place, flat(look), Flow(flow, step[:, :2]), fps)
 
     def halves(self) -> list[Sighting]:
         middle = len(self.error) // 2
@@ -108,7 +100,6 @@ class Sighting:
                 self.error[half],
                 self.place[half],
                 self.look[half],
-                self.change[half],
                 Flow(self.flow.instant[half], self.flow.step[half]),
                 self.fps,
             )
@@ -123,18 +114,14 @@ class Norm:
     error: Floats
     """[256] logarithm of the error against which a tile's is judged; the median tile of a usual moment has it."""
     place: Usual
-    gait: Gait
     traffic: Traffic
 
     @classmethod
     def fit(cls, seen: Sequence[Sighting], traffic: Traffic) -> Self:
-        error, place, change, speed = (
-            np.concatenate([getattr(one, name) for one in seen]) for name in ("error", "place", "change", "speed")
-        )
+        error, place = (np.concatenate([getattr(one, name) for one in seen]) for name in ("error", "place"))
         mean = np.exp(error).mean(axis=0)
         judged_by = np.log(mean + ALWAYS_WRONG * mean.mean())
-        gait = Gait.fit(change[speed > 0], speed[speed > 0])
-        return cls(judged_by + np.median(error - judged_by), Usual.fit(place), gait, traffic)
+        return cls(judged_by + np.median(error - judged_by), Usual.fit(place), traffic)
 
     def oddities(self, seen: Sighting) -> dict[Oddity, Floats]:
         """How odd each tile is, [F,256] each, in units of its own."""
@@ -145,7 +132,6 @@ class Norm:
             "instant": self.traffic.instant.surprise(seen.flow.instant),
             "step": self.traffic.step.surprise(seen.flow.step),
             "appearance": seen.look,
-            "gait": self.gait.stiffness(seen.change, seen.speed),
             "presence": place - _condition(place),
         }
 

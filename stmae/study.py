@@ -47,7 +47,6 @@ FIGURES = (
     "prediction_auc_micro_raw",
     "motion_auc_micro_raw",
     "appearance_auc_micro_raw",
-    "gait_auc_micro_raw",
     "presence_auc_micro_raw",
     "paper_auc_micro",
     "baseline_auc_micro_raw",

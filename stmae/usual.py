@@ -35,8 +35,6 @@ SPEED_PRIOR = 100.0
 DIRECTION_PRIOR = 100.0
 """... and that its directions count for at each tile and speed. One passer-by leaves more, being in a tile for many
 frames and spread over the bins around: who goes where few went is not yet odd, who comes back where many went is."""
-SLOWEST = 0.1
-"""Pixels a frame, from which on a speed has a logarithm."""
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
 """Knots of a tail."""
 
@@ -126,31 +124,6 @@ class Velocities:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Gait:
-    """How much what moves usually changes its velocity from frame to frame: legs and arms swing, wheels do not.
-
-    The logarithm of the change, root mean square in pixels, is on average `level` and `slope` times that of the speed.
-    """
-
-    level: float
-    slope: float
-
-    @classmethod
-    def fit(cls, changes: Floats, speeds: Floats) -> Self:
-        """Least squares, of pixels a frame, [N] each."""
-        if not len(speeds):
-            return cls(0.0, 0.0)
-        fast, change = _log_speed(speeds), _log_change(changes)
-        away = fast - fast.mean()
-        slope = float(away @ change / (away @ away + 1e-6))
-        return cls(float(change.mean()) - slope * float(fast.mean()), slope)
-
-    def stiffness(self, changes: Floats, speeds: Floats) -> Floats:
-        """How many times less than usual the velocity changes at such a speed, logarithm, any shape."""
-        return self.level + self.slope * _log_speed(speeds) - _log_change(changes)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class Tail:
     """From a value to its surprise among normal values: -ln of the share that is at least as high."""
 
@@ -197,15 +170,6 @@ def steady(values: Floats, flow: Floats, sigma: float) -> Floats:
 def flat(maps: Floats) -> Floats:
     """[F,16,16] -> [F,256], in double precision: what is fitted has to come back from JSON as it was."""
     return maps.reshape(len(maps), TILES * TILES).astype(np.float64)
-
-
-def _log_speed(speeds: Floats) -> Floats:
-    return np.asarray(np.log(np.maximum(speeds, SLOWEST)))
-
-
-def _log_change(changes: Floats) -> Floats:
-    # Flow errs in each frame: less than that is no change at all.
-    return np.asarray(np.log(np.hypot(changes, FLOW_ERROR)))
 
 
 def _moving(flow: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]:

@@ -16,7 +16,7 @@ def _aucs(score: str) -> tuple[str, str, str]:
 SCORES = (
     (
         "Combined",
-        "what is surprising among this camera's normal footage: prediction, motion, appearance, gait, presence",
+        "what is surprising among this camera's normal footage: prediction, motion, appearance, presence",
         _aucs("combined"),
     ),
     (
@@ -33,11 +33,6 @@ SCORES = (
         "&ndash; appearance alone",
         "tiles that move and look like nothing that was seen to move",
         _aucs("appearance"),
-    ),
-    (
-        "&ndash; gait alone",
-        "tiles that move more evenly than what walks does",
-        _aucs("gait"),
     ),
     (
         "&ndash; presence alone",

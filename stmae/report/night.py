@@ -26,7 +26,6 @@ KINDS = {
     "prediction": "unpredicted appearance",
     "motion": "unusual motion",
     "appearance": "something that looks unlike all that moves here",
-    "gait": "something that moves without walking",
     "presence": "something that stays",
 }
 """An event's kind in plain words."""

@@ -46,13 +46,13 @@ def test_training_clips_say_how_high_normal_footage_scores() -> None:
 
 def test_of_normal_tiles_the_share_with_a_surprise_is_what_the_surprise_says(calibration: Calibration) -> None:
     """Of those that move, for what is asked of them alone."""
-    clip = calm(3000, 3)
+    clip = calm(600, 3)
     surprises = calibration.surprises(clip, FPS)
     moves = clip.flow_tiles.any(axis=1)
     assert surprises.keys() == set(KINDS)
     for kind, tiles in surprises.items():
-        assert tiles.shape == (3000, 16, 16)
-        asked = moves if kind in ("appearance", "gait") else np.ones_like(moves)
+        assert tiles.shape == (600, 16, 16)
+        asked = moves if kind == "appearance" else np.ones_like(moves)
         assert (tiles[asked] >= -math.log(0.01)).mean() == pytest.approx(0.01, abs=0.005), kind
         assert not tiles[~asked].any()
 
@@ -127,26 +127,6 @@ def test_who_looks_odd_for_a_frame_is_turning_and_who_does_for_a_step_is_odd(cal
     )
     assert turning < usual + 3
     assert riding > usual + 6
-
-
-def test_who_moves_evenly_where_all_others_swing_is_odd_the_more_the_odder_their_looks(
-    calibration: Calibration,
-) -> None:
-    swing = np.tile([(1.4, 0.0), (0.6, 0.0)], (50, 1))
-    walks, rides = (with_tile(calm(300, 4), "flow_tiles", slice(100, 200), way) for way in (swing, (1.0, 0.0)))
-    swinging, even = (calibration.surprises(one, FPS)["gait"][150][PLACE] for one in (walks, rides))
-    assert swinging < 1
-    assert even > 5
-    assert not calibration.surprises(calm(300, 4), FPS)["gait"][150][PLACE]  # where nothing moves
-    usual, odd = (
-        [
-            calibration.tile_map(with_tile(one, "look_tiles", slice(100, 200), look), FPS)[150][PLACE]
-            for look in (0.2, 0.8)
-        ]
-        for one in (walks, rides)
-    )
-    assert odd[1] > usual[1] + 1
-    assert odd[1] - odd[0] > usual[1] - usual[0]
 
 
 def test_where_hardly_anything_moved_all_tiles_say_how_what_moves_looks() -> None:
