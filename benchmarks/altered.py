@@ -1,4 +1,4 @@
-"""Normal clips in which something is not as it was: a part of the picture plays faster, a walker glides.
+"""Normal clips in which something is not as it was: a part of the picture plays faster, a walker is carried.
 
 Both come from the middle of a clip on. Truth is a number a frame: as it was (0), altered (1), or altered where nothing
 moves (-1), which nobody can tell.
@@ -25,8 +25,12 @@ MOVES, WALKS = 0.03, 0.04
 """Tiles a frame from which a point moves, and from which a walker walks."""
 SMALLEST, WIDEST, TALLEST = 0.6, 3.0, 5.5
 """Of what is taken for one walker: area, width and height in tiles."""
-AROUND = 10
-"""Frames before and after the middle in which a walker is looked for."""
+AROUND, EVERY = 40, 4
+"""Frames before and after the middle in which a walker is looked for, and every how many."""
+SAME = 0.55
+"""Of the points of a walker in one frame or the next, the share that is in both."""
+FEWEST, ENOUGH = 8, 30
+"""Frames for which a walker has to be alone, and more than which are no better: two steps or so."""
 
 Frames = npt.NDArray[np.uint8]
 Flows = npt.NDArray[np.float16]
@@ -37,12 +41,31 @@ Truth = npt.NDArray[np.int_]
 class Walker(NamedTuple):
     """Someone who is alone on all sides, in one frame of a clip."""
 
-    picture: Frames
-    """[S,S,3], the whole frame."""
+    frame: int
     mask: npt.NDArray[np.bool_]
     """[S,S], where the walker is."""
     velocity: Floats
     """[2] x and y, pixels a frame."""
+
+    def middle(self) -> Floats:
+        """[2] x and y, pixels."""
+        return np.array([places.mean() for places in np.nonzero(self.mask)[::-1]])
+
+
+class Walk(NamedTuple):
+    """A walker in N frames in a row."""
+
+    seen: list[Walker]
+    middles: Floats
+    """[N,2] where the walker would be, going evenly."""
+    velocity: Floats
+    """[2] then."""
+
+    @classmethod
+    def of(cls, seen: list[Walker]) -> Walk:
+        frame = np.arange(len(seen))
+        slope, start = np.polyfit(frame, np.array([one.middle() for one in seen]), 1)
+        return cls(seen, frame[:, None] * slope + start, slope)
 
 
 def faster(frames: Frames, flows: Flows, speed_tiles: Floats, factor: float) -> tuple[Frames, Truth]:
@@ -63,34 +86,37 @@ def faster(frames: Frames, flows: Flows, speed_tiles: Floats, factor: float) -> 
     return altered, np.concatenate([np.zeros(half, int), np.where(moves, 1, -1)])
 
 
-def gliding(
+def carried(
     frames: Frames, flows: Flows, factor: float, width: float = 1.0, *, comes: bool = False
 ) -> tuple[Frames, Truth] | None:
-    """The clip with one walker more, who glides at `factor` times the mean speed that the walker was cut out at.
+    """The clip with one walker more, who is moved at `factor` times their speed while their legs go on as they did.
 
-    They are `width` times as wide as they were, and there all at once, where they were cut out, or come into the
-    picture. It ends where they leave it. None where nobody walks alone. They have the camera's noise: a picture that
-    only moves would be told by lacking it.
+    As who rides is. They are filmed while they are alone, to and fro in time: a picture that is only moved would be
+    told by what it lacks, all that swings and the noise of the camera. They are `width` times as wide as they were, and
+    there all at once, where they were filmed, or come into the picture. It ends where they leave it. None where nobody
+    walks alone.
     """
     half, size = len(frames) // 2, frames.shape[1]
-    around = range(max(half - AROUND, 0), min(half + AROUND, len(flows)))
-    walkers = [each for frame in around for each in _walkers(frames[frame], flows[frame])]
-    if not walkers:
+    walk = _longest(flows, size)
+    if walk is None:
         return None
-    walker = max(walkers, key=lambda each: _stays(each) * each.mask.sum())
-    middle = float(np.flatnonzero(walker.mask.any(axis=0)).mean())
-    soft = cv2.GaussianBlur(cv2.dilate(walker.mask.astype(np.float32), np.ones((5, 5))), (5, 5), 0)
-    away = _stays(walker._replace(velocity=-walker.velocity)) if comes else 0.0
-    altered = frames[: min(half + int((_stays(walker) + away) / factor), len(frames))].copy()
-    random, deviation = np.random.default_rng(half), noise(frames)
+    count, now = len(walk.seen), len(walk.seen) // 2
+    away = _stays(walk.middles[now], -walk.velocity, size) if comes else 0.0
+    stays = (_stays(walk.middles[now], walk.velocity, size) + away) / factor
+    altered = frames[: min(half + int(stays), len(frames))].copy()
+    to_and_fro = [*range(count), *range(count - 2, 0, -1)]
     for frame in range(half, len(altered)):
-        # As above: never drawn sharper than before.
-        x, y = walker.velocity * (factor * (frame - half + 0.25) - away)
-        step = np.array([[width, 0, (1 - width) * middle + x], [0, 1, y]], np.float32)
-        alpha = cv2.warpAffine(soft, step, (size, size))[..., None]
-        picture = cv2.warpAffine(walker.picture, step, (size, size), borderMode=cv2.BORDER_REPLICATE)
-        noisy = picture + random.normal(0, deviation, (size, size, 1))
-        altered[frame] = np.clip(np.round(altered[frame] * (1 - alpha) + noisy * alpha), 0, 255).astype(np.uint8)
+        then = to_and_fro[(frame - half + now) % len(to_and_fro)]
+        # A quarter of a frame off, as above: never drawn sharper than before.
+        x, y = walk.middles[now] + walk.velocity * (factor * (frame - half + 0.25) - away)
+        middle_x, middle_y = walk.middles[then]
+        step = np.array([[width, 0, x - width * middle_x], [0, 1, y - middle_y]], np.float32)
+        mask = cv2.dilate(walk.seen[then].mask.astype(np.float32), np.ones((7, 7)))
+        alpha = cv2.warpAffine(cv2.GaussianBlur(mask, (5, 5), 0), step, (size, size))[..., None]
+        picture = cv2.warpAffine(
+            frames[walk.seen[then].frame], step, (size, size), borderMode=cv2.BORDER_REPLICATE
+        ).astype(np.float32)
+        altered[frame] = np.round(altered[frame] * (1 - alpha) + picture * alpha).astype(np.uint8)
     return altered, np.repeat([0, 1], [half, len(altered) - half])
 
 
@@ -112,16 +138,50 @@ def at_times(frames: Frames, flows: Flows, times: Floats) -> Frames:
     return np.stack(drawn)
 
 
-def noise(frames: Frames) -> float:
-    """Standard deviation of the camera's noise: of the median pixel, from frame to frame."""
-    change = np.diff(frames.astype(np.float32).mean(axis=3), axis=0)
-    return float(np.sqrt(np.median((change**2).mean(axis=0)) / 2))
+def _longest(flows: Flows, size: int) -> Walk | None:
+    """Of those who walk about the middle of the clip, who is large and is alone and in the picture for long."""
+    half = (len(flows) + 1) // 2
+    walks = [
+        Walk.of(seen)
+        for frame in range(max(half - AROUND, 0), min(half + AROUND, len(flows)), EVERY)
+        for walker in _walkers(frame, flows, size)
+        if len(seen := _followed(walker, flows, size)) >= FEWEST
+    ]
+
+    def worth(walk: Walk) -> float:
+        now = len(walk.seen) // 2
+        side = float(walk.seen[now].mask.sum()) ** 0.5
+        stays = min(_stays(walk.middles[now], walk.velocity, size), half)
+        return min(len(walk.seen), ENOUGH) * side * stays
+
+    # Parts of someone move, and flow errs, where nobody goes anywhere.
+    walks = [walk for walk in walks if np.hypot(*walk.velocity) > WALKS / 2 * size / TILES]
+    return max(walks, key=worth, default=None)
 
 
-def _walkers(frame: Frames, flow_2hw: Flows) -> list[Walker]:
+def _followed(walker: Walker, flows: Flows, size: int) -> list[Walker]:
+    """The walker in the frames before and after, as long as they are alone."""
+    seen = [walker]
+    for step in (-1, 1):
+        last = walker
+        for frame in range(walker.frame + step, len(flows) if step > 0 else -1, step):
+            shift = np.round(last.velocity[::-1] * step).astype(int)
+            moved = np.roll(last.mask, tuple(shift), axis=(0, 1))
+            common = [
+                (float((one.mask & moved).sum() / (one.mask | moved).sum()), one)
+                for one in _walkers(frame, flows, size)
+            ]
+            share, last = max(common, key=lambda each: each[0], default=(0.0, last))
+            if share < SAME:
+                break
+            seen = [*seen, last] if step > 0 else [last, *seen]
+    return seen
+
+
+def _walkers(frame: int, flows: Flows, size: int) -> list[Walker]:
     """Upright patches that move by themselves and may be one person each."""
-    size, tile = frame.shape[0], frame.shape[0] / TILES
-    flow = np.stack([cv2.resize(part.astype(np.float32), (size, size)) for part in flow_2hw])
+    tile = size / TILES
+    flow = np.stack([cv2.resize(part.astype(np.float32), (size, size)) for part in flows[frame]])
     count, labels, stats, _ = cv2.connectedComponentsWithStats((np.hypot(*flow) > MOVES * tile).astype(np.uint8))
     walkers = []
     for label in range(1, count):
@@ -134,11 +194,7 @@ def _walkers(frame: Frames, flow_2hw: Flows) -> list[Walker]:
     return walkers
 
 
-def _stays(walker: Walker) -> float:
-    """Frames for which the walker, going on like this, is at least half in the picture."""
-    size, frames = len(walker.mask), []
-    for axis, speed in zip((0, 1), walker.velocity, strict=True):
-        middle = float(np.flatnonzero(walker.mask.any(axis=axis)).mean())
-        room = size - 1 - middle if speed > 0 else middle
-        frames.append(room / max(abs(float(speed)), 1e-3))
-    return min(frames)
+def _stays(middle: Floats, velocity: Floats, size: int) -> float:
+    """Frames for which who goes on like this is at least half in the picture."""
+    room = np.where(velocity > 0, size - 1 - middle, middle)
+    return float((room / np.maximum(np.abs(velocity), 1e-3)).min())

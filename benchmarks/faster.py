@@ -4,12 +4,12 @@ python benchmarks/faster.py --run work/runs/train/NAME-TIME --out DIR
 
 What the combined score is made of may not be chosen on test clips, and a synthetic scene is not the camera's own. So
 its normal clips go on, from their middle, with a part that plays at 1.5 and 2 times the speed, or with one walker more:
-who glides a third faster than they walked, or as fast and twice as wide, or who comes into the view. What moves there
-has to be told from the clips as they were, and from what came before, by calibrations that know neither: again and
-again some clips are drawn to be judged, some to calibrate on as held-out clips, the others as training clips. Figures
-are AUCs over frames: `combined` and `baseline` (flow magnitude), the mean of the draws, and `_lowest` of them; of each
-alteration against the clips as they were, and of all of them `together` against a few frames before each. Most of the
-clips were trained on; a model that overfits predicts them too well, and knows what moves in them too well.
+who is carried, a third faster than they walked, or as fast and twice as wide, or who comes into the view. What moves
+there has to be told from the clips as they were, and from what came before, by calibrations that know neither: again
+and again some clips are drawn to be judged, some to calibrate on as held-out clips, the others as training clips.
+Figures are AUCs over frames: `combined` and `baseline` (flow magnitude), the mean of the draws, and `_lowest` of them;
+of each alteration against the clips as they were, and of all of them `together` against a few frames before each. Most
+of the clips were trained on; a model that overfits predicts them too well, and knows what moves in them too well.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
-from altered import Flows, Frames, Truth, faster, gliding
+from altered import Flows, Frames, Truth, carried, faster
 from record import record
 from sklearn.metrics import roc_auc_score
 
@@ -41,16 +41,16 @@ from stmae.train.loop import training_device
 
 FACTORS = (1.5, 2.0)
 """Times the speed, of a part of the picture."""
-GLIDE = 1.3
-"""Times the speed of a walker, who glides."""
-RIDE = 1.4
+CARRIED = 1.3
+"""Times the speed of a walker, whose legs go on as they did."""
+COMES = 1.4
 """... who comes into the view."""
 WIDE = 2.0
-"""Times the width of a walker, who glides as fast as they walked: nobody looks like that."""
+"""Times the width of a walker, who is as fast as they were: nobody looks like that."""
 DRAWS = 12
 JUDGED, CALIBRATING = 0.25, 0.2
 """Shares of the normal clips."""
-ALTERED = (*(f"x{factor:g}" for factor in FACTORS), "glide", "wide", "comes")
+ALTERED = (*(f"x{factor:g}" for factor in FACTORS), "carried", "wide", "comes")
 TOGETHER, BEFORE = "together", 30
 """All of them in one figure, with no more than so many usual frames before each: as test sets are."""
 Floats = npt.NDArray[np.floating]
@@ -63,7 +63,7 @@ class Played:
     clip: Clip
     usual: Evidence
     altered: dict[str, tuple[Evidence, Truth]]
-    """One of ALTERED -> evidence, truth; none of a walker who glides where there is no walker."""
+    """One of ALTERED -> evidence, truth; none of a walker where nobody walks alone."""
 
 
 def measure(model: STMAE, frames: Frames, usual: Flows, first: int) -> Evidence:
@@ -81,9 +81,9 @@ def speeds(evidence: Evidence) -> Floats:
 def played(model: STMAE, manifest: Manifest, clip: Clip, flow: FlowCache, usual: Evidence) -> Played:
     frames, flows = np.array(manifest.frames(clip)), flow.flows(clip)
     clips = {f"x{factor:g}": faster(frames, flows, speeds(usual), factor) for factor in FACTORS}
-    for name, speed, width in (("glide", GLIDE, 1.0), ("wide", 1.0, WIDE), ("comes", RIDE, 1.0)):
-        glided = gliding(frames, flows, speed, width, comes=name == "comes")
-        clips |= {name: glided} if glided else {}
+    for name, speed, width in (("carried", CARRIED, 1.0), ("wide", 1.0, WIDE), ("comes", COMES, 1.0)):
+        made = carried(frames, flows, speed, width, comes=name == "comes")
+        clips |= {name: made} if made else {}
     measured = {
         name: (measure(model, altered, flows, int(np.argmax(truth != 0))), truth[CLIP_FRAMES:])
         for name, (altered, truth) in clips.items()

@@ -14,12 +14,13 @@ SPEED = 4
 
 
 def walk() -> tuple[np.ndarray, np.ndarray]:
-    """A bright walker on dark noise, SPEED pixels a frame to the right: frames and flow."""
+    """A bright walker on dark noise, SPEED pixels a frame to the right, a step a frame: frames and flow."""
     frames = np.random.default_rng(0).integers(0, 60, (1, SIZE, SIZE, 3), np.uint8).repeat(LENGTH, axis=0)
     flows = np.zeros((LENGTH - 1, 2, SIZE // 2, SIZE // 2), np.float16)
     for frame in range(LENGTH):
         left = LEFT + SPEED * frame
         frames[frame, TOP : TOP + HEIGHT, left : left + WIDTH] = 200
+        frames[frame, TOP + HEIGHT - 10 : TOP + HEIGHT, left : left + WIDTH] = (180, 220)[frame % 2]  # steps
         # What is uncovered or hidden on the way moves along, as it does in the flow of a net.
         flows[frame - 1 : frame, 0, TOP // 2 : (TOP + HEIGHT) // 2, left // 2 - 3 : (left + WIDTH) // 2 + 3] = SPEED
     return frames, flows
@@ -53,34 +54,37 @@ def test_a_part_goes_faster_by_equal_steps(factor: float, monkeypatch: pytest.Mo
     assert steps == pytest.approx(factor * SPEED, abs=0.5), "no step of one frame, then of two"
 
 
-def test_a_walker_glides_beside_the_one_that_walks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_walker_is_carried_beside_the_one_that_walks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from altered import gliding
+    from altered import carried
 
     frames, flows = walk()
-    glided = gliding(frames, flows, 2.0)
-    assert glided is not None
-    altered, truth = glided
+    made = carried(frames, flows, 2.0)
+    assert made is not None
+    altered, truth = made
     assert (altered[:HALF] == frames[:HALF]).all()
     assert truth.tolist() == [0] * HALF + [1] * (len(altered) - HALF)
     apart = right_edges(altered)[HALF + 8 :]
-    assert np.diff(apart) == pytest.approx(2 * SPEED, abs=1), "glides"
+    assert np.diff(apart) == pytest.approx(2 * SPEED, abs=1)
+    steps = altered[range(HALF + 8, len(altered)), TOP + HEIGHT - 5, apart - WIDTH // 2, 0].astype(int)
+    assert (np.abs(np.diff(steps)) > 20).mean() > 0.8, "and walks"
     far = np.s_[HALF:, : TOP - 20]
     assert (altered[far] == frames[: len(altered)][far]).all()
-    assert gliding(frames, np.zeros_like(flows), 2.0) is None, "nobody walks"
-    assert gliding(frames[:12], flows[:11], 2.0) is not None, "in a short clip"
+    assert carried(frames, np.zeros_like(flows), 2.0) is None, "nobody walks"
+    assert carried(frames[:12], flows[:11], 2.0) is not None, "in a short clip"
 
 
 def test_who_comes_begins_at_the_edge_and_goes_on_into_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from altered import gliding
+    from altered import carried
 
     frames, flows = walk()
     empty = np.where(frames > 150, 30, frames)  # whom they are cut out of is gone again
     empty[10:20] = frames[10:20]
-    glided = gliding(empty, flows, 2.0, comes=True)
-    assert glided is not None
-    altered, truth = glided
+    flows[:10], flows[20:] = 0, 0
+    made = carried(empty, flows, 2.0, comes=True)
+    assert made is not None
+    altered, truth = made
     assert truth.tolist() == [0] * HALF + [1] * (len(altered) - HALF)
     right = right_edges(altered[HALF : HALF + 12])
     assert 0 < right[0] < WIDTH, "about half of them"
@@ -89,16 +93,17 @@ def test_who_comes_begins_at_the_edge_and_goes_on_into_the_picture(monkeypatch: 
 
 def test_a_walker_is_wider_and_goes_no_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from altered import gliding
+    from altered import carried
 
     frames, flows = walk()
     frames[HALF:] = frames[:1]  # the one who walked has gone
     frames[HALF:, TOP : TOP + HEIGHT, LEFT : LEFT + WIDTH] = frames[-1, :HEIGHT, :WIDTH]
+    flows[HALF:] = 0
     drawn = {}
     for width in (1.0, 2.0):
-        glided = gliding(frames, flows, 1.0, width)
-        assert glided is not None
-        altered = glided[0][HALF : LENGTH - 5]
+        made = carried(frames, flows, 1.0, width)
+        assert made is not None
+        altered = made[0][HALF : LENGTH - 5]
         assert np.diff(right_edges(altered)) == pytest.approx(SPEED, abs=1)
         drawn[width] = edges(altered)
     sizes = {width: np.diff(both).mean() for width, both in drawn.items()}
