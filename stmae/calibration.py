@@ -1,10 +1,10 @@
 """Calibration: what a camera's normal footage looks like, and how unlikely a frame is among it. numpy only.
 
-The combined score asks five things at each of the 16 x 16 tiles of a frame:
+The combined score asks four things at each of the 16 x 16 tiles of a frame:
 
 - `prediction`: the error of the prediction, against that of the whole view;
-- `motion`: where the tile moves, from this frame to the next, against the velocities that were seen there and around;
-- `pace`: the same of its velocity over a step;
+- `motion`: where the tile moves, against the velocities that were seen there and around, from this frame to the next
+  and over a step;
 - `appearance`: where the tile moves, what it looks like, against all that was seen to move;
 - `presence`: something stands there, for seconds, that the tile does not usually show.
 
@@ -26,12 +26,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from stmae.combined import WAYS, joined, tile_map, way_curves
-from stmae.norm import KINDS, Flow, Kind, Norm, Sighting, Traffic
+from stmae.combined import WAYS, either, joined, tile_map, way_curves
+from stmae.norm import Flow, Kind, Norm, Oddity, Sighting, Traffic
 from stmae.score import TILES, Evidence
 from stmae.usual import BINS, Tail, Usual, Velocities
 
-Shares = Literal["still", "moving", "motion", "pace", "appearance", "presence"]
+Shares = Literal["still", "moving", "instant", "step", "appearance", "presence"]
 """Where the shares of normal tiles are known from: predictions have two, of tiles that stand still and that move."""
 Floats = npt.NDArray[np.floating]
 
@@ -115,13 +115,12 @@ def calibration_file(scene: str) -> str:
     return f"calibration-{scene}.json" if scene else "calibration.json"
 
 
-def surprises_of(oddities: Mapping[Kind, Floats], tails: Mapping[Shares, Tail]) -> dict[Kind, Floats]:
+def surprises_of(oddities: Mapping[Oddity, Floats], tails: Mapping[Shares, Tail]) -> dict[Kind, Floats]:
     """[F,256] each -> [F,16,16] a kind: -ln of the share of normal tiles that are at least as odd."""
-    error, moves = oddities["prediction"], oddities["pace"] > 0
+    error, moves = oddities["prediction"], oddities["step"] > 0
     surprises: dict[Kind, Floats] = {
         "prediction": np.where(moves, tails["moving"].surprise(error), tails["still"].surprise(error)),
-        "motion": tails["motion"].surprise(oddities["motion"]),
-        "pace": tails["pace"].surprise(oddities["pace"]),
+        "motion": either(*(tails[name].surprise(oddities[name]) for name in ("instant", "step"))),
         "appearance": np.where(moves, tails["appearance"].surprise(oddities["appearance"]), 0.0),
         "presence": tails["presence"].surprise(oddities["presence"]),
     }
@@ -196,10 +195,10 @@ def _tail(table: dict[str, Any]) -> Tail:
     return Tail(np.array(table.pop("knots")), **table)
 
 
-def _tails(oddities: Sequence[Mapping[Kind, Floats]], heldout: int, training: int) -> dict[Shares, Tail]:
+def _tails(oddities: Sequence[Mapping[Oddity, Floats]], heldout: int, training: int) -> dict[Shares, Tail]:
     """Of so many held-out clips; what usually moves is also known from training clips."""
-    every = {name: np.concatenate([odd[name].ravel() for odd in oddities]) for name in KINDS}
-    moves = every["pace"] > 0
+    every = {name: np.concatenate([odd[name].ravel() for odd in oddities]) for name in get_args(Oddity)}
+    moves = every["step"] > 0
 
     def those(values: Floats, chosen: npt.NDArray[np.bool_]) -> Floats:
         return values[chosen] if chosen.sum() >= FEWEST else values
@@ -212,4 +211,4 @@ def _tails(oddities: Sequence[Mapping[Kind, Floats]], heldout: int, training: in
     }
     tails = {name: Tail.fit(values, heldout - 1.0) for name, values in known.items()}
     of_all = heldout + training - 1.0
-    return {**tails, "motion": Tail.fit(every["motion"], of_all), "pace": Tail.fit(every["pace"], of_all)}
+    return {**tails, "instant": Tail.fit(every["instant"], of_all), "step": Tail.fit(every["step"], of_all)}

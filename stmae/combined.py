@@ -1,4 +1,4 @@
-"""The combined score: surprises of five kinds at each tile become a tile map and a score a frame. numpy only.
+"""The combined score: surprises of four kinds at each tile become a tile map and a score a frame. numpy only.
 
 A surprise is -ln of a share of normal footage, nats. Legend: F frames, W ways to be odd, tiles are [16,16].
 """
@@ -18,12 +18,11 @@ Floats = npt.NDArray[np.floating]
 
 WAYS: tuple[tuple[Kind, ...], ...] = (
     ("motion",),
-    ("pace", "prediction"),
-    ("pace", "appearance"),
+    ("motion", "prediction"),
+    ("motion", "appearance"),
     ("presence",),
 )
-"""To be odd: in one kind, or in two at the same tile. Who hurries does from frame to frame; of a leg that swings,
-prediction and looks are as odd as its velocity, so they are asked of who moves oddly for a step."""
+"""To be odd: in one kind, or in two at the same tile."""
 BASELINE_TILES = 4
 """Of which the baseline is the mean."""
 KAPPA = 0.2
@@ -45,6 +44,14 @@ def tile_map(surprises: Mapping[Kind, Floats]) -> Floats:
     most a share of exp(-x) of normal tiles has x or more.
     """
     return _ln_mean(_maps(surprises), len(WAYS))
+
+
+def either(first: Floats, second: Floats) -> Floats:
+    """What is odd in one of two respects: the surprise whose e-value is the mean of theirs, any shape.
+
+    It is the larger of the two where they agree, and ln(2) / (1 - KAPPA) less where only that one is a surprise.
+    """
+    return np.asarray((_ln_mean((_ln_e(first), _ln_e(second)), 2) - np.log(KAPPA)) / (1 - KAPPA))
 
 
 def way_curves(surprises: Mapping[Kind, Floats], sigma: float) -> Floats:

@@ -15,9 +15,10 @@ import numpy.typing as npt
 from stmae.score import TILES, Evidence, rolling_quantile
 from stmae.usual import Usual, Velocities, flat, steady
 
-Kind = Literal["prediction", "motion", "pace", "appearance", "presence"]
-"""What is asked of each tile. Two ask how it moves: from this frame to the next, and over a step."""
+Kind = Literal["prediction", "motion", "appearance", "presence"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Oddity = Literal["prediction", "instant", "step", "appearance", "presence"]
+"""What is asked of each tile. Two ask how it moves: from this frame to the next, and over a step."""
 Floats = npt.NDArray[np.floating]
 
 GAIT_SECONDS = 0.5
@@ -122,14 +123,14 @@ class Norm:
         judged_by = np.log(mean + ALWAYS_WRONG * mean.mean())
         return cls(judged_by + np.median(error - judged_by), Usual.fit(place), traffic)
 
-    def oddities(self, seen: Sighting) -> dict[Kind, Floats]:
+    def oddities(self, seen: Sighting) -> dict[Oddity, Floats]:
         """How odd each tile is, [F,256] each, in units of its own."""
         error = _beyond_view(seen.error - self.error)
         place = _beyond_view(self.place.deviation(seen.place))
         return {
             "prediction": error,
-            "motion": self.traffic.instant.surprise(seen.flow.instant),
-            "pace": self.traffic.step.surprise(seen.flow.step),
+            "instant": self.traffic.instant.surprise(seen.flow.instant),
+            "step": self.traffic.step.surprise(seen.flow.step),
             "appearance": seen.look,
             "presence": place - _condition(place),
         }
@@ -138,13 +139,13 @@ class Norm:
         """The norm had it not seen a training clip: of those it knows traffic only."""
         return dataclasses.replace(self, traffic=self.traffic.less([trained.flow]))
 
-    def unseen_oddities(self, seen: Sequence[Sighting]) -> list[dict[Kind, Floats]]:
+    def unseen_oddities(self, seen: Sequence[Sighting]) -> list[dict[Oddity, Floats]]:
         """How odd each of the clips that it was fitted on is to a norm fitted on the others.
 
         The camera moves by part of a pixel from night to night, and the sun goes round: what differs between normal
         clips is not odd. A norm that is measured on its own clips would not know.
         """
-        oddities: dict[int, dict[Kind, Floats]] = {}
+        oddities: dict[int, dict[Oddity, Floats]] = {}
         for fold in range(min(FOLDS, len(seen))):
             own = range(fold, len(seen), FOLDS)
             traffic = self.traffic.less([seen[i].flow for i in own])

@@ -46,7 +46,6 @@ FIGURES = (
     "combined_auc_macro",
     "prediction_auc_micro_raw",
     "motion_auc_micro_raw",
-    "pace_auc_micro_raw",
     "appearance_auc_micro_raw",
     "presence_auc_micro_raw",
     "paper_auc_micro",

@@ -96,7 +96,7 @@ EVENTS = pa.schema(
             "kind",
             pa.string(),
             False,
-            {"meaning": "of the peak's oddest tile: prediction, motion, pace, appearance, presence"},
+            {"meaning": "of the peak's oddest tile: prediction, motion, appearance, presence"},
         ),
         pa.field("box_left", pa.float32(), False, {"meaning": "fraction of the frame's width"}),
         pa.field("box_top", pa.float32(), False),

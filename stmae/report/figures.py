@@ -16,7 +16,7 @@ def _aucs(score: str) -> tuple[str, str, str]:
 SCORES = (
     (
         "Combined",
-        "what is surprising among this camera's normal footage: prediction, motion, pace, appearance, presence",
+        "what is surprising among this camera's normal footage: prediction, motion, appearance, presence",
         _aucs("combined"),
     ),
     (
@@ -26,13 +26,8 @@ SCORES = (
     ),
     (
         "&ndash; motion alone",
-        "tiles that move, from frame to frame, as nothing does there",
+        "tiles that move as nothing does there",
         _aucs("motion"),
-    ),
-    (
-        "&ndash; pace alone",
-        "tiles that move, over a step, as nothing does there",
-        _aucs("pace"),
     ),
     (
         "&ndash; appearance alone",

@@ -25,7 +25,6 @@ SHOWN_EVENTS = 60
 KINDS = {
     "prediction": "unpredicted appearance",
     "motion": "unusual motion",
-    "pace": "an unusual pace",
     "appearance": "something that looks unlike all that moves here",
     "presence": "something that stays",
 }

@@ -65,7 +65,7 @@ def test_an_oddity_becomes_one_event_with_its_times_its_place_and_its_kind() -> 
     assert (event["start_frame"], event["peak_frame"], event["end_frame"]) == (34, 38, 43)
     assert event["peak_s"] == 3.8
     assert event["peak_time"] == datetime(2026, 3, 1, 8, 0, 3, 800_000, tzinfo=UTC)
-    assert event["kind"] in ("motion", "pace")
+    assert event["kind"] == "motion"
     row, column = PLACE
     assert (event["box_left"], event["box_top"]) == (column / 16, row / 16)
     assert (event["box_right"], event["box_bottom"]) == ((column + 1) / 16, (row + 1) / 16)

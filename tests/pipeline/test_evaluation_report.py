@@ -48,7 +48,6 @@ def made_up(folder: Path, *, labelled: bool = True, reader: str = "ped2") -> tup
             np.save(path, array)
         clips.append(Clip(name, "test", f"testing/{name}", FRAMES, FPS, 48, 64, "0", "", labelled, labelled))
         evidence = with_tile(calm(FRAMES - CLIP_FRAMES, seed=1), "error_tiles", odd, 2.0)
-        evidence = with_tile(evidence, "flow_tiles", odd, (6.0, 0.0))
         truths = (truth[CLIP_FRAMES:], mask[CLIP_FRAMES:]) if labelled else (None, None)
         combined, tile_map = calibration.score(evidence, FPS), calibration.tile_map(evidence, FPS)
         parts = dict.fromkeys(KINDS, combined)

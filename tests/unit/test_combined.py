@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stmae.combined import KAPPA, WAYS, Floats, frame_score, joined, sustained, tile_map, way_curves
+from stmae.combined import KAPPA, WAYS, Floats, either, frame_score, joined, sustained, tile_map, way_curves
 from stmae.norm import KINDS, Kind
 
 
@@ -22,13 +22,13 @@ def all_over(**surprises: float) -> dict[Kind, Floats]:
     return {kind: np.full((1, 16, 16), surprises[kind]) for kind in KINDS}
 
 
-@given(*[st.floats(0, 50)] * len(KINDS), st.sampled_from(KINDS))
+@given(*[st.floats(0, 50)] * 4, st.sampled_from(KINDS))
 def test_a_tile_is_the_odder_the_odder_it_is_in_any_kind(
-    prediction: float, motion: float, pace: float, appearance: float, presence: float, kind: Kind
+    prediction: float, motion: float, appearance: float, presence: float, kind: Kind
 ) -> None:
-    surprises = dict(zip(KINDS, (prediction, motion, pace, appearance, presence), strict=True))
+    surprises = {"prediction": prediction, "motion": motion, "appearance": appearance, "presence": presence}
     e = {kind: e_value(value) for kind, value in surprises.items()}
-    mean = (e["motion"] + e["pace"] * (e["prediction"] + e["appearance"]) + e["presence"]) / 4
+    mean = (e["motion"] * (1 + e["prediction"] + e["appearance"]) + e["presence"]) / 4
     found = tile_map(all_over(**surprises))[0, 0, 0]
     assert found == pytest.approx(math.log(mean))
     assert tile_map(all_over(**surprises | {kind: surprises[kind] + 1}))[0, 0, 0] >= found
@@ -53,14 +53,24 @@ def test_at_most_a_share_of_exp_of_minus_x_of_normal_frames_has_x_however_ways_d
 
 def test_kinds_count_together_where_they_are_at_the_same_tiles() -> None:
     surprises = {kind: np.zeros((1, 16, 16)) for kind in KINDS}
-    for kind, first in {"motion": 30, "pace": 30, "prediction": 30, "appearance": 90}.items():
+    for kind, first in {"motion": 30, "prediction": 30, "appearance": 90}.items():
         surprises[kind].reshape(256)[first : first + 4] = 20.0
     curves = dict(zip(WAYS, way_curves(surprises, 0.0)[:, 0], strict=True))
     one = math.log(e_value(20))
     assert curves[("motion",)] == pytest.approx(one)
-    assert curves[("pace", "prediction")] == pytest.approx(2 * one)
-    assert curves[("pace", "appearance")] < one
+    assert curves[("motion", "prediction")] == pytest.approx(2 * one)
+    assert curves[("motion", "appearance")] < one
     assert curves[("presence",)] == pytest.approx(math.log(e_value(0)))
+
+
+@given(st.floats(0, 50), st.floats(0, 50))
+def test_what_is_odd_in_one_of_two_respects_is_as_odd_as_the_mean_of_their_e_values(
+    first: float, second: float
+) -> None:
+    found = float(either(np.array(first), np.array(second)))
+    assert e_value(found) == pytest.approx((e_value(first) + e_value(second)) / 2)
+    assert max(first, second) - math.log(2) / (1 - KAPPA) <= found + 1e-9
+    assert found <= max(first, second) + 1e-9
 
 
 def test_a_curve_is_as_high_as_it_is_before_and_after() -> None:
