@@ -8,6 +8,7 @@ Legend: a clip is [F,S,S,3], its flow from frame to frame [F-1,2,h,w] in pixels,
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import cv2
@@ -113,9 +114,8 @@ def carried(
         step = np.array([[width, 0, x - width * middle_x], [0, 1, y - middle_y]], np.float32)
         mask = cv2.dilate(walk.seen[then].mask.astype(np.float32), np.ones((7, 7)))
         alpha = cv2.warpAffine(cv2.GaussianBlur(mask, (5, 5), 0), step, (size, size))[..., None]
-        picture = cv2.warpAffine(
-            frames[walk.seen[then].frame], step, (size, size), borderMode=cv2.BORDER_REPLICATE
-        ).astype(np.float32)
+        filmed = frames[walk.seen[then].frame]
+        picture = cv2.warpAffine(filmed, step, (size, size), borderMode=cv2.BORDER_REPLICATE)
         altered[frame] = np.round(altered[frame] * (1 - alpha) + picture * alpha).astype(np.uint8)
     return altered, np.repeat([0, 1], [half, len(altered) - half])
 
@@ -141,11 +141,11 @@ def at_times(frames: Frames, flows: Flows, times: Floats) -> Frames:
 def _longest(flows: Flows, size: int) -> Walk | None:
     """Of those who walk about the middle of the clip, who is large and is alone and in the picture for long."""
     half = (len(flows) + 1) // 2
+    walkers = [_walkers(frame, flow, size) for frame, flow in enumerate(flows)]
     walks = [
         Walk.of(seen)
-        for frame in range(max(half - AROUND, 0), min(half + AROUND, len(flows)), EVERY)
-        for walker in _walkers(frame, flows, size)
-        if len(seen := _followed(walker, flows, size)) >= FEWEST
+        for walker in itertools.chain(*walkers[max(half - AROUND, 0) : half + AROUND : EVERY])
+        if len(seen := _followed(walker, walkers)) >= FEWEST
     ]
 
     def worth(walk: Walk) -> float:
@@ -159,18 +159,15 @@ def _longest(flows: Flows, size: int) -> Walk | None:
     return max(walks, key=worth, default=None)
 
 
-def _followed(walker: Walker, flows: Flows, size: int) -> list[Walker]:
-    """The walker in the frames before and after, as long as they are alone."""
+def _followed(walker: Walker, walkers: list[list[Walker]]) -> list[Walker]:
+    """One of the walkers, listed by frame, in the frames before and after, as long as they are alone."""
     seen = [walker]
     for step in (-1, 1):
         last = walker
-        for frame in range(walker.frame + step, len(flows) if step > 0 else -1, step):
+        for frame in range(walker.frame + step, len(walkers) if step > 0 else -1, step):
             shift = np.round(last.velocity[::-1] * step).astype(int)
             moved = np.roll(last.mask, tuple(shift), axis=(0, 1))
-            common = [
-                (float((one.mask & moved).sum() / (one.mask | moved).sum()), one)
-                for one in _walkers(frame, flows, size)
-            ]
+            common = [((one.mask & moved).sum() / (one.mask | moved).sum(), one) for one in walkers[frame]]
             share, last = max(common, key=lambda each: each[0], default=(0.0, last))
             if share < SAME:
                 break
@@ -178,10 +175,10 @@ def _followed(walker: Walker, flows: Flows, size: int) -> list[Walker]:
     return seen
 
 
-def _walkers(frame: int, flows: Flows, size: int) -> list[Walker]:
+def _walkers(frame: int, flow_2hw: Flows, size: int) -> list[Walker]:
     """Upright patches that move by themselves and may be one person each."""
     tile = size / TILES
-    flow = np.stack([cv2.resize(part.astype(np.float32), (size, size)) for part in flows[frame]])
+    flow = np.stack([cv2.resize(part.astype(np.float32), (size, size)) for part in flow_2hw])
     count, labels, stats, _ = cv2.connectedComponentsWithStats((np.hypot(*flow) > MOVES * tile).astype(np.uint8))
     walkers = []
     for label in range(1, count):

@@ -109,3 +109,13 @@ def test_a_walker_is_wider_and_goes_no_faster(monkeypatch: pytest.MonkeyPatch) -
     sizes = {width: np.diff(both).mean() for width, both in drawn.items()}
     assert sizes[2.0] == pytest.approx(2 * sizes[1.0], rel=0.15)
     assert drawn[2.0].mean(axis=1) == pytest.approx(drawn[1.0].mean(axis=1), abs=SPEED), "around the same middle"
+
+
+def test_who_sways_where_they_stand_is_no_walker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from altered import carried
+
+    frames, flows = walk()
+    flows[:] = 0
+    flows[:, 0, TOP // 2 : (TOP + HEIGHT) // 2, 50 : 50 + WIDTH // 2] = np.resize([2, -2], LENGTH - 1)[:, None, None]
+    assert carried(frames, flows, 2.0) is None
