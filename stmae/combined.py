@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from stmae.norm import Kind
-from stmae.score import TILES
 from stmae.usual import flat
 
 Floats = npt.NDArray[np.floating]
@@ -30,14 +29,10 @@ KAPPA = 0.2
 """Of the e-values: the lower, the more is expected of what is odd, and the less of what is only unusual."""
 TOP_TILES = 4
 """What is odd may be small; a tile alone would follow the noise."""
-REACH = 4
-"""Tiles around the highest one, to each side, that are of the same: more than a person is, less than the view."""
-ELSEWHERE = 2.0
-"""Nats for which others may be among the top tiles, at most: who is far away and alone fills less than those."""
 NEXT_TILES = 16
-"""Those that come next are the rest of the same, or of the crowd, of which some is taken off."""
-REST_MOST, CROWD_MOST = 1.0, 0.5
-"""Nats of their mean, at most: what is very odd all over the view stays so."""
+"""Those that come next are the rest of the crowd, as a rule: where everybody is a little odd, nobody is."""
+NEXT_MOST = 1.5
+"""Nats of their mean that are taken off, at most: what is very odd all over the view stays so."""
 EARLY = 0.4
 """Of the time averaged over, by which something is there before and after it is seen: it comes, and goes, by parts."""
 
@@ -67,22 +62,17 @@ def way_curves(surprises: Mapping[Kind, Floats], sigma: float) -> Floats:
 def flow_magnitude(flow_tiles_F2RC: Floats) -> Floats:
     """Mean flow magnitude, pixels, of the BASELINE_TILES fastest tiles, [F]: the baseline that evaluations print."""
     speed = np.hypot(flow_tiles_F2RC[:, 0], flow_tiles_F2RC[:, 1])
-    return np.asarray(highest(flat(speed), BASELINE_TILES).mean(axis=1))
+    return np.asarray(highest(speed, BASELINE_TILES).mean(axis=1))
 
 
 def frame_score(tiles_FRC: Floats, sigma: float) -> Floats:
-    """How far the oddest of each frame [F,16,16] stands out, [F], `sustained` over `sigma` frames.
+    """How far the highest tiles of each frame [F,16,16] stand out, [F], `sustained` over `sigma` frames.
 
-    It is where the highest tile is. The mean of the TOP_TILES, of which those beyond REACH count ELSEWHERE at most,
-    less the mean of the NEXT_TILES within REACH, from 0 to REST_MOST, and that of as many beyond, from 0 to CROWD_MOST:
-    what is a little odd all over is large rather than odd, and where everybody is a little odd, nobody is.
+    Their mean, less that of the next ones, of which from 0 to NEXT_MOST count.
     """
-    tiles_F256 = flat(tiles_FRC)
-    same = _WITHIN_REACH[tiles_F256.argmax(axis=1)]
-    top = highest(np.where(same, tiles_F256, np.minimum(tiles_F256, ELSEWHERE)), TOP_TILES).mean(axis=1)
-    rest = highest(np.where(same, tiles_F256, -np.inf), TOP_TILES + NEXT_TILES)[:, TOP_TILES:].mean(axis=1)
-    crowd = highest(np.where(same, -np.inf, tiles_F256), NEXT_TILES).mean(axis=1)
-    return sustained(top - np.clip(rest, 0.0, REST_MOST) - np.clip(crowd, 0.0, CROWD_MOST), sigma)
+    ranked = highest(tiles_FRC, TOP_TILES + NEXT_TILES)
+    top, following = ranked[:, :TOP_TILES].mean(axis=1), ranked[:, TOP_TILES:].mean(axis=1)
+    return sustained(top - np.clip(following, 0.0, NEXT_MOST), sigma)
 
 
 def sustained(values: Floats, sigma: float) -> Floats:
@@ -107,19 +97,10 @@ def joined(surprises_WF: Floats) -> Floats:
     return _ln_mean((_ln_e(each) for each in surprises_WF), len(surprises_WF))
 
 
-def highest(tiles_F256: Floats, count: int) -> Floats:
-    """The highest tiles of each frame, [F,count], highest first."""
-    ranked = np.partition(tiles_F256, -count, axis=1)[:, -count:]
+def highest(tiles_FRC: Floats, count: int) -> Floats:
+    """Of [F,16,16] the highest ones a frame, [F,count], highest first."""
+    ranked = np.partition(flat(tiles_FRC), -count, axis=1)[:, -count:]
     return np.asarray(np.sort(ranked, axis=1)[:, ::-1])
-
-
-def _within(reach: int) -> npt.NDArray[np.bool_]:
-    """[256,256]: whether two tiles are at most `reach` rows and columns from each other."""
-    place = np.stack(np.divmod(np.arange(TILES * TILES), TILES))
-    return np.asarray((np.abs(place[:, :, None] - place[:, None]) <= reach).all(axis=0))
-
-
-_WITHIN_REACH = _within(REACH)
 
 
 def _until(values: Floats, sigma: float) -> Floats:

@@ -62,8 +62,7 @@ def test_of_normal_tiles_the_share_with_a_surprise_is_what_the_surprise_says(cal
     [("prediction", "error_tiles", 0.1), ("motion", "flow_tiles", (6.0, 0.0)), ("presence", "place_tiles", 40.0)],
 )
 def test_each_kind_of_oddity_is_seen_where_and_when_it_is(kind: str, name: str, value: float) -> None:
-    """An event starts with a single tile, unless nothing moves or stands there and only its prediction is wrong: with
-    four of those, though only two clips are known."""
+    """In a single tile; where only two clips are known, in four, unless it moves."""
     calibration, of_two = fit([*NORMAL, calm(600, 11), calm(600, 12)]), fit(NORMAL)
     odd = with_tile(calm(300, 4), name, slice(100, 200), value)
     tiles = getattr(odd, name).copy()
@@ -75,8 +74,8 @@ def test_each_kind_of_oddity_is_seen_where_and_when_it_is(kind: str, name: str, 
     at_place = {each: tiles[150][PLACE] for each, tiles in calibration.surprises(odd, FPS).items()}
     assert max(at_place, key=lambda each: at_place[each]) == kind
     scores, before = calibration.score(odd, FPS), calibration.score(calm(300, 4), FPS)
-    assert scores[150] > (calibration.exit if kind == "prediction" else calibration.enter) > np.median(before)
-    assert (of_two.score(odd, FPS)[150] > of_two.enter) == (kind != "prediction")
+    assert scores[150] > calibration.enter > np.median(before)
+    assert (of_two.score(odd, FPS)[150] > of_two.enter) == (kind == "motion")
     assert of_two.score(larger, FPS)[150] > of_two.enter + 5
     # Not exactly: the condition of a video and, for distances, what are trifles in it, medians, are known from all of
     # its frames.

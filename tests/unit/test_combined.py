@@ -53,7 +53,7 @@ def test_at_most_a_share_of_exp_of_minus_x_of_normal_frames_has_x_however_ways_d
 
 def test_kinds_count_together_where_they_are_at_the_same_tiles() -> None:
     surprises = {kind: np.zeros((1, 16, 16)) for kind in KINDS}
-    for kind, first in {"motion": 20, "prediction": 20, "appearance": 90}.items():
+    for kind, first in {"motion": 30, "prediction": 30, "appearance": 90}.items():
         surprises[kind].reshape(256)[first : first + 4] = 20.0
     curves = dict(zip(WAYS, way_curves(surprises, 0.0)[:, 0], strict=True))
     one = math.log(e_value(20))
@@ -105,17 +105,12 @@ def test_frame_scores_are_sustained() -> None:
     np.testing.assert_array_equal(frame_score(tiles, 5.0), sustained(frame_score(tiles, 0.0), 5.0))
 
 
-def test_a_frame_score_is_that_of_the_oddest_less_what_comes_next_there_and_elsewhere() -> None:
-    tiles = np.zeros((6, 16, 16))
-    tiles[:, 7, [4, 6, 8, 10]] = (2, 6, 8, 4)  # who is odd, as far as four tiles from where they are oddest
-    tiles[1, 7, 13] = 7  # someone else
-    tiles[2, 5, 4:12] = 1  # more of who is odd
-    tiles[3, 15, :8] = 0.5  # others
-    tiles[4, 7, 4:9] = 0  # who is small
-    tiles[5, 7] = 0
-    assert frame_score(tiles, 0.0).tolist() == [5, 5 - 7 / 16, 5 - 8 / 16, 5 - 4 / 16, 1, 0]
-    tiles[4, 7, 0] = 3.5  # and someone else
-    assert frame_score(tiles, 0.0)[4] == (4 + 2 + 0 + 0) / 4 - 3.5 / 16
+def test_a_frame_score_is_the_mean_of_the_four_highest_tiles_less_that_of_the_next_sixteen() -> None:
+    tiles = np.zeros((4, 16, 16))
+    tiles[1:].reshape(3, 256)[:, [3, 77, 100, 200]] = (8, 6, 4, 2)
+    tiles.reshape(4, 256)[2, 20:36] = 1
+    tiles.reshape(4, 256)[3, 20:28] = 2
+    assert frame_score(tiles, 0.0).tolist() == [0, 5, 4, 4]
 
 
 def test_what_is_odd_everywhere_loses_no_more_than_one_and_a_half_nats_and_what_is_usual_nothing() -> None:
