@@ -9,8 +9,7 @@ there has to be told from the clips as they were, and from what came before, by 
 and again some clips are drawn to be judged, some to calibrate on as held-out clips, the others as training clips.
 Figures are AUCs over frames: `combined` and `baseline` (flow magnitude), the mean of the draws, and `_lowest` of them;
 of each alteration against the clips as they were, and of all of them `together` against a few frames before each. Most
-of the clips were trained on: what moves in them is compared with that of the others only, but a model that overfits
-predicts them too well.
+of the clips were trained on; a model that overfits predicts them too well, and knows what moves in them too well.
 """
 
 from __future__ import annotations
@@ -35,13 +34,10 @@ from stmae.calibration import Calibration, fit_calibration
 from stmae.combined import flow_magnitude
 from stmae.config import Config, from_json
 from stmae.data.manifest import Clip, Manifest
-from stmae.model.looks import Looks
 from stmae.model.stmae import STMAE
 from stmae.score import CLIP_FRAMES, Evidence
 from stmae.train.extract import FlowCache, compute_flow
 from stmae.train.loop import training_device
-from stmae.train.samples import Windows
-from stmae.train.seen import Seen
 
 FACTORS = (1.5, 2.0)
 """Times the speed, of a part of the picture."""
@@ -70,11 +66,11 @@ class Played:
     """One of ALTERED -> evidence, truth; none of a walker where nobody walks alone."""
 
 
-def measure(model: STMAE, looks: Looks, frames: Frames, usual: Flows, first: int) -> Evidence:
+def measure(model: STMAE, frames: Frames, usual: Flows, first: int) -> Evidence:
     """Of frames [F,S,S,3] that are those of a clip, with that flow, up to the `first` one that is altered."""
     device = training_device()
     flows = np.concatenate([usual[: first - 1], *compute_flow(model.flow_net, frames[first - 1 :], device)])
-    return evaluate.evidence_of(model, 0, frames, flows, device, looks)
+    return evaluate.evidence_of(model, 0, frames, flows, device)
 
 
 def speeds(evidence: Evidence) -> Floats:
@@ -82,16 +78,14 @@ def speeds(evidence: Evidence) -> Floats:
     return np.asarray(np.hypot(evidence.flow_tiles[:, 0], evidence.flow_tiles[:, 1]))
 
 
-def played(model: STMAE, looks: Looks, manifest: Manifest, clip: Clip, flow: FlowCache) -> Played:
-    """Measured with the looks of other clips."""
+def played(model: STMAE, manifest: Manifest, clip: Clip, flow: FlowCache, usual: Evidence) -> Played:
     frames, flows = np.array(manifest.frames(clip)), flow.flows(clip)
-    usual = evaluate.evidence_of(model, 0, frames, flows, training_device(), looks)
     clips = {f"x{factor:g}": faster(frames, flows, speeds(usual), factor) for factor in FACTORS}
     for name, speed, width in (("carried", CARRIED, 1.0), ("wide", 1.0, WIDE), ("comes", COMES, 1.0)):
         made = carried(frames, flows, speed, width, comes=name == "comes")
         clips |= {name: made} if made else {}
     measured = {
-        name: (measure(model, looks, altered, flows, int(np.argmax(truth != 0))), truth[CLIP_FRAMES:])
+        name: (measure(model, altered, flows, int(np.argmax(truth != 0))), truth[CLIP_FRAMES:])
         for name, (altered, truth) in clips.items()
     }
     return Played(clip, usual, measured)
@@ -170,11 +164,10 @@ def main() -> int:
     manifest = Manifest.load(steps / "prepare-dataset" / "dataset")
     flow = FlowCache.of(steps / "extract-flow" / "flow", manifest)
     model = evaluate.load_model(config, models[0], training_device())
-    seen = Seen.of(model, Windows(config, manifest, "train", flow=flow), 0, training_device())
     clips = []
     for clip in (*manifest.split("heldout"), *manifest.split("train")):
-        looks = seen.without(clip, model, 0) if clip.split == "train" else model.looks
-        clips.append(played(model, looks, manifest, clip, flow))
+        usual = evaluate.measure(config, model, manifest, clip, flow, training_device())
+        clips.append(played(model, manifest, clip, flow, usual))
     figures = {"clips": len(clips), "draws": DRAWS, "seed": config.seed, **aucs(clips, config)}
     run = Path(*arguments.run.resolve().parts[-4:])  # in a workspace, wherever that is
     command = f"python benchmarks/faster.py --run {run} --out {arguments.out}"

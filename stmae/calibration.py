@@ -142,8 +142,7 @@ def fit_calibration(
     """Fit on the evidence of held-out normal clips, and their frames a second.
 
     Training clips add what they can, with their frames a second: flow tiles [F,2,16,16], from which velocities are
-    known too; and some of them evidence, from which it is known how high normal footage scores and, where there are
-    others that its looks were compared with, how far looks are from each other.
+    known too; and some of them evidence, from which enter and exit are.
     Raises ValueError where there is no frame to fit on.
     """
     seen = [Sighting.of(clip, rate) for clip, rate in zip(heldout, fps, strict=True) if len(clip)]
@@ -155,9 +154,8 @@ def fit_calibration(
     flows = [Flow.of(flow, rate) for flow, rate in training_flow]
     norm = Norm.fit(seen, Traffic.fit([*flows, *(one.flow for one in seen)]))
     oddities = norm.unseen_oddities(seen)
-    also = [norm.without(one).oddities(one) for one in trained]
-    tails = _tails(oddities, also if len(training_flow) > 1 else [], len(training_flow))
-    oddities += also
+    tails = _tails(oddities, len(seen), len(training_flow))
+    oddities += [norm.without(one).oddities(one) for one in trained]
     curves = [
         way_curves(surprises_of(odd, tails), smoothing_seconds * one.fps)
         for one, odd in zip([*seen, *trained], oddities, strict=True)
@@ -197,24 +195,20 @@ def _tail(table: dict[str, Any]) -> Tail:
     return Tail(np.array(table.pop("knots")), **table)
 
 
-def _tails(
-    heldout: Sequence[Mapping[Oddity, Floats]], trained: Sequence[Mapping[Oddity, Floats]], training: int
-) -> dict[Shares, Tail]:
-    """Of held-out clips; looks are also known from some of so many training clips, velocities from all of them."""
-    every = {name: np.concatenate([odd[name].ravel() for odd in heldout]) for name in get_args(Oddity)}
-    seen = (*heldout, *trained)
-    looks, steps = (np.concatenate([odd[name].ravel() for odd in seen]) for name in ("appearance", "step"))
+def _tails(oddities: Sequence[Mapping[Oddity, Floats]], heldout: int, training: int) -> dict[Shares, Tail]:
+    """Of so many held-out clips; what usually moves is also known from training clips."""
+    every = {name: np.concatenate([odd[name].ravel() for odd in oddities]) for name in get_args(Oddity)}
     moves = every["step"] > 0
 
     def those(values: Floats, chosen: npt.NDArray[np.bool_]) -> Floats:
         return values[chosen] if chosen.sum() >= FEWEST else values
 
-    known: dict[Shares, tuple[Floats, int]] = {
-        "still": (those(every["prediction"], ~moves), 0),
-        "moving": (those(every["prediction"], moves), 0),
-        "appearance": (those(looks, steps > 0), len(trained)),
-        "presence": (every["presence"], 0),
-        "instant": (every["instant"], training),
-        "step": (every["step"], training),
+    known: dict[Shares, Floats] = {
+        "still": those(every["prediction"], ~moves),
+        "moving": those(every["prediction"], moves),
+        "appearance": those(every["appearance"], moves),
+        "presence": every["presence"],
     }
-    return {name: Tail.fit(values, len(heldout) + more - 1.0) for name, (values, more) in known.items()}
+    tails = {name: Tail.fit(values, heldout - 1.0) for name, values in known.items()}
+    of_all = heldout + training - 1.0
+    return {**tails, "instant": Tail.fit(every["instant"], of_all), "step": Tail.fit(every["step"], of_all)}

@@ -22,15 +22,13 @@ from stmae.combined import flow_magnitude, frame_score, tile_map
 from stmae.config import Config
 from stmae.data.manifest import Clip, Manifest
 from stmae.model.build import build_stmae
-from stmae.model.looks import Looks
 from stmae.model.stmae import STMAE, moved_tiles, normalise_flow, shrink, to_signed, to_unit, windows
 from stmae.norm import KINDS, Kind
 from stmae.score import CLIP_FRAMES, Evidence
 from stmae.train.checkpoint import load_modules
 from stmae.train.extract import FlowCache
 from stmae.train.loop import training_device
-from stmae.train.samples import Windows, scene_index
-from stmae.train.seen import Seen
+from stmae.train.samples import scene_index
 
 ALARM_CLIPS = 12
 """Normal clips of a scene, at least, that say how high normal footage scores: where fewer are held out, training clips
@@ -91,47 +89,33 @@ def measure(
     flow: FlowCache,
     device: torch.device,
     first: int | None = None,
-    seen: Sequence[Seen] = (),
 ) -> Evidence:
-    """Run the model over a clip of a prepared dataset, or over its `first` frames.
-
-    What moves in a training clip is compared with what was `seen`, a scene each of the model's, in the others.
-    """
+    """Run the model over a clip of a prepared dataset, or over its `first` frames."""
     frames, flows = manifest.frames(clip)[:first], flow.flows(clip)[: first and first - 1]
-    scene = scene_index(config, manifest, clip)
-    looks = seen[scene].without(clip, model, scene) if seen and clip.split == "train" else None
-    return evidence_of(model, scene, frames, flows, device, looks)
+    return evidence_of(model, scene_index(config, manifest, clip), frames, flows, device)
 
 
 @torch.inference_mode()
 def evidence_of(
-    model: STMAE,
-    scene: int,
-    frames: npt.NDArray[np.uint8],
-    flows: npt.NDArray[np.float16],
-    device: torch.device,
-    looks: Looks | None = None,
+    model: STMAE, scene: int, frames: npt.NDArray[np.uint8], flows: npt.NDArray[np.float16], device: torch.device
 ) -> Evidence:
-    """Run the model over FRAMES [F,S,S,3] and the flow between them [F-1,2,h,w], in overlapping segments.
-
-    With other `looks` than the model's own, where they are given.
-    """
+    """Run the model over FRAMES [F,S,S,3] and the flow between them [F-1,2,h,w], in overlapping segments."""
     parts = []
     for start, stop in score.segments(len(frames), SEGMENT):
         segment = to_signed(torch.from_numpy(np.array(frames[start:stop])).to(device))
         between = torch.from_numpy(np.array(flows[start : stop - 1])).to(device).float()
-        parts.append(_measure(model, looks or model.looks, scene, segment, between))
+        parts.append(_measure(model, scene, segment, between))
     return Evidence.join(parts)
 
 
-def _measure(model: STMAE, known: Looks, scene: int, frames_T3SS: Tensor, flow_T2hw: Tensor) -> Evidence:
+def _measure(model: STMAE, scene: int, frames_T3SS: Tensor, flow_T2hw: Tensor) -> Evidence:
     count = len(frames_T3SS) - CLIP_FRAMES
     small = shrink(frames_T3SS, model.flow_scale)
     clips = windows(small, CLIP_FRAMES, count)
     flows = windows(normalise_flow(flow_T2hw, model.size, model.flow_scale), CLIP_FRAMES - 1, count)
     features, distances, places = model.encode(clips, flows, scene)
     last = flow_T2hw[CLIP_FRAMES - 1 :]
-    looks = known(frames_T3SS[CLIP_FRAMES:], last, scene)
+    looks = model.looks(frames_T3SS[CLIP_FRAMES:], last, scene)
     prediction, target = to_unit(model.decode(features)), to_unit(small[CLIP_FRAMES:])
     error = score.error_tiles(prediction.cpu().numpy(), target.cpu().numpy())
     return Evidence(
@@ -239,12 +223,10 @@ def evaluate(config: Config, manifest: Manifest, flow_dir: Path, model_dir: Path
     """Score normal and test clips; write `evaluation.json`, `scores.npz` and a calibration a scene below `out`."""
     device = training_device()
     model, flow = load_model(config, model_dir, device), FlowCache.of(flow_dir, manifest)
-    windows = Windows(config, manifest, "train", flow=flow)
-    seen = [Seen.of(model, windows, scene, device) for scene in range(config.model.scenes)]
 
     def measured(clips: Iterable[Clip]) -> dict[Clip, Evidence]:
-        of, first = (config, model, manifest), {"train": ALARM_FRAMES}
-        return {clip: measure(*of, clip, flow, device, first.get(clip.split), seen) for clip in clips}
+        first = {"train": ALARM_FRAMES}
+        return {clip: measure(config, model, manifest, clip, flow, device, first.get(clip.split)) for clip in clips}
 
     normal = measured(clip for scene in manifest.scenes for clip in normal_clips(manifest, scene))
     calibrations = {scene: calibrate(config, manifest, flow, scene, normal) for scene in manifest.scenes}

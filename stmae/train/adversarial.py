@@ -12,18 +12,22 @@ from stmae import losses
 from stmae.config import Config
 from stmae.data.manifest import Manifest
 from stmae.model.build import build_discriminator, build_stmae
-from stmae.model.stmae import FLOW_UNIT, to_unit
+from stmae.model.looks import histograms
+from stmae.model.memory import queries_of
+from stmae.model.stmae import FLOW_UNIT, moved_tiles, to_unit
 from stmae.score import CLIP_FRAMES, psnr
 from stmae.train.checkpoint import load_modules
 from stmae.train.extract import FlowCache
 from stmae.train.loop import adam, autocast, descend, optimizers, run_on, training_device
 from stmae.train.samples import Indices, Windows
-from stmae.train.seen import AT_ONCE, SEEN_WINDOWS, Seen
+from stmae.usual import STILL
 
 FIRST_WINDOWS = 64
 """Windows whose features the memory pools begin from."""
 HELDOUT_WINDOWS = 64
 """Held-out windows of the learning curve."""
+PLACE_WINDOWS = 2000
+"""Windows of a scene, at most, from which it is learnt what each place usually shows and how what moves looks."""
 
 
 class AdversarialStage:
@@ -158,14 +162,21 @@ class AdversarialStage:
         """Learn what each place usually shows, and how what moves looks: of windows spread over a scene's footage."""
         self.model.eval()
         for scene in range(self.config.model.scenes):
-            batches = self.windows.of_scene(scene, SEEN_WINDOWS, AT_ONCE)
+            windows = self.windows.of_scene(scene, PLACE_WINDOWS)
+            batches = np.array_split(windows, -(-len(windows) // FIRST_WINDOWS))
             self.model.places.fit(scene, (self._detail(batch) for batch in batches))
-            self.model.looks.fit(scene, Seen.of(self.model, self.windows, scene, self.device).looks)
+            self.model.looks.fit(scene, torch.cat([self._looks(batch) for batch in batches]))
 
     def _detail(self, windows: Indices) -> Tensor:
         """Early features [B,C,h',w']."""
         detail: Tensor = self.model.appearance_encoder.with_detail(self._clips(windows))[1]
         return detail
+
+    def _looks(self, windows: Indices) -> Tensor:
+        """Looks [Q,C] of the tiles in which something moves."""
+        frames, flow = self.windows.moved(windows, self.device)
+        moves = moved_tiles(flow, self.model.flow_side).square().sum(1).flatten() > STILL**2
+        return queries_of(histograms(frames, flow, self.config.model.frame_size))[moves]
 
     def _clips(self, windows: Indices) -> Tensor:
         return self.windows.frames(windows, self.device)[:, :CLIP_FRAMES].flatten(1, 2)

@@ -35,7 +35,6 @@ class Windows:
     def __init__(self, config: Config, manifest: Manifest, split: Split, *, flow: FlowCache | None = None) -> None:
         self._model, stride = config.model, config.data.frame_stride
         clips = manifest.split(split)
-        self._names = np.array([clip.name for clip in clips])
         self._scenes = np.array([scene_index(config, manifest, clip) for clip in clips])
         self._frames = [manifest.frames(clip) for clip in clips]
         self._flows = [flow.flows(clip) for clip in clips] if flow else []
@@ -66,14 +65,9 @@ class Windows:
         """[B] index of the scene of each window."""
         return torch.from_numpy(self._scenes[self._index[windows, 0]]).to(device)
 
-    def clips(self, windows: Indices) -> npt.NDArray[np.str_]:
-        """[B] name of the clip of each window."""
-        return np.asarray(self._names[self._index[windows, 0]])
-
-    def of_scene(self, scene: int, most: int, batch: int) -> list[Indices]:
-        """At most `most` windows of a scene, spread evenly over its footage, in batches of at most `batch`."""
-        windows = _spread(np.flatnonzero(self._scenes[self._index[:, 0]] == scene), most)
-        return np.array_split(windows, -(-len(windows) // batch))
+    def of_scene(self, scene: int, most: int) -> Indices:
+        """At most `most` windows of a scene, spread evenly over its footage."""
+        return _spread(np.flatnonzero(self._scenes[self._index[:, 0]] == scene), most)
 
     def spread(self, most: int) -> Indices:
         """At most `most` windows, spread evenly over all footage."""

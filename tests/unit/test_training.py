@@ -17,7 +17,7 @@ from stmae import config
 from stmae.calibration import Calibration
 from stmae.config import Config
 from stmae.data.manifest import Clip, Manifest, Split
-from stmae.evaluate import evaluate, evidence_of, load_model, measure
+from stmae.evaluate import evaluate, evidence_of, load_model
 from stmae.model.build import build_appearance_proxy, build_flow_net
 from stmae.model.looks import Looks, histograms
 from stmae.model.memory import queries_of
@@ -30,7 +30,6 @@ from stmae.train.extract import FlowCache, compute_flow, extract_flow
 from stmae.train.flow import FlowRecipe, train_flow
 from stmae.train.pretrain import AppearanceStage, pretrain_appearance, pretrain_motion
 from stmae.train.samples import Windows
-from stmae.train.seen import Seen
 from stmae.usual import STILL
 
 SETTINGS = [
@@ -173,27 +172,6 @@ def test_a_finished_model_knows_how_what_moves_in_the_training_footage_looks(man
     known, mirrored = model.looks(frames, flow, 0)[moves], model.looks(frames.flip(2), flow, 0)[moves]
     assert len(known) > len(samples)
     assert known.mean() < mirrored.mean() / 4
-
-
-def test_a_training_clip_is_measured_as_by_a_model_that_has_not_seen_it(manifest: Manifest, trained: Path) -> None:
-    """Alarms start where normal footage seldom is: by what a model was fitted on, anything else would be odd."""
-    device, flow = torch.device("cpu"), FlowCache.of(trained / "flow", manifest)
-    model = load_model(CONFIG, trained / "stmae", device)
-    seen = Seen.of(model, Windows(CONFIG, manifest, "train", flow=flow), 0, device)
-    clip, *others = manifest.split("train")
-    of_others = np.isin(seen.clips, [other.name for other in others])
-    assert 0 < of_others.sum() < len(of_others)
-    expected = Looks(1, CONFIG.model.frame_size)
-    expected.fit(0, seen.looks[torch.from_numpy(of_others)])
-    assert seen.without(clip, model, 0).samples.equal(expected.samples)
-    only = Seen(seen.looks[torch.from_numpy(~of_others)], seen.clips[~of_others])
-    assert only.without(clip, model, 0) is model.looks
-    seen.looks[torch.from_numpy(of_others)] = seen.looks[torch.from_numpy(of_others)].roll(1, dims=1)
-    for each, odder in ((clip, True), (manifest.split("heldout")[0], False)):
-        known, unseen = (measure(CONFIG, model, manifest, each, flow, device, seen=of) for of in ((), [seen]))
-        assert (unseen.look_tiles.mean() > known.look_tiles.mean()) == odder
-        assert odder or (unseen.look_tiles == known.look_tiles).all()
-        assert (unseen.error_tiles == known.error_tiles).all()
 
 
 def test_what_moves_is_known_by_its_speed_in_pixels_of_the_frames(trained: Path, tmp_path: Path) -> None:
