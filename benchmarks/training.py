@@ -5,6 +5,8 @@ python benchmarks/training.py --config NAME --out DIR
 Model and training are as the configuration says; frames and flows are those of a short synthetic film, read from memory
 mapped files as always. Times are milliseconds, medians over steps after a warm-up.
 - `step`: a whole step; `step_fp32` without bf16, the two taken in turns. Where the hardware has no bf16 they are alike.
+- `step_default_malloc`: with the allocator as it is by default, where all else has it as the pipeline's steps have;
+  in processes that take turns, of which the figures are the medians.
 - `reading`: windows of frames and flows, from disk to normalised tensors; `encoders`; `memory`: read and write;
   `decoder`; `flow`: of the prediction, for L_m; `discriminator`: its judgement of the prediction, and its own step;
   `backward`: of the generator, with its update; `rest`: the other losses.
@@ -15,12 +17,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
+import os
 import shlex
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -38,7 +43,7 @@ from stmae.train.loop import training_device
 from stmae.train.samples import Windows
 
 FILM = ("data.reader=walkway", "walkway.train_clips=3", "walkway.test_clips=1", "walkway.frames=60")
-WARM_UP, STEPS = 3, 12
+WARM_UP, STEPS, TURNS = 3, 12, 3
 
 
 class Stopwatch:
@@ -127,6 +132,29 @@ def measure(config: Config) -> dict[str, float]:
     return {f"ms_{name}": round(median(each), 2) for name, each in times.items()}
 
 
+def in_turns(config: Config) -> dict[str, float]:
+    """`measure` with the allocator as in the pipeline, and a step of it by default."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from pipelines.resources import KEEP_MEMORY
+
+    kept: list[dict[str, float]] = []
+    default: list[float] = []
+    for _ in range(TURNS):
+        default.append(_in_process(config)["ms_step"])
+        os.environ.update(KEEP_MEMORY)
+        kept.append(_in_process(config))
+        for name in KEEP_MEMORY:
+            del os.environ[name]
+    figures = {name: round(median(each[name] for each in kept), 2) for name in kept[0]}
+    return figures | {"ms_step_default_malloc": median(default)}
+
+
+def _in_process(config: Config) -> dict[str, float]:
+    """`measure` in a process of its own: an allocator reads its environment once, at the start."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        return process.submit(measure, config).result()
+
+
 def main() -> int:
     """0, or 2 where there is no such configuration."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -139,7 +167,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     figures: dict[str, Any] = {"config": config.name, "batch": config.train.batch, "threads": torch.get_num_threads()}
-    figures |= {"steps": STEPS, **measure(config)}
+    figures |= {"steps": STEPS, "turns": TURNS, **in_turns(config)}
     command = shlex.join(["python", *sys.argv])
     print(record(f"training-{config.name}", command, figures, arguments.out))
     return 0

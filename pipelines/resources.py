@@ -1,4 +1,4 @@
-"""What each step asks of the cluster: one table. Local runs ignore all of it."""
+"""What each step asks of the cluster: one table. Local runs ignore all of it but the environment."""
 
 import dataclasses
 
@@ -8,6 +8,8 @@ GPU = "nvidia.com/gpu"
 DATA_CLAIM, DATA_MOUNT = "stmae-data", "/data"
 MODELS_CLAIM, MODELS_MOUNT = "stmae-models", "/models"
 HOUR = 3600
+KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40), "MALLOC_TOP_PAD_": str(64 << 20)}
+"""Environment of each step: glibc would give large tensors back to the kernel, which clears pages for the next ones."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +68,7 @@ RESOURCES = {
 
 
 def place(task: dsl.PipelineTask) -> dsl.PipelineTask:
-    """Apply the table's row of this step. Raises KeyError for a step without one."""
+    """Apply the table's row of this step, and KEEP_MEMORY. Raises KeyError for a step without one."""
     row = RESOURCES[task.name]
     task.set_cpu_request(row.cpu[0]).set_cpu_limit(row.cpu[1])
     task.set_memory_request(row.memory[0]).set_memory_limit(row.memory[1])
@@ -78,4 +80,6 @@ def place(task: dsl.PipelineTask) -> dsl.PipelineTask:
         kubernetes.empty_dir_mount(task, volume_name="shm", mount_path="/dev/shm", medium="Memory", size_limit=row.shm)
     for claim, path in row.claims:
         kubernetes.mount_pvc(task, pvc_name=claim, mount_path=path)
+    for name, value in KEEP_MEMORY.items():
+        task.set_env_variable(name, value)
     return task

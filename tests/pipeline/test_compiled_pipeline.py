@@ -101,6 +101,13 @@ def test_every_step_states_cpu_and_memory_request_and_limit(compiled: Compiled) 
             assert resources[f"resource{kind}Limit"], name
 
 
+def test_every_step_keeps_the_memory_of_its_tensors(compiled: Compiled) -> None:
+    for name, container in compiled.containers.items():
+        variables = {each["name"]: each["value"] for each in container["env"]}
+        assert variables["MALLOC_MMAP_MAX_"] == "0", name
+        assert int(variables["MALLOC_TRIM_THRESHOLD_"]) > 1 << 35, name
+
+
 def test_every_step_has_a_timeout_and_retries(compiled: Compiled) -> None:
     assert compiled.platform.keys() == STEPS[compiled.name]
     for name in STEPS[compiled.name]:
