@@ -16,7 +16,6 @@ from pipelines.study import study
 from pipelines.train import train
 
 COMPILED = Path("work/pipelines")
-STUDIES = ("seeds", "ablation", "sensitivity", "encoders", "scenes")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     compile_.add_argument("--out", type=Path, default=COMPILED, metavar="FOLDER", help=f"default: {COMPILED}")
     compile_.set_defaults(verb=_compile)
     run_ = verbs.add_parser("run", help="run one: on the cluster at KFP_HOST where that is set, else here")
-    run_.add_argument("--pipeline", default="train", choices=("train", *STUDIES), help="default: train")
+    run_.add_argument("--pipeline", default="train", help="train, or a study of `stmae config --study`; default: train")
     run_.add_argument("--config", required=True, help="a shipped configuration's name, or a .toml file")
     run_.add_argument("--set", action="append", default=[], metavar="a.b=c", help="override a configuration value")
     run_.add_argument("--seeds", default="1,2,3", help="of a study; default: 1,2,3")
@@ -70,7 +69,7 @@ def _compile(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     config, seeds = _resolve(arguments), []
-    if arguments.pipeline in STUDIES:
+    if arguments.pipeline != "train":
         seeds = json.loads(_resolve(arguments, "--study", arguments.pipeline, "--seeds", arguments.seeds))
     return _submit(arguments, config, seeds) if arguments.host else _run_here(arguments, config, seeds)
 

@@ -93,14 +93,15 @@ def test_the_model_is_published_with_its_calibration(finished: Run) -> None:
     assert (repository / "walkway" / "calibration.json").read_bytes() == calibration.read_bytes()
 
 
-def test_a_failing_step_is_named_with_its_error_and_what_was_kept(tmp_path: Path) -> None:
-    run = run_pipeline(tmp_path, "--data-root", str(tmp_path / "nowhere"), config="ped2-cpu")
+@pytest.mark.parametrize("pipeline", ["train", "effects"])
+def test_a_failing_step_is_named_with_its_error_and_what_was_kept(pipeline: str, tmp_path: Path) -> None:
+    run = run_pipeline(tmp_path, "--pipeline", pipeline, "--data-root", str(tmp_path / "nowhere"), config="ped2-cpu")
     assert run.returncode == 1
     assert "step prepare-dataset failed" in run.stderr
     assert str(tmp_path / "nowhere") in run.stderr
     assert "run.log" in run.stderr
     assert run.stdout == ""
-    assert not list(tmp_path.glob("runs/train/latest-*"))
+    assert not list(tmp_path.glob("runs/*/latest-*"))
 
 
 def test_steps_that_finished_before_a_failure_are_kept(tmp_path: Path) -> None:

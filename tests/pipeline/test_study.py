@@ -151,6 +151,11 @@ def test_an_unknown_study_is_refused_with_those_there_are() -> None:
         variants(config.load("ped2"), "ablaton", [1])
 
 
+def test_the_docs_have_a_command_for_each_study() -> None:
+    page = (ROOT / "docs" / "pipeline.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^make pipeline-run PIPELINE=(\w+)", page, re.MULTILINE)) == set(STUDIES)
+
+
 def test_the_ablation_has_the_eight_models_of_streams_and_memories() -> None:
     made = variants(config.load("ped2-cpu"), "ablation", [1])
     checks = {one.name: "".join("x" if value else "-" for value in one.columns.values()) for one in made}
