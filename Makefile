@@ -82,13 +82,13 @@ pipeline-run: $(READY) $(TRITON) ## Run a pipeline: DATASET=name [PIPELINE=seeds
 compile: $(READY) ## Compile the pipelines to YAML for Kubeflow
 	$(VENV)/python -m pipelines compile
 
-model-repository: $(READY) $(TRITON) ## Train and publish DATASET's model where there is none in REPOSITORY
-	@test -d $(REPOSITORY)/$(DATASET) || $(MAKE) pipeline-run
+model-repository: $(READY) $(TRITON) ## Train and publish DATASET's model where WORKSPACE has none
+	@ls -d $(WORKSPACE)/model_repository/$(DATASET)*_encode/1/model.onnx >/dev/null 2>&1 || $(MAKE) pipeline-run
 
 serve: $(READY) $(TRITON) ## Serve REPOSITORY with the embedded Triton: gRPC 8001, HTTP 8000, metrics 8002
 	$(VENV)/stmae serve --repository $(REPOSITORY)
 
-score: $(READY) $(TRITON) ## Score ARCHIVE=uri into TABLES=uri [DATE=..] [INCLUDE=globs] [SERVER=host:port] [ENGINE=local|ray]
+score: $(READY) $(TRITON) ## Score ARCHIVE=uri into TABLES=uri [DATE=..] [DEPLOYMENT=name] [INCLUDE=globs] [SERVER=host:port] [ENGINE=local|ray (needs stmae[ray])]
 	$(VENV)/stmae score --archive '$(ARCHIVE)' --tables '$(TABLES)' --repository $(REPOSITORY) --engine $(ENGINE) \
 		$(call option,date,$(DATE)) $(call option,include,$(INCLUDE)) $(call option,server,$(SERVER)) \
 		$(call option,deployment,$(DEPLOYMENT))

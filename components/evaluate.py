@@ -23,7 +23,7 @@ def evaluate(
         dataset: The prepared dataset.
         flow: The flow of its clips.
         model: The trained model.
-        evaluation: `evaluation.json`, `scores.npz` and `calibration.json`.
+        evaluation: `evaluation.json`, `scores.npz` and `calibration.json`, of scenes `calibration-<scene>.json` each.
         metrics: The figures of the evaluation.
         roc: ROC of the combined score over all test frames; empty where there are no labels.
         report: One self-contained page.

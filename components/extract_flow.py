@@ -14,7 +14,7 @@ def extract_flow(config: str, dataset: dsl.Input[dsl.Dataset], flow: dsl.Output[
     Args:
         config: The resolved configuration as JSON.
         dataset: The prepared dataset.
-        flow: Flow per clip, keyed by the flow net's digest.
+        flow: Flow per clip, keyed by the flow net and the dataset.
     """
     import os
     from pathlib import Path

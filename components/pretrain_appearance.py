@@ -18,7 +18,7 @@ def pretrain_appearance(
         config: The resolved configuration as JSON.
         dataset: The prepared dataset.
         appearance: Checkpoint, TensorBoard logs and `metrics.json`.
-        metrics: Losses of the last epoch.
+        metrics: The last losses, averaged over some hundred steps.
     """
     from pathlib import Path
 

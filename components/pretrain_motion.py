@@ -20,7 +20,7 @@ def pretrain_motion(
         dataset: The prepared dataset.
         flow: The flow of its clips.
         motion: Checkpoint, TensorBoard logs and `metrics.json`.
-        metrics: Losses of the last epoch.
+        metrics: The last losses, averaged over some hundred steps.
     """
     from pathlib import Path
 

@@ -24,7 +24,7 @@ def train_adversarial(
         appearance: The appearance stream's checkpoint.
         motion: The motion stream's checkpoint.
         model: Checkpoint of the whole model, TensorBoard logs and `metrics.json`.
-        metrics: Losses of the last epoch.
+        metrics: The last losses, averaged over some hundred steps.
     """
     from pathlib import Path
 

@@ -63,9 +63,10 @@ def run_train(config: str, *, data_root: Path, workspace: Path, repository: Path
         "seconds_by_step": seconds,
         "evaluation_report": str(report),
         "evaluation": str(evaluation / "evaluation.json"),
-        "calibration": str(evaluation / "calibration.json"),
         "repository": arguments["repository"],
-        "deployment": name,
+        "deployments": {
+            path.stem.replace("calibration", name, 1): str(path) for path in sorted(evaluation.glob("calibration*.json"))
+        },
     }
     return _finish(folder, name, summary)
 

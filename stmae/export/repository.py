@@ -92,7 +92,7 @@ def load_manifest(export_dir: Path) -> dict[str, object]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: not a finished export ({error}); run `stmae export` again") from None
+        raise ValueError(f"{path}: not a finished export ({error}); run the export step again") from None
     assert isinstance(manifest, dict)
     return manifest
 

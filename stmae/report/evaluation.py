@@ -152,7 +152,7 @@ def _curves(clips: list[ShownClip], alarms: Mapping[str, float]) -> str:
     if any(clip.labels is not None for clip in clips):
         key = '<br><span class="key" style="background:var(--span);margin-left:0"></span>labelled abnormal'
     return (
-        '<section><h2>Anomaly score over time</h2><p class="soft">The combined score in nats: about one normal tile '
+        '<section><h2>Anomaly score over time</h2><p class="soft">The combined score in nats: about one normal frame '
         "in a thousand, or fewer, has 7. The dashed line is where an event starts. The thin line is the paper's score, "
         f"from the most (0) to the least (1) predictable frame of the clip.{key}</p>{''.join(figures)}</section>"
     )

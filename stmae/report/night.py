@@ -227,7 +227,7 @@ def _event(rank: int, event: dict[str, Any], store: Store) -> str:
 
 
 def _picture(store: Store, path: str | None) -> Image:
-    """RGB; grey where the event has no thumbnail (rebuilt events have none)."""
+    """RGB; grey where the event has no thumbnail (that of a rebuilt event may not exist)."""
     if path is None:
         return NO_PICTURE
     try:

@@ -43,13 +43,13 @@ def test_every_step_ran_and_was_timed(finished: Run) -> None:
 
 def test_the_summary_names_what_was_made(finished: Run) -> None:
     summary = finished.summary
-    assert (summary["config"], summary["deployment"]) == ("walkway", "walkway")
+    assert (summary["config"], list(summary["deployments"])) == ("walkway", ["walkway"])
     assert Path(summary["repository"]) == finished.workspace / "model_repository"
     evaluation = json.loads(Path(summary["evaluation"]).read_text(encoding="utf-8"))
     assert summary["figures"] == evaluation["figures"]
     assert 0 <= summary["figures"]["combined_auc_micro_raw"] <= 1
     assert summary["figures"]["frames"] == 2 * (30 - 4)
-    assert Calibration.from_json(Path(summary["calibration"]).read_text(encoding="utf-8")).frames == 26
+    assert Calibration.from_json(Path(summary["deployments"]["walkway"]).read_text(encoding="utf-8")).frames == 26
 
 
 def test_the_report_is_one_page_that_requests_nothing(finished: Run) -> None:
@@ -89,7 +89,7 @@ def test_the_model_is_published_with_its_calibration(finished: Run) -> None:
     repository = Path(finished.summary["repository"])
     models = {path.name for path in repository.iterdir() if (path / "config.pbtxt").is_file()}
     assert models == {"flow", "psnr", "walkway", "walkway_encode", "walkway_decode"}
-    calibration = Path(finished.summary["calibration"])
+    calibration = Path(finished.summary["deployments"]["walkway"])
     assert (repository / "walkway" / "calibration.json").read_bytes() == calibration.read_bytes()
 
 
