@@ -65,7 +65,8 @@ def run_train(config: str, *, data_root: Path, workspace: Path, repository: Path
         "evaluation": str(evaluation / "evaluation.json"),
         "repository": arguments["repository"],
         "deployments": {
-            path.stem.replace("calibration", name, 1): str(path) for path in sorted(evaluation.glob("calibration*.json"))
+            path.stem.replace("calibration", name, 1): str(path)
+            for path in sorted(evaluation.glob("calibration*.json"))
         },
     }
     return _finish(folder, name, summary)
@@ -175,7 +176,7 @@ def data_version(data_root: Path) -> str:
         folders.sort()
         for file in sorted(files):
             path = Path(folder, file)
-            digest.update(f"{path.relative_to(data_root)}\0{path.lstat().st_size}\n".encode())
+            digest.update(os.fsencode(path.relative_to(data_root)) + f"\0{path.lstat().st_size}\n".encode())
     return digest.hexdigest()
 
 

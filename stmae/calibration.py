@@ -142,7 +142,7 @@ def fit_calibration(
     """Fit on the evidence of held-out normal clips, and their frames a second.
 
     Training clips add what they can, with their frames a second: flow tiles [F,2,16,16], from which velocities are
-    known too; and some of them evidence, which joins that of the held-out clips in the curves of frames, enter and exit.
+    known too; and some of them evidence, which joins that of the held-out clips from the curves of frames on.
     Raises ValueError where there is no frame to fit on.
     """
     seen = [Sighting.of(clip, rate) for clip, rate in zip(heldout, fps, strict=True) if len(clip)]

@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import re
 import tomllib
 import types
 import typing
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 CONFIGS = Path(__file__).parent / "configs"
+NAME = r"[a-z0-9-]+"
+"""Of deployments, and of the scenes that are part of their names."""
 
 T = TypeVar("T")
 
@@ -185,13 +188,21 @@ class TrainConfig:
     """Margin by which the nearest memory item beats the second nearest in L_c."""
     bf16: bool = True
     """bf16 autocast in the training loops, on hardware that computes in it; fp32 elsewhere."""
+    deterministic: bool = False
+    """The same weights bit for bit on a GPU too, more slowly, or an error; CPUs always give the same."""
     checkpoint_steps: int = 500
-    """Steps between checkpoints; each epoch's end is one too."""
+    """Steps between checkpoints, at most; each epoch's end is one too."""
 
     def __post_init__(self) -> None:
         _check(self.batch >= 2, "train.batch", self.batch, "at least 2 (batch normalisation)")
+        _check(self.pretrain_epochs >= 1, "train.pretrain_epochs", self.pretrain_epochs, "at least 1")
+        _check(self.adversarial_epochs >= 1, "train.adversarial_epochs", self.adversarial_epochs, "at least 1")
         _check(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "positive")
         _check(self.muon_learning_rate > 0, "train.muon_learning_rate", self.muon_learning_rate, "positive")
+        rate = self.discriminator_learning_rate
+        _check(rate > 0, "train.discriminator_learning_rate", rate, "positive")
+        for key in ("lambda_motion", "lambda_compact", "lambda_adversarial", "compact_margin"):
+            _check(getattr(self, key) >= 0, f"train.{key}", getattr(self, key), "0 or more")
         _check(self.motion_windows >= 1, "train.motion_windows", self.motion_windows, "at least 1")
         _check(self.encoder_lr_scale >= 0, "train.encoder_lr_scale", self.encoder_lr_scale, "0 or more")
         _check(0 <= self.noise < 1, "train.noise", self.noise, "in [0, 1)")
@@ -220,7 +231,8 @@ class ScoreConfig:
             self.exit_quantile,
             "in (0, score.enter_quantile], and score.enter_quantile below 1",
         )
-        _check(self.smoothing_seconds >= 0, "score.smoothing_seconds", self.smoothing_seconds, "0 or more")
+        for key in ("smoothing_seconds", "min_seconds", "merge_seconds"):
+            _check(getattr(self, key) >= 0, f"score.{key}", getattr(self, key), "0 or more")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -245,8 +257,8 @@ class Config:
     serve: ServeConfig = dataclasses.field(default_factory=ServeConfig)
 
     def __post_init__(self) -> None:
-        allowed = set("abcdefghijklmnopqrstuvwxyz0123456789-")
-        ok = bool(self.name) and set(self.name) <= allowed and self.name not in ("flow", "psnr")
+        ok = re.fullmatch(NAME, self.name) is not None and self.name not in ("flow", "psnr")
+        _check(self.seed >= 0, "seed", self.seed, "0 or more")
         _check(ok, "name", self.name, "lower-case letters, digits and dashes, and neither flow nor psnr")
 
     def to_json(self) -> str:

@@ -6,6 +6,7 @@ Standard library and the configuration only.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -144,7 +145,7 @@ def variants(config: Config, study: str, seeds: Sequence[int]) -> list[Variant]:
 
     They differ from `config` in nothing that dataset, flow and pretraining depend on: the first two are shared by all
     of them, pretrained encoders by those of a seed.
-    Raises ConfigError for an unknown study and for seeds that are none.
+    Raises ConfigError for an unknown study, for seeds that are none, and for variants that do not differ.
     """
     if study not in STUDIES:
         raise ConfigError(f"no study {study!r}; one of {', '.join(STUDIES)}")
@@ -160,6 +161,9 @@ def variants(config: Config, study: str, seeds: Sequence[int]) -> list[Variant]:
         for seed in seeds
         for model in STUDIES[study](config)
     ]
+    for one, other in itertools.combinations(made[: len(made) // len(seeds)], 2):
+        if one.config == other.config:
+            raise ConfigError(f"study {study!r}: {one.name} and {other.name} are the same model with these settings")
     assert {_shared(variant.config) for variant in made} == {_shared(config)}
     return made
 

@@ -23,23 +23,23 @@ def write_atomically(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def write_npy(path: Path, arrays: Iterable[npt.NDArray[np.uint8]]) -> int:
-    """Stack equal uint8 arrays into a .npy file, one at a time; returns their number (0 writes no file)."""
+def write_npy(path: Path, arrays: Iterable[npt.NDArray[np.generic]]) -> int:
+    """Stack arrays of equal shape and type into a .npy file, one at a time; returns their number (0 writes no file)."""
     iterator = iter(arrays)
     first = next(iterator, None)
     if first is None:
         return 0
     count = 1
     with _aside(path) as file:
-        start = _header(file, (0, *first.shape))
+        start = _header(file, first.dtype, (0, *first.shape))
         file.write(first.tobytes())
         for array in iterator:
-            assert array.shape == first.shape
+            assert (array.shape, array.dtype) == (first.shape, first.dtype)
             file.write(array.tobytes())
             count += 1
         file.seek(0)
         # numpy pads a header for the first dimension to grow in place.
-        assert _header(file, (count, *first.shape)) == start
+        assert _header(file, first.dtype, (count, *first.shape)) == start
     return count
 
 
@@ -59,15 +59,15 @@ def sha256(paths: Iterable[Path]) -> str:
     for path in paths:
         for file in image_files(path) if path.is_dir() else [path]:
             if path.is_dir():
-                digest.update(f"{file.name}\0{file.stat().st_size}\0".encode())
+                digest.update(os.fsencode(file.name) + f"\0{file.stat().st_size}\0".encode())
             with file.open("rb") as handle:
                 while block := handle.read(1 << 20):
                     digest.update(block)
     return digest.hexdigest()
 
 
-def _header(file: BinaryIO, shape: tuple[int, ...]) -> int:
-    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+def _header(file: BinaryIO, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> int:
+    np.lib.format.write_array_header_1_0(file, {"descr": dtype.str, "fortran_order": False, "shape": shape})
     return file.tell()
 
 

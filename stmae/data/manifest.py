@@ -100,6 +100,11 @@ class Manifest:
         write_atomically(self.root / "manifest.json", (json.dumps(table, indent=1) + "\n").encode())
 
     @property
+    def training_digest(self) -> str:
+        """Of the normal clips alone: another test clip or label leaves what was learnt as it is."""
+        return Manifest.of(self.root, "", self.size, (*self.split("train"), *self.split("heldout"))).digest
+
+    @property
     def scenes(self) -> tuple[str, ...]:
         """Names of the scenes in their order; one empty name where there is one scene."""
         return tuple(sorted({clip.scene for clip in self.clips}))

@@ -193,4 +193,4 @@ def train_adversarial(
     stage.load_encoders(appearance_dir, motion_dir)
     epoch = windows.steps_per_epoch(config.train.batch)
     steps = config.train.adversarial_epochs * epoch
-    return run_on(stage, config, manifest.digest, steps=steps, epoch=epoch, out=out)
+    return run_on(stage, config, manifest.training_digest, steps=steps, epoch=epoch, out=out)

@@ -20,7 +20,7 @@ class CheckpointError(ValueError):
 
 
 def save_modules(path: Path, modules: Mapping[str, nn.Module], metadata: Mapping[str, str]) -> None:
-    """Write the weights of `modules` under their names, atomically."""
+    """Write the weights of `modules` under their names, atomically. Raises CheckpointError where that fails."""
     _write(path, _module_tensors(modules), dict(metadata))
 
 
@@ -100,6 +100,8 @@ def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> 
         with aside.open("rb+") as file:
             os.fsync(file.fileno())
         aside.replace(path)
+    except SafetensorError as error:  # of a full disk, say: safetensors hides the OSError
+        raise CheckpointError(f"{path}: cannot be written ({error}); free some space and run again") from None
     finally:
         aside.unlink(missing_ok=True)
 

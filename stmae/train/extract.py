@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from stmae.config import Config
+from stmae.data.arrays import write_npy
 from stmae.data.manifest import Clip, Manifest
 from stmae.model.build import build_flow_net, flow_digest
 from stmae.model.flow import FlowNet
@@ -32,15 +32,17 @@ class FlowCache:
 
     root: Path
     digest: str
-    """Of the flow net's weights and the dataset: another net or other footage uses other files."""
+    """Of the flow net's weights and the size of its frames: another net uses other files."""
 
     @classmethod
     def of(cls, root: Path, manifest: Manifest) -> FlowCache:
-        """The cache below `root` that belongs to this dataset and the flow net of the package."""
-        return cls(root, hashlib.sha256((flow_digest() + manifest.digest).encode()).hexdigest())
+        """The cache below `root` for frames of this dataset's size and the flow net of the package."""
+        return cls(root, hashlib.sha256(f"{flow_digest()} {manifest.size}".encode()).hexdigest())
 
     def path(self, clip: Clip) -> Path:
-        return self.root / self.digest[:16] / clip.split / f"{clip.name}.npy"
+        """Of this footage: what else is in the dataset doesn't matter."""
+        footage = hashlib.sha256(f"{clip.sha256} {clip.frames}".encode()).hexdigest()
+        return self.root / self.digest[:16] / clip.split / f"{clip.name}-{footage[:16]}.npy"
 
     def flows(self, clip: Clip) -> npt.NDArray[np.float16]:
         """[F-1,2,h,w], memory-mapped. Raises FileNotFoundError naming the step that makes it."""
@@ -76,11 +78,6 @@ def extract_flow(config: Config, manifest: Manifest, out: Path) -> FlowCache:
         path = cache.path(clip)
         if path.exists():
             continue
-        flows = np.concatenate(list(compute_flow(net, manifest.frames(clip), device)))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
-        with aside.open("wb") as file:
-            np.save(file, flows)
-        aside.replace(path)
-        log.info("flow extracted", extra={"clip": clip.name, "pairs": len(flows)})
+        pairs = write_npy(path, (flow for run in compute_flow(net, manifest.frames(clip), device) for flow in run))
+        log.info("flow extracted", extra={"clip": clip.name, "pairs": pairs})
     return cache

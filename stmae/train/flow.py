@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 from stmae import config
 from stmae.model.flow import FLOW_STRIDE, FlowNet
-from stmae.train.loop import adam, descend, run, seeded, training_device
+from stmae.train.loop import adam, code_digest, descend, run, seeded, training_device
 from stmae.train.motion import motion_pairs, warp
 
 MOVING_WEIGHT = 3.0
@@ -95,5 +96,5 @@ class FlowStage:
 def train_flow(recipe: FlowRecipe, out: Path) -> dict[str, float]:
     """Train from scratch or continue; `out/model.safetensors` is what `stmae/model/weights` ships."""
     stage = FlowStage(recipe, training_device())
-    identity = config.digest(recipe)
+    identity = hashlib.sha256(f"{config.digest(recipe)}\n{code_digest()}".encode()).hexdigest()
     return run(stage, steps=recipe.steps, epoch=EPOCH, out=out, identity=identity, checkpoint_steps=EPOCH)

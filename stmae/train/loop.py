@@ -154,7 +154,8 @@ def run(stage: Stage, *, steps: int, epoch: int, out: Path, identity: str, check
             if done % epoch == 0 or done == steps:
                 curve.append({"step": done, "losses": averages, "heldout": stage.heldout()})
                 _write(out / "curve.json", curve)
-            if done % checkpoint_steps == 0 and done < steps:
+            if done < steps and (done % checkpoint_steps == 0 or done % epoch == 0):
+                _check_finite(losses, out)  # nothing goes on from a checkpoint that is none
                 save_training(checkpoint, stage.modules, stage.optimizers, done, identity)
     save_training(checkpoint, stage.modules, stage.optimizers, steps, identity)
     stage.finish()
@@ -164,14 +165,16 @@ def run(stage: Stage, *, steps: int, epoch: int, out: Path, identity: str, check
 
 
 def run_on(stage: Stage, config: Config, dataset: str, *, steps: int, epoch: int, out: Path) -> dict[str, float]:
-    """`run` with the settings of a configuration, on the dataset of digest `dataset`.
+    """`run` with the settings of a configuration, on normal footage of digest `dataset`.
 
     The checkpoint belongs to this stage, these settings, this dataset and this code: it continues no other run. Where
     the environment names a folder that outlives the step, STMAE_CHECKPOINTS, it lies there: a step that was killed
     goes on where it was, and one that was done is not done again.
     """
-    parts = (type(stage).__name__, digest(config.model), digest(config.train), str(config.seed), dataset, _code())
-    identity = hashlib.sha256("".join(parts).encode()).hexdigest()
+    windows = f"{config.data.frame_stride} {steps} {epoch}"
+    parts = (type(stage).__name__, digest(config.model), digest(config.train), str(config.seed), windows, dataset)
+    identity = hashlib.sha256("\n".join((*parts, code_digest())).encode()).hexdigest()
+    _set_deterministic(config.train.deterministic)
     lasting = os.environ.get(CHECKPOINTS)
     folder = Path(lasting) / identity[:32] if lasting else out
     every = config.train.checkpoint_steps
@@ -181,7 +184,13 @@ def run_on(stage: Stage, config: Config, dataset: str, *, steps: int, epoch: int
     return losses
 
 
-def _code() -> str:
+def _set_deterministic(wanted: bool) -> None:
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, at its first use
+    torch.use_deterministic_algorithms(wanted)
+
+
+def code_digest() -> str:
     """SHA-256 (hex) of what a training step computes with, the flow net's weights included."""
     package = Path(stmae.__file__).parent
     files = [*package.glob("model/**/*"), *package.glob("train/*.py"), package / "losses.py", package / "score.py"]
@@ -200,11 +209,18 @@ def _write(path: Path, content: object) -> None:
 
 
 def _averaged(averages: Mapping[str, float], losses: Mapping[str, Tensor], out: Path) -> dict[str, float]:
+    _check_finite(losses, out)
     values = {name: float(value) for name, value in losses.items()}
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise ValueError(f"{out}: {name} is {value}: training diverged; lower train.learning_rate")
     return {name: 0.8 * averages.get(name, value) + 0.2 * value for name, value in values.items()}
+
+
+def _check_finite(losses: Mapping[str, Tensor], out: Path) -> None:
+    for name, value in losses.items():
+        if not math.isfinite(value):
+            raise ValueError(
+                f"{out}: {name} is {float(value)}: training diverged; "
+                "lower train.learning_rate, with Muon train.muon_learning_rate"
+            )
 
 
 def _progress(name: str, done: int, steps: int, start: int, began: float, losses: Mapping[str, float]) -> None:

@@ -192,6 +192,12 @@ def test_each_effect_leaves_out_one_thing() -> None:
     assert len({one.config for one in others}) == 4
 
 
+@pytest.mark.parametrize("override", ["train.lambda_adversarial=0", "train.adversarial_epochs=1"])
+def test_a_study_whose_variants_would_not_differ_is_refused(override: str) -> None:
+    with pytest.raises(ConfigError, match=r"full and .* are the same model with these settings"):
+        variants(config.load("ped2-cpu", [override]), "effects", [1])
+
+
 def test_sensitivity_is_drawn_as_a_curve_for_each_k(tmp_path: Path) -> None:
     page = study_report(_table("sensitivity", ("combined_auc_micro_raw", "paper_auc_micro")), tmp_path / "study.html")
     assert page.read_text(encoding="utf-8").count("<polyline") == 2 * 5

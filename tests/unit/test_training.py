@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from stmae import config
@@ -232,6 +233,71 @@ def test_checkpoints_that_outlive_a_step_spare_the_next_one_the_training(
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
     assert (tmp_path / "first/model.safetensors").read_bytes() == (trained / "stmae/model.safetensors").read_bytes()
     assert not (tmp_path / "first/checkpoint.safetensors").exists()
+
+
+def test_a_lasting_checkpoint_continues_no_run_over_other_windows_or_steps(
+    manifest: Manifest, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(loop.CHECKPOINTS, str(tmp_path / "lasting"))
+    _adversarial(manifest, trained, tmp_path / "whole")
+    for name, override in (("sparse", "data.frame_stride=2"), ("longer", "train.adversarial_epochs=2")):
+        settings = config.load("walkway", [*SETTINGS, override])
+        _adversarial(manifest, trained, tmp_path / name, settings)
+        with monkeypatch.context() as patch:
+            patch.delenv(loop.CHECKPOINTS)
+            _adversarial(manifest, trained, tmp_path / f"{name}-alone", settings)
+        ours, alone = (tmp_path / each / "model.safetensors" for each in (name, f"{name}-alone"))
+        assert ours.read_bytes() == alone.read_bytes()
+    assert len(list((tmp_path / "lasting").iterdir())) == 3
+
+
+def test_what_was_learnt_is_kept_when_test_footage_changes(
+    manifest: Manifest, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(loop.CHECKPOINTS, str(tmp_path / "lasting"))
+    _adversarial(manifest, trained, tmp_path / "first")
+    *normal, test = manifest.clips
+    relabelled = Manifest.of(manifest.root, "blocks", 32, (*normal, dataclasses.replace(test, truth_sha256="new")))
+    other = Manifest.of(manifest.root, "blocks", 32, (dataclasses.replace(normal[0], sha256="new"), *normal[1:], test))
+    assert relabelled.digest != manifest.digest
+    with monkeypatch.context() as patch:
+        patch.delattr(AdversarialStage, "step")
+        _adversarial(relabelled, trained, tmp_path / "second")
+        cache, same = FlowCache.of(trained / "flow", manifest), FlowCache.of(trained / "flow", relabelled)
+        assert [cache.path(clip) for clip in manifest.clips] == [same.path(clip) for clip in relabelled.clips]
+    assert other.training_digest != manifest.training_digest
+    assert not FlowCache.of(trained / "flow", other).path(other.clips[0]).exists()
+
+
+@pytest.mark.parametrize(("every", "found"), [(3, [3, 6, 8, 9, 12, 15, 16]), (500, [8, 16])])
+def test_there_is_a_checkpoint_every_few_steps_and_at_each_epochs_end(
+    manifest: Manifest, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int, found: list[int]
+) -> None:
+    two_epochs = [*SETTINGS, "train.adversarial_epochs=2", f"train.checkpoint_steps={every}"]
+    saved: list[int] = []
+    monkeypatch.setattr(loop, "save_training", lambda *given: saved.append(given[3]))
+    _adversarial(manifest, trained, tmp_path, config.load("walkway", two_epochs))
+    assert saved == found
+
+
+def test_a_checkpoint_is_never_of_weights_that_diverged(manifest: Manifest, tmp_path: Path) -> None:
+    wild = config.load("walkway", [*SETTINGS, "train.optimizer=adam", "train.learning_rate=1e30"])
+    with pytest.raises(ValueError, match="training diverged"):
+        pretrain_appearance(wild, manifest, tmp_path)
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_deterministic_training_gives_the_weights_that_a_cpu_always_gives(
+    manifest: Manifest, trained: Path, tmp_path: Path
+) -> None:
+    settings = config.load("walkway", [*SETTINGS, "train.deterministic=true"])
+    try:
+        _adversarial(manifest, trained, tmp_path, settings)
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    ours, usual = (load_file(folder / "model.safetensors") for folder in (tmp_path, trained / "stmae"))
+    assert all(torch.equal(ours[name], value) for name, value in usual.items())
 
 
 def test_each_epoch_leaves_a_point_of_the_learning_curve(manifest: Manifest, trained: Path) -> None:
