@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,10 @@ __all__ = ["MIN_FRAMES", "Clip", "DatasetError", "Manifest", "prepare"]
 
 MIN_FRAMES = CLIP_FRAMES + 1
 """Four frames to look at and one to predict."""
+MIN_CALIBRATED = 2
+"""Frames with a score that a scene's held-out clips have, at least: a calibration of fewer has no spread."""
+ALIKE = 0.1
+"""By which frame rates, and widths over heights, of one camera may differ without a warning."""
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +41,8 @@ def prepare(config: Config, data_root: Path, out: Path) -> Manifest:
 
     Frames are resized to config.model.frame_size. Each clip is written atomically; clips that are there with the same
     source and truth bytes are left alone. Raises DatasetError naming the file and the mend: a missing folder, an
-    empty, unreadable or too short clip, frames of mixed sizes, truth that does not match the frames.
+    empty, unreadable or too short clip, frames of mixed sizes, truth that does not match the frames, a scene without
+    normal footage. Logs a warning where one camera's clips differ in frame rate or shape.
     """
     data_root, out = Path(data_root), Path(out)
     if out.is_file():
@@ -54,6 +60,8 @@ def prepare(config: Config, data_root: Path, out: Path) -> Manifest:
             split: Split = "heldout" if item.split == "train" and item.name in heldout else item.split
             clips.append(preparation.clip(item, split))
     manifest = Manifest.of(out, config.name, config.model.frame_size, tuple(clips))
+    _check_heldout(manifest)
+    _warn_of_mixtures(manifest)
     manifest.save()
     _remove_stale(manifest)
     return manifest
@@ -66,9 +74,18 @@ def read_footage(config: Config, data_root: Path) -> tuple[Path, list[Footage]]:
     root, footage = _read(config, data_root)
     seen: dict[tuple[str, str], Path] = {}
     for item in footage:
+        if "\ufffd" in os.fsencode(item.path).decode(errors="replace"):
+            raise DatasetError(f"{item.path}: its name is not UTF-8; rename it")
         other = seen.setdefault((item.split, item.name), item.path)
         if other != item.path:
             raise DatasetError(f"{item.path}: same clip name as {other}; rename one of them")
+    learnt = {item.scene for item in footage if item.split == "train"}
+    for item in footage:
+        if item.scene not in learnt:
+            raise DatasetError(
+                f"{item.path}: scene {item.scene!r} has no training clip (there are {', '.join(sorted(learnt))}); "
+                "add normal footage of it, or rename the clip"
+            )
     return root, footage
 
 
@@ -210,6 +227,7 @@ class _Preparation:
             same = record.pop("format") == FORMAT and record.pop("size") == self.size
             clip = Clip(**record)
             frames = self.place.frames(clip)
+            self.place.labels(clip), self.place.masks(clip)  # who deleted them wants them back
         except (OSError, ValueError, TypeError, KeyError):
             return None
         wanted = (draft.source, draft.scene, draft.fps or clip.fps, draft.sha256, draft.truth_sha256)
@@ -219,7 +237,39 @@ class _Preparation:
 
 def _end(frames: int, fraction: float) -> int:
     """Frames held out of the only training video."""
-    return max(MIN_FRAMES, math.ceil(fraction * frames))
+    return max(CLIP_FRAMES + MIN_CALIBRATED, math.ceil(fraction * frames))
+
+
+def _check_heldout(manifest: Manifest) -> None:
+    for scene in manifest.scenes:
+        heldout = [clip for clip in manifest.split("heldout") if clip.scene == scene]
+        scored = sum(clip.frames - CLIP_FRAMES for clip in heldout)
+        if scored < MIN_CALIBRATED:
+            names = ", ".join(clip.source for clip in heldout)
+            few = f"{scored} frames that have a score, not {MIN_CALIBRATED}"
+            raise DatasetError(
+                f"{names}: held out for calibration, with {few}; add longer clips or raise data.heldout_fraction"
+            )
+
+
+def _warn_of_mixtures(manifest: Manifest) -> None:
+    """What moves is judged in pixels a frame, of frames that are resized to a square."""
+    for scene in manifest.scenes:
+        first, *others = (clip for clip in manifest.clips if clip.scene == scene)
+        for other in others:
+            if not math.isclose(first.fps, other.fps, rel_tol=ALIKE):
+                mixed = f"{first.fps:g} and {other.fps:g} frames a second"
+            elif not math.isclose(first.width * other.height, other.width * first.height, rel_tol=ALIKE):
+                mixed = f"{first.width} x {first.height} and {other.width} x {other.height} pixels"
+            else:
+                continue
+            log.warning(
+                "%s and %s: %s: speeds and shapes of one are unusual for the other; convert them alike",
+                first.source,
+                other.source,
+                mixed,
+            )
+            break
 
 
 def _check_health(item: Footage, health: DecodeHealth) -> None:

@@ -115,7 +115,7 @@ def mask_array(path: Path) -> Iterator[Mask]:
 
 
 def mask_images(folder: Path) -> Iterator[Mask]:
-    """UCSD's masks: one image a frame, 0 = normal, 255 = abnormal."""
+    """UCSD's masks: one image a frame, 0 = normal, 255 = abnormal; in some copies 1."""
     files = image_files(folder)
     if not files:
         raise DatasetError(f"{folder}: no mask images in it; restore them or remove the folder")
@@ -123,7 +123,7 @@ def mask_images(folder: Path) -> Iterator[Mask]:
         mask = read_image(file, cv2.IMREAD_GRAYSCALE)
         if mask is None:
             raise DatasetError(f"{file}: not a readable mask image; restore it")
-        yield (mask > 127).astype(np.uint8)
+        yield (mask > (127 if mask.max() > 1 else 0)).astype(np.uint8)
 
 
 def shrink(mask: Mask, size: int) -> Mask:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from stmae.config import DataConfig
+from stmae.config import NAME, DataConfig
 from stmae.data import labels
 from stmae.data.labels import Labels, Mask, Range, Truth
 from stmae.data.manifest import DatasetError
@@ -113,6 +113,7 @@ def read_folder(data_root: Path, data: DataConfig) -> tuple[Path, list[Footage]]
     for name, path in _named(data_root, test):
         truth = _array_truth(data_root / "labels" / f"{name}.npy", data_root / "masks" / f"{name}.npz")
         footage.append(Footage(name, "test", path, data.fps, truth, scenes[path]))
+    _warn_of_unlabelled([item for item in footage if item.split == "test"])
     _warn_of_strays(data_root, footage)
     return data_root, footage
 
@@ -122,6 +123,13 @@ def _warn_of_strays(data_root: Path, footage: list[Footage]) -> None:
     used = {file for item in footage if item.truth for file in item.truth.files}
     for stray in sorted({*data_root.glob("labels/[!.]*"), *data_root.glob("masks/[!.]*")} - used):
         log.warning("%s: not used: no test clip has that name, or not the suffix .npy (labels), .npz (masks)", stray)
+
+
+def _warn_of_unlabelled(test: list[Footage]) -> None:
+    """Say which test clips have no truth where others have."""
+    bare = [item.name for item in test if item.truth is None]
+    if bare and len(bare) < len(test):
+        log.warning("no labels and no masks for %s: scored, and left out of all figures", ", ".join(bare))
 
 
 def _locate(reader: str, data_root: Path, places: Iterable[str], markers: tuple[str, ...]) -> Path:
@@ -165,6 +173,12 @@ def _matches(root: Path, key: str, globs: str) -> list[Path]:
     except (NotImplementedError, ValueError) as error:
         raise DatasetError(f"{key} = {globs!r}: {error}; globs are relative to DATA_ROOT={root}") from None
     usable = [path for path in found if _is_video(path) or (path.is_dir() and not path.name.startswith("."))]
+    for path in usable:
+        if path.is_dir() and not image_files(path) and any(map(_is_video, path.iterdir())):
+            raise DatasetError(
+                f"{path}: matched by {key} = {globs!r}, and holds videos instead of images; "
+                f"match the videos, e.g. {key}='{path.relative_to(root).parent}/*/*'"
+            )
     return sorted(usable, key=lambda path: (natural_key(path.parent), natural_key(path)))
 
 
@@ -182,6 +196,10 @@ def _scene(path: Path, mend: str) -> str:
     scene, underscore, clip = path.stem.partition("_")
     if not (scene and underscore and clip):
         raise DatasetError(f"{path}: its name has no scene; clips of several scenes are named SCENE_CLIP; {mend}")
+    if not re.fullmatch(NAME, scene):
+        raise DatasetError(
+            f"{path}: scene {scene!r}: must be lower-case letters, digits and dashes, as deployments' names are; {mend}"
+        )
     return scene
 
 

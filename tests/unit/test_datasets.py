@@ -154,7 +154,7 @@ def test_two_cameras_may_use_the_same_file_names(tmp_path: Path) -> None:
 def test_at_least_one_and_at_least_the_fraction_of_the_clips_is_held_out(
     tmp_path: Path, clips: int, heldout: int
 ) -> None:
-    write_video(tmp_path / "in/training/1.mp4", clip(5), 8.0)
+    write_video(tmp_path / "in/training/1.mp4", clip(6), 8.0)
     for i in range(2, clips + 1):
         os.link(tmp_path / "in/training/1.mp4", tmp_path / f"in/training/{i}.mp4")
     manifest = prepare(config(), tmp_path / "in", tmp_path / "out")
@@ -256,8 +256,8 @@ def test_shanghaitech_reads_in_its_official_layout(tmp_path: Path, train: str, p
         ("train", "01_001", "01", 12, 24.0),
         ("heldout", "01_002", "01", 12, 24.0),
         ("train", "01_003", "01", 12, 24.0),
-        ("train", "02_001", "02", 7, 24.0),
-        ("heldout", "02_001-end", "02", 5, 24.0),
+        ("train", "02_001", "02", 6, 24.0),
+        ("heldout", "02_001-end", "02", 6, 24.0),
         ("test", "01_0014", "01", 6, 24.0),
         ("test", "02_0128", "02", 6, 24.0),
     ]
@@ -303,6 +303,21 @@ def test_without_scenes_the_same_clips_are_of_one_camera(gates: Path, tmp_path: 
     assert {c.scene for c in manifest.clips} == {""}
     assert len(manifest.split("heldout")) == 1
     assert manifest.digest != apart.digest
+
+
+@pytest.mark.parametrize("name", ["North_5.mp4", "straße_1.mp4", "n.e._1.mp4"])
+def test_a_scene_that_cannot_name_a_deployment_is_refused(gates: Path, tmp_path: Path, name: str) -> None:
+    shutil.copy(gates / "training/north_1.mp4", gates / "training" / name)
+    with pytest.raises(DatasetError, match=rf"{name}: scene .*: must be lower-case letters, digits and dashes.*rename"):
+        prepare(config(scenes=True), gates, tmp_path / "out")
+
+
+def test_a_scene_without_normal_footage_is_refused(gates: Path, tmp_path: Path) -> None:
+    shutil.copy(gates / "testing/north_9.mp4", gates / "testing/nroth_8.mp4")
+    with pytest.raises(
+        DatasetError, match=r"nroth_8\.mp4: scene 'nroth' has no training clip \(there are north, south\)"
+    ):
+        prepare(config(scenes=True), gates, tmp_path / "out")
 
 
 @pytest.mark.parametrize("name", ["gate.mp4", "_1.mp4", "north_.mp4"])
@@ -459,6 +474,66 @@ def test_masks_of_another_size_than_the_frames_are_refused(cameras: Path, tmp_pa
     with pytest.raises(DatasetError, match=r"masks/a\.npz: masks of shape \(60, 40\) .* height 40 and width 60"):
         prepare(config(), cameras, tmp_path / "out")
     assert not (tmp_path / "out/manifest.json").exists()
+
+
+def test_held_out_clips_that_no_calibration_can_be_fitted_on_are_refused(cameras: Path, tmp_path: Path) -> None:
+    write_video(cameras / "training/1.mp4", clip(5), 8.0)
+    with pytest.raises(
+        DatasetError, match=r"training/1\.mp4: held out for calibration, with 1 frames that have a score"
+    ):
+        prepare(config(), cameras, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "fps", "said"),
+    [(40, 60, 20.0, "8 and 20 frames a second"), (40, 40, 8.0, "60 x 40 and 40 x 40 pixels")],
+)
+def test_footage_of_one_camera_that_differs_is_said_so(
+    cameras: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, height: int, width: int, fps: float, said: str
+) -> None:
+    shutil.rmtree(cameras / "testing/b")
+    prepare(config(), cameras, tmp_path / "alike")
+    assert "frames a second" not in caplog.text
+    write_video(cameras / "training/2.mp4", clip(12, 2, height, width), fps)
+    prepare(config(), cameras, tmp_path / "mixed")
+    assert f"training/0.mp4 and training/2.mp4: {said}" in caplog.text
+
+
+def test_test_clips_without_truth_beside_others_that_have_it_are_said_so(
+    cameras: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepare(config(), cameras, tmp_path / "out")
+    assert "no labels and no masks for b: scored, and left out of all figures" in caplog.text
+    caplog.clear()
+    shutil.rmtree(cameras / "labels")
+    shutil.rmtree(cameras / "masks")
+    prepare(config(), cameras, tmp_path / "out")
+    assert "no labels" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["labels", "masks"])
+def test_truth_that_was_lost_is_prepared_again(cameras: Path, tmp_path: Path, kind: Literal["labels", "masks"]) -> None:
+    lost = prepare(config(), cameras, tmp_path / "out").path(kind, "test", "a")
+    before = lost.read_bytes()
+    lost.unlink()
+    prepare(config(), cameras, tmp_path / "out")
+    assert lost.read_bytes() == before
+
+
+def test_a_folder_of_videos_where_clips_are_wanted_is_refused(cameras: Path, tmp_path: Path) -> None:
+    (cameras / "training/day").mkdir()
+    shutil.move(cameras / "training/0.mp4", cameras / "training/day/0.mp4")
+    with pytest.raises(
+        DatasetError, match=r"training/day: matched by data\.train_glob.*e\.g\. data\.train_glob='training/\*/\*'"
+    ):
+        prepare(config(), cameras, tmp_path / "out")
+
+
+def test_a_name_that_is_not_utf_8_is_refused(cameras: Path, tmp_path: Path) -> None:
+    """FFmpeg, as OpenCV calls it, would end the process."""
+    (cameras / "training/0.mp4").rename(cameras / "training" / os.fsdecode(b"Stra\xdfe.mp4"))
+    with pytest.raises(DatasetError, match=r"training/Stra.*e\.mp4: its name is not UTF-8; rename it"):
+        prepare(config(), cameras, tmp_path / "out")
 
 
 def test_labels_other_than_0_and_1_are_refused(cameras: Path, tmp_path: Path) -> None:
