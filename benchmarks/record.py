@@ -34,6 +34,8 @@ PIPELINE_FIGURES = (
     *("paper_auc_micro_raw", "paper_auc_micro", "paper_auc_macro"),
     *("combined_eer", "pixel_auc", "overlap_auc", "frames"),
 )
+CODE = ("stmae", "components", "pipelines")
+"""What figures depend on."""
 
 
 def record(name: str, command: str, figures: dict[str, Any], out: Path) -> Path:
@@ -41,10 +43,10 @@ def record(name: str, command: str, figures: dict[str, Any], out: Path) -> Path:
     result = {
         "name": name,
         "command": command,
-        "commit": _git("rev-parse", "HEAD"),
+        "commit": _commit(),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
-        "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
+        "versions": {"python": platform.python_version()} | {package: _version(package) for package in PACKAGES},
         "figures": figures,
     }
     out.mkdir(parents=True, exist_ok=True)
@@ -71,6 +73,19 @@ def _gpu() -> str | None:
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """`-dirty` where a file that is in it differs."""
+    commit = _git("rev-parse", "HEAD")
+    return f"{commit}-dirty" if commit and _git("status", "--porcelain", "--untracked-files=no", *CODE) else commit
 
 
 def _git(*arguments: str) -> str | None:
@@ -107,7 +122,7 @@ def main() -> None:
         record(name, arguments.command, figures, arguments.out)
         return
     figures = {key: source["figures"][key] for key in PIPELINE_FIGURES if key in source["figures"]}
-    figures["seconds_by_step"] = source["seconds_by_step"]
+    figures |= {f"seconds_{step.replace('-', '_')}": value for step, value in source["seconds_by_step"].items()}
     record(source["config"], arguments.command, figures, arguments.out)
     shutil.copyfile(source["evaluation"], arguments.out / f"{source['config']}-evaluation.json")
 

@@ -5,6 +5,7 @@ Protocol: the last checkpoint; the first 4 frames of each clip have no score; no
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,6 +38,8 @@ ALARM_FRAMES = 2000
 """Of a training clip, at most, that joins them: an hour of each would take longer than the training."""
 SEGMENT = 36
 """Frames a call of the model."""
+FLOWS = 512
+"""Flows at once whose tiles are taken."""
 Array = npt.NDArray[np.floating]
 
 
@@ -143,17 +146,20 @@ def calibrate(
     own = {clip: evidence for clip, evidence in normal.items() if clip.scene == scene}
     heldout = [clip for clip in own if clip.split == "heldout"]
     training = [clip for clip in manifest.split("train") if clip.scene == scene]
-    flows = (torch.from_numpy(np.array(flow.flows(clip))).float() for clip in training)
     return fit_calibration(
         [own[clip] for clip in heldout],
         [clip.fps for clip in heldout],
-        [
-            (moved_tiles(between, between.shape[-1]).numpy(), clip.fps)
-            for between, clip in zip(flows, training, strict=True)
-        ],
+        [(flow_tiles(flow.flows(clip)), clip.fps) for clip in training],
         [(own[clip], clip.fps) for clip in own if clip.split == "train"],
         **dataclasses.asdict(config.score),
     )
+
+
+def flow_tiles(flows_Fxhw: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
+    """How what moves in each tile moves, [F,2,16,16], of the flow [F,2,h,w] of a whole clip: part by part, since in
+    single precision an hour of flow fills gigabytes."""
+    parts = (torch.from_numpy(np.array(flows_Fxhw[i : i + FLOWS])).float() for i in range(0, len(flows_Fxhw), FLOWS))
+    return np.concatenate([moved_tiles(part, part.shape[-1]).numpy() for part in parts])
 
 
 def scored_clip(manifest: Manifest, clip: Clip, evidence: Evidence, calibration: Calibration) -> ScoredClip:
@@ -185,6 +191,7 @@ def figures_of(
     """
     labelled = [(clip, clip.labels) for clip in clips if clip.labels is not None]
     figures = {"clips": float(len(clips)), "frames": float(sum(len(clip.evidence) for clip in clips))}
+    figures["labelled_clips"] = float(len(labelled))
     labels = [truth for _, truth in labelled]
     if not labelled or len(np.unique(np.concatenate(labels))) < 2:
         return figures, []
@@ -212,11 +219,19 @@ def figures_of(
     fpr, tpr, thresholds = roc_curve(np.concatenate(labels), combined)
     figures["combined_eer"] = metrics.equal_error_rate(fpr, tpr)
     masked = [(clip.tile_map, clip.masks) for clip in clips if clip.masks is not None]
-    if masked and any(mask.any() for _, mask in masked):
-        maps, masks = [tiles for tiles, _ in masked], [mask for _, mask in masked]
-        figures |= {"pixel_auc": metrics.pixel_auc(maps, masks), "overlap_auc": metrics.overlap_auc(maps, masks)}
+    figures |= _pixel_figures(masked) if masked else {}
     finite = np.minimum(thresholds, float(combined.max()))  # the first is infinite: nothing is flagged
     return figures, [(float(x), float(y), float(t)) for x, y, t in zip(fpr, tpr, finite, strict=True)]
+
+
+def _pixel_figures(masked: Sequence[tuple[Array, npt.NDArray[np.uint8]]]) -> dict[str, float]:
+    """Figures of tile maps [F,16,16] and masks [F,S,S], as far as these have both classes."""
+    figures: dict[str, float] = {}
+    maps, masks = [tiles for tiles, _ in masked], [mask for _, mask in masked]
+    for name, auc in (("pixel_auc", metrics.pixel_auc), ("overlap_auc", metrics.overlap_auc)):
+        with contextlib.suppress(metrics.OneClassError):
+            figures[name] = auc(maps, masks)
+    return figures
 
 
 def evaluate(config: Config, manifest: Manifest, flow_dir: Path, model_dir: Path, out: Path) -> Evaluation:

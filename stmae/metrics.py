@@ -6,6 +6,7 @@ Legend: F scored frames, K x K tiles of a map, H x W pixels of a mask.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +19,13 @@ OVERLAP = 0.4
 """Share of an anomaly's pixels that must be flagged for its frame to count as found (UCSD's pixel-level criterion)."""
 
 
+class OneClassError(ValueError):
+    """Labels that are all normal or all abnormal: there is no AUC."""
+
+
 def micro_auc(scores: Sequence[Floats], labels: Sequence[Labels]) -> float:
-    """Frame AUC of all clips concatenated. Raises ValueError where there is one class only."""
-    return float(roc_auc_score(np.concatenate(labels), np.concatenate(scores)))
+    """Frame AUC of all clips concatenated. Raises OneClassError."""
+    return _auc(np.concatenate(labels), np.concatenate(scores))
 
 
 def macro_auc(scores: Sequence[Floats], labels: Sequence[Labels]) -> float:
@@ -41,18 +46,18 @@ def equal_error_rate(fpr: Floats, tpr: Floats) -> float:
 def pixel_auc(maps: Sequence[Floats], masks: Sequence[Labels]) -> float:
     """AUC over all pixels of all frames; maps [F,K,K] hold one score for all pixels of a tile, masks [F,H,W] are 0/1.
 
-    Raises ValueError where there is one class only.
+    Raises OneClassError.
     """
     abnormal = np.concatenate([_share(mask, scores.shape[1]).ravel() for scores, mask in zip(maps, masks, strict=True)])
     scores = np.concatenate([one.ravel() for one in maps])
     labels = np.repeat([1, 0], len(scores))
     weights = np.concatenate([abnormal, 1 - abnormal])
-    return float(roc_auc_score(labels, np.concatenate([scores, scores]), sample_weight=weights))
+    return _auc(labels, np.concatenate([scores, scores]), weights)
 
 
 def overlap_auc(maps: Sequence[Floats], masks: Sequence[Labels]) -> float:
     """Frame AUC by the pixel-level criterion: an abnormal frame is found where OVERLAP of its pixels are flagged, a
-    normal frame is a false alarm where any pixel is. Raises ValueError where there is one class only."""
+    normal frame is a false alarm where any pixel is. Raises OneClassError."""
     scores, labels = [], []
     for clip_map, mask in zip(maps, masks, strict=True):
         shares = _share(mask, clip_map.shape[1])
@@ -60,7 +65,13 @@ def overlap_auc(maps: Sequence[Floats], masks: Sequence[Labels]) -> float:
             abnormal = share.sum() > 0
             scores.append(_flagging(tiles, share) if abnormal else tiles.max())
             labels.append(abnormal)
-    return float(roc_auc_score(labels, scores))
+    return _auc(np.array(labels), np.array(scores))
+
+
+def _auc(labels: npt.NDArray[Any], scores: Floats, weights: Floats | None = None) -> float:
+    if len(np.unique(labels if weights is None else labels[weights > 0])) < 2:
+        raise OneClassError("labels are all normal or all abnormal: AUC needs both")
+    return float(roc_auc_score(labels, scores, sample_weight=weights))
 
 
 def _flagging(tiles: Floats, share: Floats) -> float:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from stmae.calibration import Calibration, calibration_file
 from stmae.data.manifest import Manifest
@@ -60,7 +61,7 @@ def _header(evaluation: dict[str, Any], clips: list[ShownClip]) -> str:
     frames = sum(len(clip.combined) for clip in clips)
     labelled = [clip.labels for clip in clips if clip.labels is not None]
     truth = (
-        f"{sum(int(labels.sum()) for labels in labelled)} of them are labelled abnormal"
+        f"{_of_them(labelled, clips)}{sum(int(labels.sum()) for labels in labelled)} are labelled abnormal"
         if labelled
         else "the footage has no labels, so nothing here says how good the scores are"
     )
@@ -69,6 +70,13 @@ def _header(evaluation: dict[str, Any], clips: list[ShownClip]) -> str:
         f'<p class="soft">{len(clips)} test clips, {frames} scored frames; {truth}. '
         "The model is the last checkpoint; it and its thresholds never saw a test label.</p>"
     )
+
+
+def _of_them(labelled: Sequence[npt.NDArray[np.uint8]], clips: Sequence[ShownClip]) -> str:
+    if len(labelled) == len(clips):
+        return "of these "
+    frames = sum(map(len, labelled))
+    return f"{len(labelled)} of the clips have labels, and all figures are of them: of their {frames} frames "
 
 
 def _roc_section(roc: list[tuple[float, float, float]], figures: dict[str, float]) -> str:

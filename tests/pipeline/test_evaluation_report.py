@@ -210,6 +210,17 @@ def test_unlabelled_footage_gets_a_page_without_roc_and_errors(tmp_path: Path) -
     assert "AUC" not in page
 
 
+def test_the_page_says_of_which_clips_its_figures_are(labelled: str, tmp_path: Path) -> None:
+    scored, abnormal = FRAMES - CLIP_FRAMES, FRAMES - 30
+    assert f"2 test clips, {2 * scored} scored frames; of these {2 * abnormal} are labelled abnormal" in labelled
+    evaluation, dataset = made_up(tmp_path)
+    with np.load(evaluation / "scores.npz") as scores:
+        partly = {key: array for key, array in scores.items() if key != "bad/labels"}
+    np.savez(evaluation / "scores.npz", **partly)
+    page = evaluation_report(evaluation, dataset, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"1 of the clips have labels, and all figures are of them: of their {scored} frames {abnormal} are" in page
+
+
 def test_the_auc_of_a_clip_is_the_one_of_scikit_learn(tmp_path: Path) -> None:
     evaluation, dataset = made_up(tmp_path)
     random = np.random.default_rng(0)

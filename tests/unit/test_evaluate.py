@@ -11,7 +11,7 @@ import pytest
 from evidence import FPS, calm
 
 from stmae.data.manifest import Clip, Manifest, Split
-from stmae.evaluate import ALARM_CLIPS, ScoredClip, figures_of, normal_clips
+from stmae.evaluate import ALARM_CLIPS, ScoredClip, figures_of, flow_tiles, normal_clips
 from stmae.norm import KINDS, Kind
 
 
@@ -102,9 +102,32 @@ def test_clips_with_masks_are_judged_by_pixel_too() -> None:
     assert "pixel_auc" not in figures(clip([0, 1]))
 
 
+def test_masks_of_one_class_of_frames_give_no_figure_that_needs_both() -> None:
+    masks = np.zeros((2, 32, 32), np.uint8)
+    assert {"pixel_auc", "overlap_auc"}.isdisjoint(figures(clip([0, 0], masks=masks), clip([0, 1])))
+    masks[:, 4:8, 6:8] = 1
+    found = figures(clip([1, 1], masks=masks), clip([0, 1]))
+    assert found["pixel_auc"] == 0.5
+    assert "overlap_auc" not in found
+    assert all(map(math.isfinite, found.values()))
+
+
+def test_figures_tell_how_many_clips_they_are_of() -> None:
+    found = figures(clip([0, 1]), clip(None, psnr=[30, 20, 10]))
+    assert (found["clips"], found["labelled_clips"], found["frames"], found["abnormal_frames"]) == (2, 1, 5, 1)
+
+
+def test_flow_tiles_of_a_long_clip_are_those_of_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = np.random.default_rng(0).normal(0, 2, (11, 2, 16, 16)).astype(np.float16)
+    whole = flow_tiles(flow)
+    assert whole.shape == (11, 2, 16, 16)
+    monkeypatch.setattr("stmae.evaluate.FLOWS", 4)
+    np.testing.assert_array_equal(flow_tiles(flow), whole)
+
+
 def test_unlabelled_footage_has_scores_but_no_auc() -> None:
     found, roc = figures_of([clip(None, psnr=[30, 20])], 0.0)
-    assert found == {"clips": 1, "frames": 2}
+    assert found == {"clips": 1, "frames": 2, "labelled_clips": 0}
     assert roc == []
 
 
