@@ -80,7 +80,7 @@ pipeline-run: $(READY) $(TRITON) ## Run a pipeline: DATASET=name [PIPELINE=seeds
 		$(study), SEEDS='$(SEEDS)')$(if $(DATA_ROOT), DATA_ROOT=dir)$(if $(SET), SET='$(SET)')";; esac
 
 compile: $(READY) ## Compile the pipelines to YAML for Kubeflow
-	$(VENV)/python -m pipelines compile
+	$(VENV)/python -m pipelines compile --out $(WORKSPACE)/pipelines
 
 model-repository: $(READY) $(TRITON) ## Train and publish DATASET's model where WORKSPACE has none
 	@ls -d $(WORKSPACE)/model_repository/$(DATASET)*_encode/1/model.onnx >/dev/null 2>&1 || $(MAKE) pipeline-run

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import datetime
 import json
 import logging
 import sys
@@ -94,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--runtime", type=Path, default=RUNTIME, help="of the embedded one; default: %(default)s")
     sub.add_argument("--deployment", help="default: the repository's only one")
     sub.add_argument("--calibration", help="default: <repository>/<deployment>/calibration.json")
-    sub.add_argument("--date", help="only this day, YYYY-MM-DD")
+    sub.add_argument("--date", type=_day, help="only this day, YYYY-MM-DD")
     sub.add_argument("--include", help="only files that match one of these comma-separated globs")
     sub.add_argument("--engine", default="local", choices=("local", "ray"))
     sub.add_argument("--deadline", type=float, default=60.0, help="seconds a request may take; default: %(default)s")
@@ -103,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = verb("report", _report, "write the morning report of the tables")
     sub.add_argument("--tables", required=True, type=_uri, help="path, file:// or s3:// URI")
     sub.add_argument("--model", help="a model partition; default: that of the newest run")
-    sub.add_argument("--date", help="only this day, YYYY-MM-DD")
+    sub.add_argument("--date", type=_day, help="only this day, YYYY-MM-DD")
     sub.add_argument("--out", type=Path, default=WORKSPACE / "reports" / "night.html", help="default: %(default)s")
     _add_json(sub)
 
@@ -133,6 +134,13 @@ def _uri(text: str) -> str:
 
 def _print(arguments: argparse.Namespace, result: dict[str, Any], text: str) -> None:
     print(json.dumps(result, sort_keys=True) if arguments.json else text)
+
+
+def _day(text: str) -> str:
+    try:
+        return datetime.datetime.strptime(text, "%Y-%m-%d").date().isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a day of the calendar, YYYY-MM-DD") from None
 
 
 def _config(arguments: argparse.Namespace) -> int:

@@ -29,6 +29,8 @@ def test_config_prints_the_resolved_configuration(capsys: pytest.CaptureFixture[
         (["config", "ped2", "--set", "model.sise=8"], "model.sise"),
         (["score"], "--archive"),
         (["score", "--archive", "", "--tables", "t"], "--archive: is empty"),
+        (["score", "--archive", "a", "--tables", "t", "--date", "2026-02-30"], "must be a day of the calendar"),
+        (["report", "--tables", "t", "--date", "yesterday"], "must be a day of the calendar"),
         (["scor"], "invalid choice"),
         (["score", "--archive", "a", "--tables", "t", "--repository", "nowhere"], "publish one"),
         (["score", "--archive", "a", "--tables", "t", "--engine", "spark"], "invalid choice"),
