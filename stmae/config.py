@@ -118,7 +118,7 @@ class WalkwayConfig:
 class ModelConfig:
     size: int = 256
     """Height and width at which the auto-encoders see frames, in pixels; a multiple of 32."""
-    flow_scale: Literal[1, 2] = 1
+    flow_scale: Literal[1, 2, 3] = 1
     """FRAMES, and the flow on them, are this many times as high and wide: small auto-encoders, sharp flow."""
     width: int = 64
     """Channels of the first encoder layer; features have 4 x width channels (the paper's C)."""
