@@ -30,7 +30,7 @@ option    = $(if $(2),--$(1) '$(2)')
 study     = $(filter-out train,$(PIPELINE))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint pipeline-run compile model-repository serve score report bench-flow bench-training clean
+.PHONY: help setup demo test lint pipeline-run compile model-repository serve score report bench-flow bench-resolution bench-training clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ score: $(READY) $(TRITON) ## Score ARCHIVE=uri into TABLES=uri [DATE=..] [DEPLOY
 
 report: $(READY) ## Write the morning report of TABLES=uri [DATE=..]
 	$(VENV)/stmae report --tables '$(TABLES)' $(call option,date,$(DATE)) --out $(WORKSPACE)/reports/night.html
+
+bench-resolution: $(READY) ## What the size of frames tells of speeds, on UCSD Ped2 (DATA_ROOT=dir)
+	$(VENV)/python benchmarks/resolution.py --data '$(DATA_ROOT)' --out $(RESULTS)
 
 bench-flow: $(READY) ## Compare the flow net with OpenCV's (DATA_ROOT=dir)
 	$(VENV)/python benchmarks/flow.py --data '$(DATA_ROOT)' --out $(RESULTS)

@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from stmae import tensors
 from stmae.config import Config
@@ -89,9 +88,11 @@ class Psnr(nn.Module):
 
     def forward(self, frames_TSS3: Tensor, prediction_N3ss: Tensor) -> tuple[Tensor, Tensor]:
         """PSNR [N] in dB and error tiles [N,16,16]."""
-        # Halved or left as it is, this is `shrink`, whatever sizes the deployments have.
-        shape = prediction_N3ss.shape[2:]
-        seen = F.interpolate(_signed(frames_TSS3[CLIP_FRAMES:]), size=shape, mode="bilinear", align_corners=False)
+        # `shrink`, by whatever each deployment's frames are larger: all share this graph.
+        count, channels, height, width = prediction_N3ss.shape
+        target = _signed(frames_TSS3[CLIP_FRAMES:])
+        rows = target.reshape(count, channels, height, -1, target.shape[3]).mean(3)
+        seen = rows.reshape(count, channels, height, width, -1).mean(4)
         error_Nss = ((to_unit(prediction_N3ss) - to_unit(seen)) ** 2).mean(1)
         rows = error_Nss.reshape(error_Nss.shape[0], TILES, -1, error_Nss.shape[2]).mean(2)
         means = rows.reshape(rows.shape[0], TILES, TILES, -1).mean(3)

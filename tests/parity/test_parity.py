@@ -23,7 +23,7 @@ from stmae.serving.client import Client
 from stmae.serving.launcher import EmbeddedTriton
 from stmae.train.extract import FlowCache, extract_flow
 
-SHARP = ["name=sharp", "model.size=32", "model.flow_scale=2"]
+SHARP = ["name=sharp", "model.size=32", "model.flow_scale=3"]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_triton_computes_what_torch_computes(exported, served):
     golden = parity.load_golden(exported.folder)
 
     with Client(served.grpc_url, exported.config.name) as client:
-        assert client.describe().size == 64
+        assert client.describe().size == exported.config.model.frame_size
         evidence = client.score_segment(golden["FRAMES"])
 
     parity.compare("Triton", evidence_as_outputs(evidence), golden)
@@ -72,8 +72,9 @@ def test_triton_computes_what_torch_computes(exported, served):
 def test_evaluation_measures_what_is_served(exported, tmp_path):
     golden = parity.load_golden(exported.folder)
     frames = golden["FRAMES"]
-    clip = Clip("walk", "test", "walk.mp4", len(frames), 10.0, 64, 64, "0", "", labelled=False, masked=False)
-    manifest = Manifest.of(tmp_path, "blobs", 64, (clip,))
+    size = exported.config.model.frame_size
+    clip = Clip("walk", "test", "walk.mp4", len(frames), 10.0, size, size, "0", "", labelled=False, masked=False)
+    manifest = Manifest.of(tmp_path, "blobs", size, (clip,))
     path = manifest.path("frames", "test", "walk")
     path.parent.mkdir(parents=True)
     np.save(path, frames)
@@ -107,7 +108,8 @@ def test_flow_tiles_are_the_flow_that_leads_to_each_scored_frame_weighted_by_its
 
     flow = golden["FLOW"][3:]
     speed = np.hypot(flow[:, :1], flow[:, 1:])
-    weighted, total = (field.reshape(len(field), -1, 16, 2, 16, 2).mean((3, 5)) for field in (flow * speed, speed))
+    cut = (-1, 16, flow.shape[2] // 16, 16, flow.shape[3] // 16)
+    weighted, total = (field.reshape(len(field), *cut).mean((3, 5)) for field in (flow * speed, speed))
 
     np.testing.assert_allclose(golden["FLOW_TILES"], weighted / (total + FAINT), atol=1e-5)
 

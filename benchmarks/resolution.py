@@ -1,0 +1,102 @@
+"""What the size of FRAMES tells of speeds: python benchmarks/resolution.py --data DIR --out DIR
+
+On the normal footage of UCSD Ped2, whose frames are 360 x 240. At each size:
+- `faster_<size>`: how often a tile that moved FASTER times as fast as it did would be faster than another one of its
+  row (an AUC; 0.5 is chance), mean over the rows, weighted by how much moves there. Velocities are those over a step,
+  of tiles that move at every size.
+- `ms_<size>`: median milliseconds of the flow of a pair.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import shlex
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from record import record
+from sklearn.metrics import roc_auc_score
+
+from stmae.data.manifest import DatasetError
+from stmae.data.readers import PED2_FPS, read_ped2
+from stmae.data.video import FrameSource
+from stmae.model.build import build_flow_net
+from stmae.model.flow import FlowNet
+from stmae.model.stmae import moved_tiles, to_signed
+from stmae.norm import GAIT_SECONDS
+from stmae.score import TILES
+from stmae.usual import steady
+
+SIZES = (128, 256, 384)
+CLIPS = 8
+"""Training clips, evenly chosen."""
+FASTER = 1.25
+MOVING = 0.001
+"""Of the frame's width, a frame: what is slower stands still."""
+SAMPLES = 5000
+"""Tiles of a row, and as many of the faster ones."""
+
+Speeds = npt.NDArray[np.floating]
+
+
+def speeds(net: FlowNet, clip: Path, size: int) -> tuple[Speeds, list[float]]:
+    """[F,16,16] of a clip's tiles over a step, as shares of the frame's width, and milliseconds of each pair."""
+    tiles, times = [], []
+    frames = [to_signed(torch.from_numpy(frame.image)[None]) for frame in FrameSource(clip, size)]
+    with torch.inference_mode():
+        for first, second in itertools.pairwise(frames):
+            began = time.perf_counter()
+            flow = net(first, second)
+            times.append(1000 * (time.perf_counter() - began))
+            tiles.append(moved_tiles(flow, flow.shape[-1]).numpy())
+    flow_tiles = np.concatenate(tiles)
+    step = steady(flow_tiles, flow_tiles, GAIT_SECONDS * PED2_FPS)
+    return np.hypot(step[:, 0], step[:, 1]) / size, times
+
+
+def faster(speeds_FRC: Speeds, moves_FRC: npt.NDArray[np.bool_]) -> float:
+    """AUC of the speeds of a row's moving tiles times FASTER against these."""
+    random, aucs, weights = np.random.default_rng(0), [], []
+    for row in range(TILES):
+        seen = speeds_FRC[:, row][moves_FRC[:, row]]
+        if len(seen):
+            usual, other = random.choice(seen, SAMPLES), random.choice(seen, SAMPLES)
+            labels = np.repeat([0, 1], SAMPLES)
+            aucs.append(roc_auc_score(labels, np.concatenate((usual, FASTER * other))))
+            weights.append(len(seen))
+    return float(np.average(aucs, weights=weights))
+
+
+def main() -> int:
+    """0, or 2 where the data set is absent or damaged."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of UCSD Ped2, or the one above")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    try:
+        training = [item.path for item in read_ped2(arguments.data)[1] if item.split == "train"]
+    except DatasetError as error:
+        print(error, file=sys.stderr)
+        return 2
+    chosen = [training[i * len(training) // CLIPS] for i in range(CLIPS)]
+    net, figures, seen = build_flow_net(), {}, {}
+    for size in SIZES:
+        measured = [speeds(net, clip, size) for clip in chosen]
+        seen[size] = np.concatenate([one for one, _ in measured])
+        figures[f"ms_{size}"] = statistics.median([ms for _, times in measured for ms in times])
+    moves = np.all([one > MOVING for one in seen.values()], axis=0)
+    figures |= {f"faster_{size}": faster(one, moves) for size, one in seen.items()}
+    figures |= {"clips": len(chosen), "tiles": int(moves.sum()), "threads": torch.get_num_threads()}
+    rounded = {key: round(value, 4) for key, value in figures.items()}
+    print(record("resolution-ped2", shlex.join(["python", *sys.argv]), rounded, arguments.out))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
