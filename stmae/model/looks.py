@@ -2,13 +2,14 @@
 
 The memory reads for every query a mean of its items, which says little of what none of them is like; this keeps what
 was seen as it was. A cyclist who goes as fast as walkers do looks like none of them. What is looked at are gradients of
-the frames as they are served, which show more than features of smaller ones; nothing is trained.
+the frames, at most LOOKED_AT pixels wide, which show more than features of smaller ones; nothing is trained.
 Legend: B frames of S x S pixels, h x w flow, Q tiles in which something moves, C values of a look.
 """
 
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,8 @@ from stmae.model.memory import nearest_distances, queries_of, spread_items
 from stmae.score import TILES
 from stmae.usual import STILL
 
+LOOKED_AT = 256
+"""Pixels a side at which gradients are taken, at most: finer ones show less of a shape and more of noise and cloth."""
 DIRECTIONS = 8
 """Of gradients, from dark to bright."""
 CELLS = 4
@@ -62,7 +65,8 @@ def histograms(frames_B3SS: Tensor, flow_B2hw: Tensor, size: int) -> Tensor:
     Of frames in [-1, 1] and the flow that leads to them, in pixels of theirs. Each pixel counts for its directions as
     much as it is moved, so that the pavement behind a walker does not. The last value is FAINT.
     """
-    light = ((frames_B3SS.mean(1, keepdim=True) + 1) / 2 + DARK).sqrt()
+    light, size = _shrunk(frames_B3SS.mean(1, keepdim=True), size)
+    light = ((light + 1) / 2 + DARK).sqrt()
     wide = F.pad(light, (1, 1, 1, 1), mode="replicate")
     speed = (flow_B2hw * flow_B2hw).sum(1, keepdim=True).sqrt()
     moved = F.interpolate(speed / (speed + STILL), size=(size, size), mode="bilinear", align_corners=False)
@@ -73,6 +77,15 @@ def histograms(frames_B3SS: Tensor, flow_B2hw: Tensor, size: int) -> Tensor:
     end = 2 * TILES
     seen = [cells[:, :, y : y + end : 2, x : x + end : 2] for y in range(CELLS) for x in range(CELLS)]
     return F.normalize(torch.cat((*seen, torch.full_like(seen[0][:, :1], FAINT)), 1), dim=1)
+
+
+def _shrunk(light_B1SS: Tensor, size: int) -> tuple[Tensor, int]:
+    """At most LOOKED_AT pixels wide, and how wide: the mean of what each pixel covers."""
+    ratio = Fraction(size, LOOKED_AT)
+    if ratio <= 1:
+        return light_B1SS, size
+    parts = F.interpolate(light_B1SS, scale_factor=float(ratio.denominator), mode="nearest")
+    return F.avg_pool2d(parts, ratio.numerator), LOOKED_AT
 
 
 def _along(right_B1SS: Tensor, down_B1SS: Tensor) -> Tensor:

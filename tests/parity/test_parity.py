@@ -23,12 +23,12 @@ from stmae.serving.client import Client
 from stmae.serving.launcher import EmbeddedTriton
 from stmae.train.extract import FlowCache, extract_flow
 
-SHARP = ["name=sharp", "model.size=32", "model.flow_scale=3"]
+SHARP = ["name=sharp", "model.size=128", "model.flow_scale=3"]
 
 
 @pytest.fixture(scope="module")
 def sharp_export(tmp_path_factory):
-    """A model whose auto-encoders see half of the frames' resolution."""
+    """A model whose auto-encoders see a third of the frames' resolution, and looks two thirds."""
     return export_tiny(configs.load("walkway", [*TINY, *SHARP]), tmp_path_factory.mktemp("sharp"))
 
 

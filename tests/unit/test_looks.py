@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import pytest
 import torch
 from hypothesis import given
@@ -65,6 +66,14 @@ def test_looks_are_unit_vectors_of_shares() -> None:
     looks = histograms(picture(1, 2), moving(count=2), SIZE)
     assert looks.min() >= 0
     torch.testing.assert_close(looks.norm(dim=1), torch.ones(2, 16, 16))
+
+
+@pytest.mark.parametrize("size", [320, 384, 512])
+def test_larger_frames_are_looked_at_as_smaller_ones(size: int) -> None:
+    large = torch.nn.functional.interpolate(picture(2), size=(size, size), mode="bicubic").clamp(-1, 1)
+    area = cv2.resize(large[0].permute(1, 2, 0).numpy(), (256, 256), interpolation=cv2.INTER_AREA)
+    small = torch.from_numpy(area).permute(2, 0, 1)[None]
+    torch.testing.assert_close(histograms(large, moving(), size), histograms(small, moving(), 256), atol=1e-4, rtol=0)
 
 
 def test_the_background_of_what_moves_is_not_seen() -> None:
