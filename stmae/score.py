@@ -98,7 +98,8 @@ class Evidence:
     look_tiles: Singles
     """[F,16,16] squared distance from the nearest look of what was seen to move."""
     flow_tiles: Singles
-    """[F,2,16,16] displacement since the frame before of what moves in the tile, x and y, pixels of FRAMES."""
+    """[F,2,16,16] displacement since the frame before of what moves in the tile, x and y, pixels of FRAMES, of 256 a
+    side where these have more."""
 
     @classmethod
     def join(cls, parts: Sequence[Evidence]) -> Evidence:

@@ -17,6 +17,8 @@ from stmae.score import TILES
 Floats = npt.NDArray[np.floating]
 
 MAX_SPREADS = 30.0
+FINEST = 256
+"""Pixels a side at which what moves is measured, at most: those of larger frames are finer than flow is sure of."""
 STILL = 0.2
 """Pixels a frame below which a tile does not move."""
 DIRECTIONS = 16

@@ -2,7 +2,7 @@
 
 The memory reads for every query a mean of its items, which says little of what none of them is like; this keeps what
 was seen as it was. A cyclist who goes as fast as walkers do looks like none of them. What is looked at are gradients of
-the frames, at most LOOKED_AT pixels wide, which show more than features of smaller ones; nothing is trained.
+the frames, at most FINEST pixels wide, which show more than features of smaller ones; nothing is trained.
 Legend: B frames of S x S pixels, h x w flow, Q tiles in which something moves, C values of a look.
 """
 
@@ -17,10 +17,8 @@ from torch.nn import functional as F
 
 from stmae.model.memory import nearest_distances, queries_of, spread_items
 from stmae.score import TILES
-from stmae.usual import STILL
+from stmae.usual import FINEST, STILL
 
-LOOKED_AT = 256
-"""Pixels a side at which gradients are taken, at most: finer ones show less of a shape and more of noise and cloth."""
 DIRECTIONS = 8
 """Of gradients, from dark to bright."""
 CELLS = 4
@@ -59,16 +57,16 @@ class Looks(nn.Module):
             self.samples[scene] = spread_items(moving_QC[::every], SAMPLES)
 
 
-def histograms(frames_B3SS: Tensor, flow_B2hw: Tensor, size: int) -> Tensor:
+def histograms(frames_B3SS: Tensor, flow_B2hw: Tensor, frame_size: int) -> Tensor:
     """Histograms of oriented gradients (Dalal and Triggs 2005) of what moves in and around each tile, [B,C,16,16].
 
     Of frames in [-1, 1] and the flow that leads to them, in pixels of theirs. Each pixel counts for its directions as
     much as it is moved, so that the pavement behind a walker does not. The last value is FAINT.
     """
-    light, size = _shrunk(frames_B3SS.mean(1, keepdim=True), size)
+    light, size = _shrunk(frames_B3SS.mean(1, keepdim=True), frame_size)
     light = ((light + 1) / 2 + DARK).sqrt()
     wide = F.pad(light, (1, 1, 1, 1), mode="replicate")
-    speed = (flow_B2hw * flow_B2hw).sum(1, keepdim=True).sqrt()
+    speed = (flow_B2hw * flow_B2hw).sum(1, keepdim=True).sqrt() * min(1.0, FINEST / frame_size)
     moved = F.interpolate(speed / (speed + STILL), size=(size, size), mode="bilinear", align_corners=False)
     right = (wide[:, :, 1:-1, 2:] - wide[:, :, 1:-1, :-2]) * moved
     down = (wide[:, :, 2:, 1:-1] - wide[:, :, :-2, 1:-1]) * moved
@@ -80,12 +78,12 @@ def histograms(frames_B3SS: Tensor, flow_B2hw: Tensor, size: int) -> Tensor:
 
 
 def _shrunk(light_B1SS: Tensor, size: int) -> tuple[Tensor, int]:
-    """At most LOOKED_AT pixels wide, and how wide: the mean of what each pixel covers."""
-    ratio = Fraction(size, LOOKED_AT)
+    """At most FINEST pixels wide, and how wide: the mean of what each pixel covers."""
+    ratio = Fraction(size, FINEST)
     if ratio <= 1:
         return light_B1SS, size
     parts = F.interpolate(light_B1SS, scale_factor=float(ratio.denominator), mode="nearest")
-    return F.avg_pool2d(parts, ratio.numerator), LOOKED_AT
+    return F.avg_pool2d(parts, ratio.numerator), FINEST
 
 
 def _along(right_B1SS: Tensor, down_B1SS: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from stmae.model.looks import Looks
 from stmae.model.memory import Memory
 from stmae.model.places import Places
 from stmae.score import TILES
+from stmae.usual import FINEST
 
 FLOW_UNIT = 32.0
 """Flow is fed to the motion encoder in units of 1/32 of the frame, so that frame sizes look alike."""
@@ -136,7 +137,10 @@ def moved_tiles(flow_B2hw: Tensor, side: int) -> Tensor:
     A plain mean would be the speed times the share of the tile that moves: a walker who half covers a tile would be
     half as fast. FAINT, in pixels, is added to the mean speed that is divided by, so that a tile with nothing but
     noise, or a speck, stands still.
+
+    Pixels are those of FRAMES, of which `flow` has half as many a side; of FINEST a side where FRAMES have more.
     """
+    flow_B2hw = flow_B2hw * min(1.0, FINEST / (FLOW_STRIDE * side))
     speed = (flow_B2hw * flow_B2hw).sum(1, keepdim=True).sqrt()
     return tiles(flow_B2hw * speed, side) / (tiles(speed, side) + FAINT)
 

@@ -73,7 +73,9 @@ def test_larger_frames_are_looked_at_as_smaller_ones(size: int) -> None:
     large = torch.nn.functional.interpolate(picture(2), size=(size, size), mode="bicubic").clamp(-1, 1)
     area = cv2.resize(large[0].permute(1, 2, 0).numpy(), (256, 256), interpolation=cv2.INTER_AREA)
     small = torch.from_numpy(area).permute(2, 0, 1)[None]
-    torch.testing.assert_close(histograms(large, moving(), size), histograms(small, moving(), 256), atol=1e-4, rtol=0)
+    for speed in (FAST, STILL):
+        seen = histograms(large, moving(speed * size / 256), size)
+        torch.testing.assert_close(seen, histograms(small, moving(speed), 256), atol=1e-4, rtol=0)
 
 
 def test_the_background_of_what_moves_is_not_seen() -> None:

@@ -104,6 +104,14 @@ def test_a_tile_moves_as_what_moves_in_it_however_much_of_it_that_covers(share: 
     assert not moved.any()
 
 
+@pytest.mark.parametrize(("side", "unit_px"), [(64, 1.0), (128, 1.0), (192, 1.5), (256, 2.0)])
+def test_what_moves_is_told_in_pixels_of_at_most_256_a_side(side: int, unit_px: float) -> None:
+    flow = torch.tensor([3.0, -4.0]).view(1, 2, 1, 1).expand(1, 2, side, side) * unit_px
+    moved = moved_tiles(flow, side)
+    torch.testing.assert_close(moved[0, :, 5, 5], torch.tensor([3.0, -4.0]), rtol=0.01, atol=0)
+    torch.testing.assert_close(moved, moved[..., :1, :1].expand_as(moved))
+
+
 def test_a_tile_of_faint_noise_stands_still() -> None:
     noise = torch.randn(1, 2, 128, 128, generator=torch.Generator().manual_seed(0)) * 0.01
     assert torch.linalg.vector_norm(moved_tiles(noise, 128), dim=1).max() < 0.01
