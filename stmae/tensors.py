@@ -59,7 +59,7 @@ FLOW_TILES = Tensor(
     "FLOW_TILES",
     "float32",
     (-1, 2, TILES, TILES),
-    f"[T-4,2,{TILES},{TILES}] displacement since the frame before of what moves in the tile: x, y, px (at most 256 a side)",
+    f"[T-4,2,{TILES},{TILES}] displacement since the frame before of what moves in the tile, px (at most 256 a side)",
 )
 PREDICTION = Tensor("PREDICTION", "float32", (-1, 3, "s", "s"), "[T-4,3,s,s] predicted frame, in [-1,1]")
 PSNR = Tensor("PSNR", "float32", (-1,), "[T-4] dB, of pixels in [0,1]")
