@@ -43,10 +43,10 @@ $(READY): pyproject.toml constraints.txt
 	$(VENV)/$(PIP) -c constraints.txt -e '.[train,pipelines,serve,batch,dev]'
 	@touch $@
 
-$(TRITON): triton-requirements.txt stmae/serving/backends/onnxruntime/model.py | $(READY)
+$(TRITON): triton-requirements.txt stmae/serving/triton/backends/onnxruntime/model.py | $(READY)
 	$(PYTHON) -m venv .triton
 	.triton/bin/$(PIP) --no-deps -r triton-requirements.txt
-	$(VENV)/python -m stmae.serving.runtime .triton
+	$(VENV)/python -m stmae.serving.triton.runtime .triton
 	@touch $@
 
 $(SWIFT): swift-requirements.txt

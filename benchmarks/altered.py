@@ -17,8 +17,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from stmae.score import CLIP_FRAMES, TILES
-from stmae.train.motion import warp
+from stmae.scoring.raw import CLIP_FRAMES, TILES
+from stmae.training.motion import warp
 
 BOX = (7, 6)
 """Tiles of the part that is played faster, rows and columns."""

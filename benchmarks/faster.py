@@ -29,15 +29,17 @@ from altered import Flows, Frames, Truth, carried, faster
 from record import record
 from sklearn.metrics import roc_auc_score
 
-from stmae import evaluate, score
-from stmae.calibration import Calibration, fit_calibration
-from stmae.combined import flow_magnitude
 from stmae.config import Config, from_json
-from stmae.data.manifest import Clip, Manifest
+from stmae.datasets.flow_cache import FlowCache, compute_flow
+from stmae.datasets.manifest import Clip, Manifest
+from stmae.evaluation import evaluate
+from stmae.model.build import load_model
+from stmae.model.device import training_device
 from stmae.model.stmae import STMAE
-from stmae.score import CLIP_FRAMES, Evidence
-from stmae.train.extract import FlowCache, compute_flow
-from stmae.train.loop import training_device
+from stmae.scoring import raw as score
+from stmae.scoring.calibration import Calibration, fit_calibration
+from stmae.scoring.combine import flow_magnitude
+from stmae.scoring.raw import CLIP_FRAMES, Evidence
 
 FACTORS = (1.5, 2.0)
 """Times the speed, of a part of the picture."""
@@ -163,7 +165,7 @@ def main() -> int:
     steps = next(arguments.run.glob("stmae-*"))
     manifest = Manifest.load(steps / "prepare-dataset" / "dataset")
     flow = FlowCache.of(steps / "extract-flow" / "flow", manifest)
-    model = evaluate.load_model(config, models[0], training_device())
+    model = load_model(config, models[0], training_device())
     clips = []
     for clip in (*manifest.split("heldout"), *manifest.split("train")):
         usual = evaluate.measure(config, model, manifest, clip, flow, training_device())

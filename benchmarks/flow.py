@@ -36,19 +36,19 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from stmae.combined import BASELINE_TILES
-from stmae.data.manifest import DatasetError
-from stmae.data.readers import Footage, read_avenue, read_ped2
-from stmae.data.video import FrameSource
+from stmae.datasets.manifest import DatasetError
+from stmae.datasets.readers import Footage, read_avenue, read_ped2
 from stmae.model.build import FLOW_WEIGHTS, build_flow_net
 from stmae.model.flow import FLOW_STRIDE, FlowNet
 from stmae.model.stmae import moved_tiles, tiles, to_signed
-from stmae.train.motion import motion_pairs, warp
+from stmae.scoring.combine import BASELINE_TILES
+from stmae.training.motion import motion_pairs, warp
+from stmae.video.reader import FrameSource
 
 SIZE = 256
 SYNTHETIC_PAIRS = 64
 SYNTHETIC_SEED = 20_001
-"""Training draws from seeds above 1,000,000 (see `stmae.train.loop.seeded`)."""
+"""Training draws from seeds above 1,000,000 (see `stmae.training.loop.seeded`)."""
 MOVING = 0.5
 """Pixels a frame above which a point counts as moving."""
 REAL_MOMENTS = 100

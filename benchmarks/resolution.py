@@ -20,15 +20,15 @@ import torch
 from record import record
 from sklearn.metrics import roc_auc_score
 
-from stmae.data.manifest import DatasetError
-from stmae.data.readers import PED2_FPS, read_ped2
-from stmae.data.video import FrameSource
+from stmae.datasets.manifest import DatasetError
+from stmae.datasets.readers import PED2_FPS, read_ped2
 from stmae.model.build import build_flow_net
 from stmae.model.flow import FlowNet
 from stmae.model.stmae import moved_tiles, to_signed
-from stmae.norm import GAIT_SECONDS
-from stmae.score import TILES
-from stmae.usual import FINEST, steady
+from stmae.scoring.norm import GAIT_SECONDS
+from stmae.scoring.raw import TILES
+from stmae.scoring.usual import FINEST, steady
+from stmae.video.reader import FrameSource
 
 SIZES = (128, 256, 384)
 CLIPS = 8

@@ -35,12 +35,12 @@ from record import record
 
 from stmae import config as configuration
 from stmae.config import Config, ConfigError
-from stmae.data.datasets import prepare
-from stmae.train import adversarial
-from stmae.train.adversarial import AdversarialStage
-from stmae.train.extract import extract_flow
-from stmae.train.loop import training_device
-from stmae.train.samples import Windows
+from stmae.datasets.flow_cache import extract_flow
+from stmae.datasets.prepare import prepare
+from stmae.model.device import training_device
+from stmae.training import adversarial
+from stmae.training.adversarial import AdversarialStage
+from stmae.training.windows import Windows
 
 FILM = ("data.reader=walkway", "walkway.train_clips=3", "walkway.test_clips=1", "walkway.frames=60")
 WARM_UP, STEPS, TURNS = 3, 12, 3

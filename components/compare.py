@@ -17,7 +17,7 @@ def compare(
     """Write one table, one page and the mean of each figure over the seeds.
 
     Args:
-        study: Its name, of stmae/study.py.
+        study: Its name, of stmae/evaluation/study.py.
         variants: Those that were evaluated, each with `name`, `columns` and `config`; tables need none.
         evaluations: Of its variants, or tables that this step made of some of them.
         table: `study.json`.
@@ -27,8 +27,8 @@ def compare(
     from pathlib import Path
     from statistics import fmean
 
+    from stmae.evaluation.study import Table
     from stmae.report.study import study_report
-    from stmae.study import Table
 
     compared = Table.of(study, variants, {evaluation.uri: Path(evaluation.path) for evaluation in evaluations})
     compared.save(Path(table.path))

@@ -31,8 +31,8 @@ def evaluate(
     from pathlib import Path
 
     from stmae.config import from_json
-    from stmae.data.datasets import Manifest
-    from stmae.evaluate import evaluate
+    from stmae.datasets.prepare import Manifest
+    from stmae.evaluation.evaluate import evaluate
     from stmae.report.evaluation import evaluation_report, roc_points
 
     manifest = Manifest.load(Path(dataset.path))

@@ -18,7 +18,7 @@ def prepare_dataset(config: str, data_root: str, data_version: str, dataset: dsl
     from pathlib import Path
 
     from stmae.config import from_json
-    from stmae.data.datasets import prepare
+    from stmae.datasets.prepare import prepare
 
     manifest = prepare(from_json(config), Path(data_root), Path(dataset.path))
     dataset.metadata["digest"] = manifest.digest

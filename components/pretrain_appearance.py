@@ -23,8 +23,8 @@ def pretrain_appearance(
     from pathlib import Path
 
     from stmae.config import from_json
-    from stmae.data.datasets import Manifest
-    from stmae.train.pretrain import pretrain_appearance
+    from stmae.datasets.prepare import Manifest
+    from stmae.training.pretrain import pretrain_appearance
 
     figures = pretrain_appearance(from_json(config), Manifest.load(Path(dataset.path)), Path(appearance.path))
     appearance.framework = "pytorch"

@@ -25,8 +25,8 @@ def pretrain_motion(
     from pathlib import Path
 
     from stmae.config import from_json
-    from stmae.data.datasets import Manifest
-    from stmae.train.pretrain import pretrain_motion
+    from stmae.datasets.prepare import Manifest
+    from stmae.training.pretrain import pretrain_motion
 
     manifest = Manifest.load(Path(dataset.path))
     figures = pretrain_motion(from_json(config), manifest, Path(flow.path), Path(motion.path))

@@ -29,8 +29,8 @@ def train_adversarial(
     from pathlib import Path
 
     from stmae.config import from_json
-    from stmae.data.datasets import Manifest
-    from stmae.train.adversarial import train_adversarial
+    from stmae.datasets.prepare import Manifest
+    from stmae.training.adversarial import train_adversarial
 
     figures = train_adversarial(
         from_json(config),

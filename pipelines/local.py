@@ -76,7 +76,7 @@ def run_study(study: str, config: str, seeds: list[dict[str, Any]], *, data_root
     """Run the study pipeline and write `summary.json` into the run's folder.
 
     Args:
-        study: Its name, of stmae/study.py.
+        study: Its name, of stmae/evaluation/study.py.
         config: The resolved configuration as JSON.
         seeds: The study's seeds and variants.
         data_root: Folder with the footage.

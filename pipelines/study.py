@@ -67,7 +67,7 @@ def study(study: str, config: str, seeds: list, data_root: str = DATA_MOUNT, dat
     """Nothing is exported or published: a study is for reading.
 
     Args:
-        study: Its name, of stmae/study.py.
+        study: Its name, of stmae/evaluation/study.py.
         config: The resolved configuration as JSON (`stmae config NAME`).
         seeds: Its variants (`stmae config NAME --study STUDY --seeds 1,2,3`).
         data_root: Folder with the footage.

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from stmae import __version__, config
-from stmae.study import STUDIES, to_json, variants
+from stmae.evaluation.study import STUDIES, to_json, variants
 
 WORKSPACE = Path("work")
 REPOSITORY = WORKSPACE / "model_repository"
@@ -160,7 +160,7 @@ def _whole_numbers(text: str) -> list[int]:
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
-    from stmae.data.datasets import prepare
+    from stmae.datasets.prepare import prepare
 
     manifest = prepare(config.load(arguments.config, arguments.set), arguments.data_root, arguments.out)
     counts = {split: len(manifest.split(split)) for split in ("train", "heldout", "test")}
@@ -172,7 +172,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
 
 
 def _train_flow(arguments: argparse.Namespace) -> int:
-    from stmae.train.flow import FlowRecipe, train_flow
+    from stmae.training.flow import FlowRecipe, train_flow
 
     recipe = FlowRecipe(seed=arguments.seed)
     if arguments.steps:
@@ -185,7 +185,7 @@ def _train_flow(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from stmae.serving.launcher import Ports, serve
+    from stmae.serving.triton.launcher import Ports, serve
 
     ports = Ports(arguments.http_port, arguments.grpc_port, arguments.metrics_port)
     serve(arguments.repository, arguments.runtime, ports)
@@ -198,7 +198,7 @@ def _server(arguments: argparse.Namespace) -> Iterator[str]:
     if arguments.server:
         yield arguments.server
         return
-    from stmae.serving.launcher import EmbeddedTriton
+    from stmae.serving.triton.launcher import EmbeddedTriton
 
     with EmbeddedTriton(arguments.repository, runtime=arguments.runtime) as triton:
         yield triton.grpc_url
@@ -228,7 +228,7 @@ def _score(arguments: argparse.Namespace) -> int:
 
 
 def _only_deployment(repository: Path) -> str:
-    from stmae.serving.launcher import find_deployments
+    from stmae.serving.triton.launcher import find_deployments
 
     found = find_deployments(repository) if repository.is_dir() else []
     if len(found) != 1:

@@ -216,7 +216,7 @@ class ScoreConfig:
     smoothing_seconds: float = 0.7
     """Standard deviation of the Gaussian over time."""
     enter_quantile: float = 0.999
-    """An event starts where the smoothed score exceeds this quantile of normal footage (stmae.calibration)."""
+    """An event starts where the smoothed score exceeds this quantile of normal footage (stmae.scoring.calibration)."""
     exit_quantile: float = 0.99
     """... and lasts while it stays above this one."""
     min_seconds: float = 0.4

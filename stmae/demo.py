@@ -18,11 +18,11 @@ import pyarrow.dataset as ds
 
 from stmae.batch.run import score_archive
 from stmae.config import Config
-from stmae.data.datasets import read_footage
-from stmae.data.readers import Footage
-from stmae.data.video import FrameSource, write_video
+from stmae.datasets.prepare import read_footage
+from stmae.datasets.readers import Footage
 from stmae.report.night import night_report
-from stmae.serving.launcher import EmbeddedTriton
+from stmae.serving.triton.launcher import EmbeddedTriton
+from stmae.video.reader import FrameSource, write_video
 
 FIRST_HOUR = datetime(2026, 1, 1, 20, tzinfo=UTC)
 """When the archive's night begins; its clips follow each other every half hour."""

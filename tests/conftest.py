@@ -14,9 +14,9 @@ from tiny import TINY, TinyExport, export_tiny, moving_blobs
 
 from stmae import config as configs
 from stmae.config import Config
-from stmae.export.repository import write_repository
-from stmae.serving import runtime as runtimes
-from stmae.serving.launcher import EmbeddedTriton
+from stmae.serving.repository import write_repository
+from stmae.serving.triton import runtime as runtimes
+from stmae.serving.triton.launcher import EmbeddedTriton
 
 # A machine that is busy fails no test.
 settings.register_profile("untimed", deadline=None)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stmae.calibration import Calibration, fit_calibration
-from stmae.score import Evidence
+from stmae.scoring.calibration import Calibration, fit_calibration
+from stmae.scoring.raw import Evidence
 
 FPS = 10.0
 PLACE = (5, 9)

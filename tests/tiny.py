@@ -30,7 +30,7 @@ def export_tiny(config: Config, root: Path) -> TinyExport:
     """Export a model with random weights below `root`."""
     torch = pytest.importorskip("torch")
     # Imported here: most test sessions of one file need no torch.
-    from stmae.export import onnx
+    from stmae.export import graphs as onnx
     from stmae.model.build import build_stmae
 
     with torch.random.fork_rng():

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stmae.batch.plan import Source
-from stmae.batch.work import Fetched, Job, Outcome, Worker
+from stmae.batch.worker import Fetched, Job, Outcome, Worker
 
 RAY_RETRIES = 2
 RAY_TASKS_AHEAD = 2

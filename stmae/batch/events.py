@@ -11,12 +11,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from stmae import tables
-from stmae.batch.scores import evidence_of
-from stmae.box import peak_box
-from stmae.calibration import Calibration
-from stmae.combined import tile_map
-from stmae.norm import Kind
-from stmae.score import Interval, hysteresis
+from stmae.batch.rows import evidence_of
+from stmae.scoring.calibration import Calibration
+from stmae.scoring.combine import tile_map
+from stmae.scoring.localization import peak_box
+from stmae.scoring.norm import Kind
+from stmae.scoring.raw import Interval, hysteresis
 
 FPS_OF_ONE_FRAME = 25.0
 """Where a source has a single scored frame, there is no distance in time to measure."""

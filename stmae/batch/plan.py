@@ -19,8 +19,8 @@ from urllib.parse import unquote
 import pyarrow.parquet as pq
 
 from stmae import tables
-from stmae.batch.store import ObjectMissingError, Store
-from stmae.data.video import VIDEO_SUFFIXES
+from stmae.storage.base import ObjectMissingError, Store
+from stmae.video.reader import VIDEO_SUFFIXES
 
 
 class PlanError(ValueError):

@@ -19,10 +19,10 @@ import pyarrow as pa
 from stmae import tables as tabular
 from stmae.batch import engines
 from stmae.batch.plan import Plan, make_plan, statuses_of_done
-from stmae.batch.store import ObjectMissingError, Store, StoreError, open_store
-from stmae.batch.work import Job, Outcome
-from stmae.calibration import Calibration
+from stmae.batch.worker import Job, Outcome
+from stmae.scoring.calibration import Calibration
 from stmae.serving.client import Client, Deployment
+from stmae.storage.base import ObjectMissingError, Store, StoreError, open_store
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,10 @@ import numpy as np
 import torch
 
 from stmae.config import Config
-from stmae.data.manifest import Clip, Manifest
-from stmae.evaluate import load_model
-from stmae.export.onnx import export
-from stmae.export.parity import check
-from stmae.train.samples import scene_index
+from stmae.datasets.manifest import Clip, Manifest, scene_index
+from stmae.export.graphs import export
+from stmae.model.build import load_model
+from stmae.serving.parity import check
 
 GOLDEN_FRAMES = 12
 

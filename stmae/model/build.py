@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file
 from torch import nn
 
 from stmae.config import Config
+from stmae.model.checkpoint import load_modules
 from stmae.model.decoder import Decoder
 from stmae.model.discriminator import Discriminator
 from stmae.model.encoder import APPEARANCE_STRIDES, FEATURE_STRIDE, MOTION_STRIDES, Encoder
+from stmae.model.features import Looks
 from stmae.model.flow import FlowNet
-from stmae.model.looks import Looks
+from stmae.model.location import Places
 from stmae.model.memory import Memory
-from stmae.model.places import Places
 from stmae.model.stmae import STMAE
 
 FLOW_WEIGHTS = Path(__file__).parent / "weights" / "flow.safetensors"
@@ -83,3 +85,10 @@ def build_motion_proxy(config: Config) -> nn.ModuleDict:
             "decoder": Decoder(4 * width, FLOW_CHANNELS, width, 2, bounded=False, shortcut=shortcut),
         }
     )
+
+
+def load_model(config: Config, model_dir: Path, device: torch.device) -> STMAE:
+    """The trained model of a run, in evaluation mode. Raises CheckpointError."""
+    model = build_stmae(config)
+    load_modules(model_dir / "model.safetensors", {"stmae": model})
+    return model.to(device).eval()

@@ -13,12 +13,12 @@ from torch.nn import functional as F
 
 from stmae.model.decoder import Decoder
 from stmae.model.encoder import FEATURE_STRIDE, Encoder
+from stmae.model.features import Looks
 from stmae.model.flow import FLOW_STRIDE
-from stmae.model.looks import Looks
+from stmae.model.location import Places
 from stmae.model.memory import Memory
-from stmae.model.places import Places
-from stmae.score import TILES
-from stmae.usual import FINEST
+from stmae.scoring.raw import TILES
+from stmae.scoring.usual import FINEST
 
 FLOW_UNIT = 32.0
 """Flow is fed to the motion encoder in units of 1/32 of the frame, so that frame sizes look alike."""

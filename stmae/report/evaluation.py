@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stmae.calibration import Calibration, calibration_file
-from stmae.data.manifest import Manifest
+from stmae.datasets.manifest import Manifest
 from stmae.report import plot
 from stmae.report.figures import figures_section, published_section
 from stmae.report.galleries import galleries, localisation
 from stmae.report.page import page
 from stmae.report.scored import ShownClip, roc_points, shown_clips
-from stmae.score import CLIP_FRAMES
+from stmae.scoring.calibration import Calibration, calibration_file
+from stmae.scoring.raw import CLIP_FRAMES
 
 DASH = "&ndash;"
 

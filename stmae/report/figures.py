@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable
 
 from stmae.report.papers import published
-from stmae.score import CLIP_FRAMES
+from stmae.scoring.raw import CLIP_FRAMES
 
 
 def _aucs(score: str) -> tuple[str, str, str]:

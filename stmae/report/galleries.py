@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from stmae.box import peak_box
-from stmae.data.manifest import Manifest
+from stmae.datasets.manifest import Manifest
 from stmae.report.page import Image, heat_overlay, jpeg_uri
 from stmae.report.scored import ShownClip, most_wrong
-from stmae.score import CLIP_FRAMES
+from stmae.scoring.localization import peak_box
+from stmae.scoring.raw import CLIP_FRAMES
 
 FRAMES_SHOWN = 6
 """Frames a gallery shows."""

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
-from stmae.data.manifest import Clip, Manifest
-from stmae.score import min_max
+from stmae.datasets.manifest import Clip, Manifest
+from stmae.scoring.raw import min_max
 
 Floats = npt.NDArray[np.floating]
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
+from stmae.evaluation.study import NO_TOP_K, Columns, Result, Table, values_of
 from stmae.report import plot
 from stmae.report.page import page
-from stmae.study import NO_TOP_K, Columns, Result, Table, values_of
 
 TITLES = {
     "seeds": "Seeds",

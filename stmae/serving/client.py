@@ -16,10 +16,10 @@ from typing import Any, Literal, Self
 import numpy as np
 import tritonclient.grpc as triton
 
-from stmae import tensors
-from stmae.data.video import DecodeHealth, FrameSource
-from stmae.score import CLIP_FRAMES, Evidence
+from stmae.scoring.raw import CLIP_FRAMES, Evidence
+from stmae.serving import tensors
 from stmae.serving.segments import Images, cut
+from stmae.video.reader import DecodeHealth, FrameSource
 
 Cause = Literal["unavailable", "missing", "deadline", "bad input", "server"]
 

@@ -11,13 +11,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from stmae import tensors
-from stmae.calibration import Calibration, calibration_file
-from stmae.export import parity
-from stmae.export.repository import FILES, Kind, load_manifest, texts, write_configs, write_repository
-from stmae.serving import runtime as runtimes
+from stmae.scoring.calibration import Calibration, calibration_file
+from stmae.serving import parity, tensors
 from stmae.serving.client import Client, ServingError
-from stmae.serving.launcher import EmbeddedTriton, LauncherError, find_deployments
+from stmae.serving.repository import FILES, Kind, load_manifest, texts, write_configs, write_repository
+from stmae.serving.triton import runtime as runtimes
+from stmae.serving.triton.launcher import EmbeddedTriton, LauncherError, find_deployments
 
 LOGGER = logging.getLogger(__name__)
 

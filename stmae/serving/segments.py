@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from stmae.score import CLIP_FRAMES
+from stmae.scoring.raw import CLIP_FRAMES
 
 Images = npt.NDArray[np.uint8]
 

@@ -14,10 +14,10 @@ from evidence import calm, fit
 
 from stmae import tables
 from stmae.batch.run import RunSummary, score_archive
-from stmae.calibration import Calibration
-from stmae.data.video import write_video
-from stmae.score import Evidence
+from stmae.scoring.calibration import Calibration
+from stmae.scoring.raw import Evidence
 from stmae.serving.client import Client
+from stmae.video.reader import write_video
 
 GOOD = {
     "gate/2026-03-01/08-00-00.mp4": 40,

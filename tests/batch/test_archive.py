@@ -20,9 +20,9 @@ from pyarrow import fs
 
 from stmae import tables
 from stmae.batch import engines
-from stmae.batch.scores import evidence_of
-from stmae.batch.store import open_store
+from stmae.batch.rows import evidence_of
 from stmae.serving.client import Client
+from stmae.storage.base import open_store
 
 
 def test_every_source_has_one_coverage_row_and_every_frame_from_the_fifth_a_score(scored: Path) -> None:
@@ -171,5 +171,5 @@ def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
 
 
 def test_the_batch_job_never_imports_torch() -> None:
-    code = "import stmae.batch.run, stmae.batch.s3, stmae.report.night, sys; sys.exit('torch' in sys.modules)"
+    code = "import stmae.batch.run, stmae.storage.s3, stmae.report.night, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

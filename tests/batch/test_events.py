@@ -20,10 +20,10 @@ from nights import ALERT, Night, read
 from stmae import tables
 from stmae.batch.events import FPS_OF_ONE_FRAME, events_table, frame_rate
 from stmae.batch.plan import Source
-from stmae.batch.scores import evidence_of, round_to_8_bits, round_to_64ths, scores_table
-from stmae.box import peak_box
-from stmae.calibration import Calibration
-from stmae.score import Evidence
+from stmae.batch.rows import evidence_of, round_to_8_bits, round_to_64ths, scores_table
+from stmae.scoring.calibration import Calibration
+from stmae.scoring.localization import peak_box
+from stmae.scoring.raw import Evidence
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SOURCE = Source("s3://a/gate/x.mp4", "gate/x.mp4", "gate", "2026-03-01", START, "e7a9", 1)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from nights import Night, film, rows
 
-from stmae.batch.store import open_store
 from stmae.report.night import ReportError, night_report, read_night, render
+from stmae.storage.base import open_store
 
 
 class Outline(HTMLParser):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stmae import tables
 from stmae.batch.plan import PlanError, make_plan, parse
-from stmae.batch.store import open_store
+from stmae.storage.base import open_store
 
 NAMES = st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="/"), min_size=1, max_size=20)
 

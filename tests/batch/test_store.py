@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from swift import S3Server
 
-from stmae.batch.store import ObjectMissingError, Store, StoreError, open_store
+from stmae.storage.base import ObjectMissingError, Store, StoreError, open_store
 
 
 @pytest.fixture(params=["file", "s3"])

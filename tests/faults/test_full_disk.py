@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from nights import GOOD, Night, bytes_of
 
-from stmae.batch.store import StoreError
+from stmae.storage.base import StoreError
 
 
 @pytest.fixture

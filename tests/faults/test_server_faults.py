@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from nights import GOOD, Night, bytes_of
 
-from stmae.batch import work
+from stmae.batch import worker as work
 from stmae.serving.client import Client, ServingError
-from stmae.serving.launcher import EmbeddedTriton
+from stmae.serving.triton.launcher import EmbeddedTriton
 
 
 def test_without_a_server_nothing_is_written(night: Night, archive: Path, tmp_path: Path) -> None:

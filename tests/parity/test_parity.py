@@ -13,16 +13,16 @@ from onnx import numpy_helper
 from tiny import TINY, export_tiny
 
 from stmae import config as configs
-from stmae import score, tensors
-from stmae.data.manifest import Clip, Manifest
-from stmae.evaluate import measure
-from stmae.export import parity
-from stmae.export.repository import write_repository
+from stmae.datasets.flow_cache import FlowCache, extract_flow
+from stmae.datasets.manifest import Clip, Manifest
+from stmae.evaluation.evaluate import measure
 from stmae.model.stmae import FAINT
+from stmae.scoring import raw as score
+from stmae.scoring.usual import FINEST
+from stmae.serving import parity, tensors
 from stmae.serving.client import Client
-from stmae.serving.launcher import EmbeddedTriton
-from stmae.train.extract import FlowCache, extract_flow
-from stmae.usual import FINEST
+from stmae.serving.repository import write_repository
+from stmae.serving.triton.launcher import EmbeddedTriton
 
 SHARP = ["name=sharp", "model.size=128", "model.flow_scale=3"]
 

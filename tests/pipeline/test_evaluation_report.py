@@ -15,15 +15,15 @@ import pytest
 from evidence import FPS, PLACE, calm, fit, with_tile
 from sklearn.metrics import roc_auc_score
 
-from stmae.data.manifest import Clip, Manifest
-from stmae.evaluate import ScoredClip, figures_of
-from stmae.norm import KINDS
+from stmae.datasets.manifest import Clip, Manifest
+from stmae.evaluation.evaluate import ScoredClip, figures_of
 from stmae.report.evaluation import evaluation_report
 from stmae.report.page import heat_overlay, jpeg_uri
 from stmae.report.papers import published
 from stmae.report.plot import curve, spans
 from stmae.report.scored import ShownClip, most_wrong, roc_points, shown_clips
-from stmae.score import CLIP_FRAMES
+from stmae.scoring.norm import KINDS
+from stmae.scoring.raw import CLIP_FRAMES
 
 FRAMES, SIZE = 60, 32
 

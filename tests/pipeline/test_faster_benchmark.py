@@ -14,7 +14,7 @@ from evidence import FPS, calm
 from runs import ROOT, Run
 
 from stmae import config
-from stmae.data.manifest import Clip
+from stmae.datasets.manifest import Clip
 
 SCRIPT = ROOT / "benchmarks" / "faster.py"
 

@@ -11,7 +11,7 @@ from runs import ROOT, Run, run_pipeline, small
 from components.evaluate import evaluate
 from pipelines.local import data_version, new_folder
 from pipelines.steps import StepLog
-from stmae.calibration import Calibration
+from stmae.scoring.calibration import Calibration
 
 STEPS = {
     "prepare-dataset",

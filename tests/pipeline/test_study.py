@@ -16,8 +16,8 @@ from runs import ROOT, SMALL, run_pipeline, small
 from pipelines.local import run_study
 from stmae import config
 from stmae.config import ConfigError
+from stmae.evaluation.study import STUDIES, Result, Table, to_json, variants
 from stmae.report.study import study_report
-from stmae.study import STUDIES, Result, Table, to_json, variants
 
 # The tiny study has as many steps as three runs of the training pipeline.
 pytestmark = pytest.mark.timeout(900)

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stmae import __version__, tensors
-from stmae.data.video import write_video
+from stmae import __version__
+from stmae.serving import tensors
 from stmae.serving.client import Client, ServingError
-from stmae.serving.launcher import Ports
+from stmae.serving.triton.launcher import Ports
+from stmae.video.reader import write_video
 
 SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "client.py"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from stmae.serving import runtime as runtimes
-from stmae.serving.launcher import EmbeddedTriton, LauncherError, Ports
+from stmae.serving.triton import runtime as runtimes
+from stmae.serving.triton.launcher import EmbeddedTriton, LauncherError, Ports
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,7 +49,7 @@ def test_nothing_is_left_after_the_server_has_ended(triton_runtime, triton_serve
 
 def test_the_server_ends_with_the_program_that_started_it(triton_runtime, triton_server):
     code = (
-        "import sys, time; from pathlib import Path; from stmae.serving.launcher import EmbeddedTriton\n"
+        "import sys, time; from pathlib import Path; from stmae.serving.triton.launcher import EmbeddedTriton\n"
         "with EmbeddedTriton(Path(sys.argv[1]), runtime=Path(sys.argv[2])) as server:\n"
         "    print(server.process.pid, flush=True); time.sleep(60)\n"
     )
@@ -65,7 +65,7 @@ def test_the_server_ends_with_the_program_that_started_it(triton_runtime, triton
 def test_a_foreground_server_ends_with_an_interrupt(triton_runtime, triton_server):
     ports = Ports.free()
     code = (
-        "import signal, sys; from pathlib import Path; from stmae.serving.launcher import Ports, serve\n"
+        "import signal, sys; from pathlib import Path; from stmae.serving.triton.launcher import Ports, serve\n"
         # Whoever runs the tests in the background of a shell has interrupts ignored, and children inherit that.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "serve(Path(sys.argv[1]), Path(sys.argv[2]), Ports(*map(int, sys.argv[3:])))"

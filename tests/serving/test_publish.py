@@ -14,12 +14,12 @@ from onnx import numpy_helper
 from tiny import TINY, export_tiny
 
 from stmae import config as configs
-from stmae import tensors
-from stmae.calibration import calibration_file
-from stmae.export.parity import ParityError
+from stmae.scoring.calibration import calibration_file
+from stmae.serving import tensors
 from stmae.serving.client import Client
-from stmae.serving.launcher import EmbeddedTriton, find_deployments
+from stmae.serving.parity import ParityError
 from stmae.serving.publish import PublishError, publish, publish_all
+from stmae.serving.triton.launcher import EmbeddedTriton, find_deployments
 
 
 @pytest.fixture

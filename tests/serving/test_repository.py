@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from stmae import config as configs
-from stmae import tensors
-from stmae.export import repository as repositories
-from stmae.export.repository import Release, texts
-from stmae.score import Evidence
+from stmae.scoring.raw import Evidence
+from stmae.serving import repository as repositories
+from stmae.serving import tensors
+from stmae.serving.repository import Release, texts
 
 COMMITTED = Path(__file__).resolve().parents[2] / "model_repository"
 DEPLOYMENTS = ("walkway", "ped2")
@@ -22,7 +22,7 @@ DEPLOYMENTS = ("walkway", "ped2")
 def test_the_committed_texts_are_what_the_generator_writes(name):
     for model, text in texts(Release.of(configs.load(name))).items():
         assert (COMMITTED / model / "config.pbtxt").read_text() == text, (
-            f"run `python -m stmae.export.repository model_repository {' '.join(DEPLOYMENTS)}`"
+            f"run `python -m stmae.serving.repository model_repository {' '.join(DEPLOYMENTS)}`"
         )
 
 

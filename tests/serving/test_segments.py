@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stmae import score
+from stmae.scoring import raw as score
 from stmae.serving.segments import cut
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from evidence import FPS, PLACE, calm, fit, with_tile
 
-from stmae.calibration import Calibration
-from stmae.combined import flow_magnitude
-from stmae.norm import KINDS, Sighting
-from stmae.score import Evidence
+from stmae.scoring.calibration import Calibration
+from stmae.scoring.combine import flow_magnitude
+from stmae.scoring.norm import KINDS, Sighting
+from stmae.scoring.raw import Evidence
 
 NORMAL = [calm(600, 1), calm(600, 2)]
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stmae.combined import KAPPA, WAYS, Floats, either, frame_score, joined, sustained, tile_map, way_curves
-from stmae.norm import KINDS, Kind
+from stmae.scoring.combine import KAPPA, WAYS, Floats, either, frame_score, joined, sustained, tile_map, way_curves
+from stmae.scoring.norm import KINDS, Kind
 
 
 def e_value(surprise: float) -> float:

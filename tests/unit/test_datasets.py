@@ -17,9 +17,9 @@ import pytest
 from scipy.io import savemat
 
 from stmae.config import Config, DataConfig, ModelConfig, WalkwayConfig
-from stmae.data.arrays import link_or_copy, write_npy
-from stmae.data.datasets import DatasetError, Manifest, prepare, read_footage
-from stmae.data.video import image_files, write_video
+from stmae.datasets.arrays import link_or_copy, write_npy
+from stmae.datasets.prepare import DatasetError, Manifest, prepare, read_footage
+from stmae.video.reader import image_files, write_video
 
 SIZE = 32
 Reader = Literal["walkway", "ped2", "avenue", "shanghaitech", "folder"]
@@ -663,7 +663,12 @@ def test_real_ped2_clips_are_prepared(shared_data: Path, tmp_path: Path) -> None
 
 
 def test_real_avenue_clips_are_prepared(shared_data: Path, tmp_path: Path) -> None:
-    manifest = prepare(config("avenue"), shared_data, tmp_path / "out")
+    source, root = shared_data / "avenue-sample", tmp_path / "in/avenue"
+    for video in ("training_videos/12.avi", "testing_videos/08.avi", "testing_videos/21.avi"):
+        (root / video).parent.mkdir(parents=True, exist_ok=True)
+        (root / video).symlink_to(source / video)
+    (root / "ground_truth_demo").symlink_to(source / "ground_truth_demo")
+    manifest = prepare(config("avenue"), root, tmp_path / "out")
     assert [(c.split, c.name, c.frames) for c in manifest.clips] == [
         ("train", "12", 127),
         ("heldout", "12-end", 18),

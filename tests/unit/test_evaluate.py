@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from evidence import FPS, calm
 
-from stmae.data.manifest import Clip, Manifest, Split
-from stmae.evaluate import ALARM_CLIPS, ScoredClip, figures_of, flow_tiles, normal_clips
-from stmae.norm import KINDS, Kind
+from stmae.datasets.manifest import Clip, Manifest, Split
+from stmae.evaluation.evaluate import ALARM_CLIPS, ScoredClip, figures_of, flow_tiles, normal_clips
+from stmae.scoring.norm import KINDS, Kind
 
 
 def clip(
@@ -121,7 +121,7 @@ def test_flow_tiles_of_a_long_clip_are_those_of_its_parts(monkeypatch: pytest.Mo
     flow = np.random.default_rng(0).normal(0, 2, (11, 2, 16, 16)).astype(np.float16)
     whole = flow_tiles(flow)
     assert whole.shape == (11, 2, 16, 16)
-    monkeypatch.setattr("stmae.evaluate.FLOWS", 4)
+    monkeypatch.setattr("stmae.evaluation.evaluate.FLOWS", 4)
     np.testing.assert_array_equal(flow_tiles(flow), whole)
 
 

@@ -11,7 +11,7 @@ import torch
 
 from stmae.model.build import build_flow_net
 from stmae.model.stmae import moved_tiles
-from stmae.train.motion import textures
+from stmae.training.motion import textures
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 

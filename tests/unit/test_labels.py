@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import savemat
 
-from stmae.data import labels
-from stmae.data.manifest import DatasetError
-from stmae.data.video import image_files
-from stmae.score import CLIP_FRAMES
+from stmae.datasets import labels
+from stmae.datasets.manifest import DatasetError
+from stmae.scoring.raw import CLIP_FRAMES
+from stmae.video.reader import image_files
 
 
 def test_ranges_are_one_based_and_inclusive() -> None:

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stmae.model.looks import CANDIDATES, CELLS, DIRECTIONS, Looks, histograms
+from stmae.model.features import CANDIDATES, CELLS, DIRECTIONS, Looks, histograms
 from stmae.model.memory import queries_of
-from stmae.usual import STILL
+from stmae.scoring.usual import STILL
 
 SIZE = 64
 FAST = 100.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stmae import losses
+from stmae.training import losses
 
 
 def test_appearance_loss_is_the_mean_squared_difference() -> None:

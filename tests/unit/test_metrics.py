@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from stmae.metrics import equal_error_rate, macro_auc, micro_auc, overlap_auc, pixel_auc
+from stmae.evaluation.metrics import equal_error_rate, macro_auc, micro_auc, overlap_auc, pixel_auc
 
 
 def test_micro_is_over_all_frames_and_macro_the_mean_of_videos() -> None:

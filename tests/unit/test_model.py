@@ -19,8 +19,8 @@ from stmae.model.build import (
     build_stmae,
 )
 from stmae.model.stmae import moved_tiles, to_signed, to_unit, windows
-from stmae.train.flow import at_flow_resolution, end_point_error
-from stmae.train.motion import motion_pairs
+from stmae.training.flow import at_flow_resolution, end_point_error
+from stmae.training.motion import motion_pairs
 
 TINY = config.load("walkway", ["model.size=64", "model.width=8", "model.memory_items=6"])
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from stmae.train.muon import Muon, is_kernel, orthogonalise
+from stmae.training.muon import Muon, is_kernel, orthogonalise
 
 
 def matrix_of(rows: int, columns: int, values: torch.Tensor) -> torch.Tensor:

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from stmae import config
-from stmae.data.manifest import Clip, Manifest
+from stmae.datasets.manifest import Clip, Manifest, scene_index
+from stmae.model.location import Places
 from stmae.model.memory import Memory, queries_of, write
-from stmae.model.places import Places
-from stmae.train.samples import scene_index
 
 
 def features(count: int, seed: int) -> torch.Tensor:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from stmae import score
-from stmae.score import CLIP_FRAMES, TILES, Evidence
+from stmae.scoring import raw as score
+from stmae.scoring.raw import CLIP_FRAMES, TILES, Evidence
 
 curves = arrays(np.float64, st.integers(1, 60), elements=st.floats(-50, 50))
 

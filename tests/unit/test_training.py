@@ -15,23 +15,23 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from stmae import config
-from stmae.calibration import Calibration
 from stmae.config import Config
-from stmae.data.manifest import Clip, Manifest, Split
-from stmae.evaluate import evaluate, evidence_of, load_model
-from stmae.model.build import build_appearance_proxy, build_flow_net
-from stmae.model.looks import Looks, histograms
+from stmae.datasets.flow_cache import FlowCache, compute_flow, extract_flow
+from stmae.datasets.manifest import Clip, Manifest, Split
+from stmae.evaluation.evaluate import evaluate, evidence_of
+from stmae.model.build import build_appearance_proxy, build_flow_net, load_model
+from stmae.model.checkpoint import CheckpointError, load_modules
+from stmae.model.features import Looks, histograms
 from stmae.model.memory import queries_of
 from stmae.model.stmae import moved_tiles
-from stmae.score import Evidence
-from stmae.train import loop
-from stmae.train.adversarial import AdversarialStage, train_adversarial
-from stmae.train.checkpoint import CheckpointError, load_modules
-from stmae.train.extract import FlowCache, compute_flow, extract_flow
-from stmae.train.flow import FlowRecipe, train_flow
-from stmae.train.pretrain import AppearanceStage, pretrain_appearance, pretrain_motion
-from stmae.train.samples import Windows
-from stmae.usual import STILL
+from stmae.scoring.calibration import Calibration
+from stmae.scoring.raw import Evidence
+from stmae.scoring.usual import STILL
+from stmae.training import loop
+from stmae.training.adversarial import AdversarialStage, train_adversarial
+from stmae.training.flow import FlowRecipe, train_flow
+from stmae.training.pretrain import AppearanceStage, pretrain_appearance, pretrain_motion
+from stmae.training.windows import Windows
 
 SETTINGS = [
     "model.size=32",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from stmae.usual import QUANTILES, Tail, Usual, Velocities, flat, steady
+from stmae.scoring.usual import QUANTILES, Tail, Usual, Velocities, flat, steady
 
 values = arrays(np.float64, st.integers(2, 200), elements=st.floats(-50, 50))
 ROW, COLUMN = 3, 8

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from stmae.data.video import DecodeHealth, Frame, FrameSource, natural_key, resize, write_video
+from stmae.video.reader import DecodeHealth, Frame, FrameSource, natural_key, resize, write_video
 
 FRAMES = 40
 

@@ -13,12 +13,12 @@ import numpy.typing as npt
 import pytest
 
 from stmae.config import WALKWAY_KINDS, WALKWAY_TRAFFIC, ConfigError, WalkwayConfig, load
-from stmae.data.manifest import DatasetError
-from stmae.data.video import FrameSource
-from stmae.data.walkway import crowd, film
-from stmae.data.walkway.actors import Actor
-from stmae.data.walkway.anomalies import CLEARANCE, LIES_S, LOITERS_AFTER_S, STAYS_S, with_anomalies
-from stmae.data.walkway.scene import Placed, Scene
+from stmae.datasets.manifest import DatasetError
+from stmae.datasets.synthetic import crowd, film
+from stmae.datasets.synthetic.actors import Actor
+from stmae.datasets.synthetic.anomalies import CLEARANCE, LIES_S, LOITERS_AFTER_S, STAYS_S, with_anomalies
+from stmae.datasets.synthetic.scene import Placed, Scene
+from stmae.video.reader import FrameSource
 
 CONFIG = WalkwayConfig(train_clips=2, test_clips=4, frames=120, height=96, width=128)
 SLOW = WalkwayConfig(frames=380, one_way=True, anomalies="object,loiterer,wrong-way")

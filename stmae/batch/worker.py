@@ -1,0 +1,224 @@
+"""Score one source object: download, decode, ask the server, write its rows.
+
+Scores, events and thumbnails are written first and the coverage row last: where there is one, all the rest is
+there. Nothing that is written depends on when or how often it was written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Self
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from stmae import tables
+from stmae.batch.events import events_table
+from stmae.batch.plan import Source
+from stmae.batch.rows import scores_table
+from stmae.scoring.calibration import Calibration
+from stmae.scoring.raw import CLIP_FRAMES, Evidence
+from stmae.serving.client import Client, ServingError
+from stmae.serving.segments import cut
+from stmae.storage.base import ObjectMissingError, StoreError, open_store
+from stmae.video.reader import DecodeHealth, FrameSource
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = (1.0, 3.0)
+"""Pauses before the further attempts at a source whose server was away or late."""
+THUMBNAIL_WIDTH = 640
+THUMBNAIL_QUALITY = 85
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """What all sources of a run have in common; travels to workers."""
+
+    archive: str
+    tables: str
+    server_url: str
+    deployment: str
+    model: str
+    """The tables' partition, `<deployment>-<digest8>`."""
+    model_digest: str
+    """The server must serve this very model from the first source to the last."""
+    size: int
+    segment_frames: int
+    in_flight: int
+    deadline_seconds: float
+    calibration: Calibration
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of a source in a run: a coverage row with `status`, or none and a `failure`."""
+
+    source: Source
+    status: str | None = None
+    frames_scored: int = 0
+    events: int = 0
+    attempts: int = 1
+    failure: str | None = None
+    hopeless: bool = False
+    """The failure would meet every other source too."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fetched:
+    """A source's local copy, or why there is none."""
+
+    path: Path | None
+    etag: str
+    failure: str | None = None
+    """None without a path: the object has vanished."""
+
+
+class Worker:
+    """Holds the connections of a process while it scores one source after another."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._archive = open_store(job.archive)
+        self._tables = open_store(job.tables)
+        self._client = Client(
+            job.server_url, job.deployment, deadline_seconds=job.deadline_seconds, in_flight=job.in_flight
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def fetch(self, source: Source, folder: Path) -> Fetched:
+        """Download into `folder`; any trouble is told in the answer."""
+        target = folder / f"{source.key}{PurePosixPath(source.path).suffix.lower()}"
+        try:
+            return Fetched(target, self._archive.download(source.path, target))
+        except ObjectMissingError:
+            return Fetched(None, source.etag)
+        except StoreError as error:
+            full = isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC
+            hint = f" (local copies go to {folder}; TMPDIR names another folder)" if full else ""
+            return Fetched(None, source.etag, f"{error}{hint}")
+
+    def score(self, source: Source, fetched: Fetched) -> Outcome:
+        """Write all rows of a source. A server or store that fails leaves it undone; the outcome tells."""
+        if fetched.failure:
+            return Outcome(source=source, failure=fetched.failure)
+        if fetched.path is not None:  # the bytes that are scored, were they replaced since the plan
+            source = dataclasses.replace(source, etag=fetched.etag, size=fetched.path.stat().st_size)
+        for attempt, pause in enumerate((*RETRY_SECONDS, None), 1):
+            try:
+                return dataclasses.replace(self._score(source, fetched.path), attempts=attempt)
+            except ServingError as error:
+                if pause is None or error.cause not in ("unavailable", "deadline"):
+                    hopeless = error.cause in ("unavailable", "missing")
+                    message = f"{source.uri}: {error}"
+                    return Outcome(source=source, attempts=attempt, failure=message, hopeless=hopeless)
+                log.warning("%s: attempt %d: %s", source.uri, attempt, error)
+                time.sleep(pause)
+            except StoreError as error:  # of the tables: nothing that is scored could be kept
+                return Outcome(source=source, attempts=attempt, failure=str(error), hopeless=True)
+        raise AssertionError("the last attempt returns")
+
+    def _score(self, source: Source, path: Path | None) -> Outcome:
+        if path is None:
+            row = _coverage(source, None, 0) | {
+                "status": "missing",
+                "reason": "the object vanished between listing and reading",
+            }
+            self._put(source, scores_table(source, [], Evidence.join([])), tables.EVENTS.empty_table(), row)
+            return Outcome(source=source, status="missing")
+        served = self._client.describe()
+        if served.digest != self.job.model_digest:
+            raise ServingError(
+                "missing",
+                f"{self.job.server_url}: {self.job.deployment!r} was published anew during the run; "
+                "run again to score with the new model",
+            )
+        times, evidence, health = self._ask(path)
+        scores = scores_table(source, times, evidence)
+        events = events_table(scores, self.job.calibration, source.partition(self.job.model))
+        names = dict(zip(events["peak_frame"].to_pylist(), events["thumbnail"].to_pylist(), strict=True))
+        for name, jpeg in thumbnails(path, names):
+            self._tables.put(name, jpeg)
+        row = _coverage(source, health, scores.num_rows)
+        self._put(source, scores, events, row)
+        return Outcome(source=source, status=row["status"], frames_scored=scores.num_rows, events=events.num_rows)
+
+    def _ask(self, path: Path) -> tuple[list[float], Evidence, DecodeHealth]:
+        """Stream a video's segments to the server: container times of all frames, and the evidence."""
+        frames = FrameSource(path, self.job.size)
+        times: list[float] = []
+
+        def images() -> Iterator[npt.NDArray[np.uint8]]:
+            for frame in frames:
+                times.append(frame.time_s)
+                yield frame.image
+
+        evidence = Evidence.join(list(self._client.score_stream(cut(images(), self.job.segment_frames))))
+        return times, evidence, frames.health
+
+    def _put(self, source: Source, scores: pa.Table, events: pa.Table, coverage: dict[str, Any]) -> None:
+        rows = pa.Table.from_pylist([coverage], schema=tables.COVERAGE)
+        for name, table in (("scores", scores), ("events", events), ("coverage", rows)):
+            path = tables.object_path(name, source.partition(self.job.model), source.key)
+            self._tables.put(path, tables.to_parquet(table))
+
+
+def thumbnails(path: Path, names: dict[int, str]) -> Iterator[tuple[str, bytes]]:
+    """JPEGs of the frames that `names` is keyed by, in a second pass over the video."""
+    if not names:
+        return
+    last = max(names)
+    for frame in FrameSource(path):
+        if frame.index in names:
+            yield names[frame.index], _jpeg(frame.image)
+        if frame.index >= last:
+            return
+
+
+def _jpeg(image_rgb: npt.NDArray[np.uint8]) -> bytes:
+    height, width = image_rgb.shape[:2]
+    if width > THUMBNAIL_WIDTH:
+        size = (THUMBNAIL_WIDTH, max(1, round(height * THUMBNAIL_WIDTH / width)))
+        image_rgb = cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    options = [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY]
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR), options)
+    return data.tobytes()
+
+
+def _coverage(source: Source, health: DecodeHealth | None, scored: int) -> dict[str, Any]:
+    status, reason = (health.status, health.reason) if health else ("missing", None)
+    decoded = health.frames_decoded if health else 0
+    if status == "scored" and scored == 0:
+        status = "skipped"
+        reason = f"{decoded} frames: too short, the first score is that of frame {CLIP_FRAMES + 1}"
+    return {
+        "source": source.uri,
+        "etag": source.etag,
+        "bytes": source.size,
+        "status": status,
+        "reason": reason,
+        "frames_reported": health.frames_reported if health else None,
+        "frames_decoded": decoded,
+        "frames_scored": scored,
+        "seconds_reported": health.seconds_reported if health else None,
+        "seconds_decoded": health.seconds_decoded if health else 0.0,
+        "seconds_scored": scored / health.fps if health else 0.0,
+        "start_time": source.start_time,
+    }

@@ -1,0 +1,90 @@
+"""The parity gate: what a runtime computes for the golden segment against what torch computed for it.
+
+Needs no torch: torch's values are in the export's golden.npz.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stmae.serving import tensors
+
+PSNR_DB = 0.01
+MEMORY_DISTANCE = 1e-4
+ERROR_TILES = 1e-4
+"""Absolute; a tile's mean squared error is in [0, 1]."""
+PLACE_TILES = 1e-2
+"""In spreads, squared; 1 is usual."""
+LOOK_TILES = 1e-3
+"""Squared distance of unit vectors."""
+FLOW_TILES = 0.01
+"""Pixels."""
+_TOLERANCES = {
+    tensors.PSNR.name: PSNR_DB,
+    tensors.MEMORY_DISTANCE.name: MEMORY_DISTANCE,
+    tensors.ERROR_TILES.name: ERROR_TILES,
+    tensors.PLACE_TILES.name: PLACE_TILES,
+    tensors.LOOK_TILES.name: LOOK_TILES,
+    tensors.FLOW_TILES.name: FLOW_TILES,
+}
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+class ParityError(RuntimeError):
+    """A runtime computes other scores than torch: the model must not be published."""
+
+
+def load_golden(export_dir: Path) -> dict[str, npt.NDArray[Any]]:
+    """FRAMES and every served tensor as torch computes it. Raises ParityError for a folder without them."""
+    path = export_dir / "golden.npz"
+    try:
+        with np.load(path) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError) as error:
+        raise ParityError(f"{path}: no golden segment ({error}); export the model again") from None
+
+
+def compare(runtime: str, computed: Arrays, golden: Arrays) -> dict[str, float]:
+    """Largest absolute difference of each of the ensemble's outputs.
+
+    Raises ParityError naming the runtime, the tensor, the difference and the tolerance.
+    """
+    differences = {}
+    for name, tolerance in _TOLERANCES.items():
+        ours, theirs = computed[name], golden[name]
+        if ours.shape != theirs.shape:
+            raise ParityError(f"{runtime}: {name} has shape {list(ours.shape)}, torch {list(theirs.shape)}")
+        difference = float(np.abs(ours.astype(np.float64) - theirs).max())
+        if not difference <= tolerance:  # NaN fails too
+            raise ParityError(
+                f"{runtime}: {name} differs from torch by {difference:.3g}, tolerance {tolerance:g}; "
+                "the model is not published: export it again, and look at the runtime if it still differs"
+            )
+        differences[name] = difference
+    return differences
+
+
+def check(export_dir: Path) -> dict[str, float]:
+    """Compare onnxruntime, step by step, with torch on the golden segment. Raises ParityError."""
+    import onnxruntime as ort
+
+    golden = load_golden(export_dir)
+    values: dict[str, npt.NDArray[Any]] = {tensors.FRAMES.name: golden[tensors.FRAMES.name]}
+    for name, spec in zip(("flow", "encode", "decode", "psnr"), tensors.STEPS, strict=True):
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        session = ort.InferenceSession(export_dir / f"{name}.onnx", options, providers=["CPUExecutionProvider"])
+        outputs = _names(spec.outputs)
+        results = session.run(outputs, {tensor: values[tensor] for tensor in _names(spec.inputs)})
+        values |= zip(outputs, results, strict=True)
+    return compare("onnxruntime", values, golden)
+
+
+def _names(side: Iterable[tensors.Tensor]) -> list[str]:
+    return [tensor.name for tensor in side]

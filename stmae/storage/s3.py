@@ -1,0 +1,127 @@
+"""Objects of an S3 bucket.
+
+S3 is reached as every AWS client reaches it: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+AWS_REGION, or the machine's role.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+
+from stmae.storage.base import CHUNK, Listed, ObjectMissingError, StoreError, file_trouble
+
+
+class S3Store:
+    """Objects of a bucket below a prefix. An ETag is what the server says, without quotes."""
+
+    def __init__(self, uri: str) -> None:
+        self.root = uri.rstrip("/")
+        self.bucket, _, prefix = uri.rstrip("/").removeprefix("s3:").removeprefix("//").partition("/")
+        self.prefix = f"{prefix}/" if prefix else ""
+        if not self.bucket:
+            raise StoreError(f"{uri}: names no bucket; write s3://bucket/prefix")
+        self._client = _s3_client(self.root)
+
+    def uri(self, path: str) -> str:
+        return f"{self.root}/{path}".rstrip("/")
+
+    def list(self, prefix: str = "") -> Iterator[Listed]:
+        request = {"Bucket": self.bucket, "Prefix": self.prefix + prefix}
+        with self._errors(prefix):
+            for page in self._client.get_paginator("list_objects_v2").paginate(**request):
+                for item in page.get("Contents", ()):
+                    path = item["Key"].removeprefix(self.prefix)
+                    if path and not path.endswith("/"):  # a folder's placeholder
+                        yield Listed(path, int(item["Size"]), item["ETag"].strip('"'))
+
+    def etag(self, path: str) -> str:
+        with self._errors(path):
+            return str(self._client.head_object(Bucket=self.bucket, Key=self.prefix + path)["ETag"]).strip('"')
+
+    def download(self, path: str, target: Path) -> str:
+        with self._errors(path), target.open("wb") as copy:
+            answer = self._client.get_object(Bucket=self.bucket, Key=self.prefix + path)
+            for chunk in answer["Body"].iter_chunks(CHUNK):
+                copy.write(chunk)
+            return str(answer["ETag"]).strip('"')
+
+    def get(self, path: str) -> bytes:
+        with self._errors(path):
+            answer = self._client.get_object(Bucket=self.bucket, Key=self.prefix + path)
+            return bytes(answer["Body"].read())
+
+    def put(self, path: str, data: bytes) -> None:
+        with self._errors(path):
+            self._client.put_object(Bucket=self.bucket, Key=self.prefix + path, Body=data)
+
+    def prepare(self) -> None:
+        """A bucket is never created here, so that a typing error cannot make one."""
+        with self._errors(""):
+            self._client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
+
+    @contextlib.contextmanager
+    def _errors(self, path: str) -> Iterator[None]:
+        uri = self.uri(path)
+        try:
+            yield
+        except ClientError as error:
+            self._refused(uri, error)
+        except BotoCoreError as error:
+            raise StoreError(f"{uri}: {self._unreachable(error)}") from error
+        except OSError as error:
+            if isinstance(error, StoreError):
+                raise
+            raise StoreError(f"{uri}: {file_trouble(error)}") from error
+
+    def _refused(self, uri: str, error: Any) -> NoReturn:
+        """Raise what the server's answer means."""
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        if code == "NoSuchBucket":
+            raise StoreError(
+                f"{uri}: no bucket {self.bucket!r} at {self._endpoint()}; create it or correct the URI"
+            ) from error
+        if status == 404:
+            raise ObjectMissingError(f"{uri}: no such object; it was moved or deleted") from error
+        if status in (401, 403):
+            raise StoreError(
+                f"{uri}: access denied ({code}) by {self._endpoint()}; check AWS_ACCESS_KEY_ID, "
+                "AWS_SECRET_ACCESS_KEY and the bucket's policy"
+            ) from error
+        if status == 507 or "Quota" in code:
+            raise StoreError(f"{uri}: the store is full ({code}); free space or raise the quota") from error
+        raise StoreError(f"{uri}: {self._endpoint()} answered {status} ({code}); see its log") from error
+
+    def _unreachable(self, error: Any) -> str:
+        if isinstance(error, NoCredentialsError | PartialCredentialsError):
+            return "no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
+        return f"{self._endpoint()} does not answer ({error}); check AWS_ENDPOINT_URL and the network"
+
+    def _endpoint(self) -> str:
+        return str(self._client.meta.endpoint_url)
+
+
+def _s3_client(uri: str) -> Any:
+    own_endpoint = bool(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"))
+    config = Config(
+        # Stores other than AWS's own refuse the checksums that newer clients add unasked.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={"addressing_style": "path" if own_endpoint else "auto"},
+        retries={"mode": "standard"},  # AWS_MAX_ATTEMPTS says how many
+        connect_timeout=10,
+        read_timeout=60,
+    )
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    try:
+        return boto3.session.Session().client("s3", region_name=region, config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise StoreError(f"{uri}: {error}; check the AWS_* variables") from error

@@ -1,0 +1,91 @@
+"""Pretraining: the two proxy tasks that teach each encoder its own stream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from stmae.config import Config
+from stmae.datasets.flow_cache import FlowCache
+from stmae.datasets.manifest import Manifest
+from stmae.model.build import build_appearance_proxy, build_motion_proxy
+from stmae.model.device import autocast, training_device
+from stmae.scoring.raw import CLIP_FRAMES
+from stmae.training import losses
+from stmae.training.loop import descend, optimizers, run_on, seeded
+from stmae.training.windows import Windows
+
+
+class ProxyStage:
+    """What both tasks share: an encoder and a decoder, learnt together."""
+
+    def __init__(self, config: Config, windows: Windows, proxy: nn.ModuleDict, device: torch.device) -> None:
+        self.config, self.windows, self.device = config, windows, device
+        proxy.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.modules = dict(proxy.items())
+        self.optimizers = optimizers(config, "proxy", {proxy: 1.0})
+
+    def loss(self, index: int) -> Tensor:
+        raise NotImplementedError
+
+    def step(self, index: int) -> dict[str, Tensor]:
+        loss = self.loss(index)
+        descend(loss, self.optimizers.values())
+        return {"loss": loss.detach()}
+
+    def heldout(self) -> dict[str, float]:
+        """No figures."""
+        return {}
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        with autocast(self.config, self.device):
+            y: Tensor = self.modules["decoder"](self.modules["encoder"](x))
+        return y.float()
+
+
+class AppearanceStage(ProxyStage):
+    """Denoising: the clean clip from one with salt and pepper."""
+
+    def loss(self, index: int) -> Tensor:
+        train = self.config.train
+        order = self.windows.order(index, train.batch, self.config.seed)
+        clip = self.windows.frames(order, self.device)[:, :CLIP_FRAMES].flatten(1, 2)
+        noisy = losses.salt_and_pepper(clip, train.noise, seeded(self.config.seed, index, self.device))
+        return losses.denoising_loss(self.reconstruct(noisy), clip)
+
+
+class MotionStage(ProxyStage):
+    """Reconstruction of the three flows between a clip's frames."""
+
+    def loss(self, index: int) -> Tensor:
+        order = self.windows.order(index, self.config.train.batch, self.config.seed)
+        flows = self.windows.flows(order, self.device)[:, : CLIP_FRAMES - 1].flatten(1, 2)
+        return losses.reconstruction_loss(self.reconstruct(flows), flows)
+
+
+def pretrain_appearance(config: Config, manifest: Manifest, out: Path) -> dict[str, float]:
+    """Train f_a on the denoising task; writes `out/model.safetensors` and returns the last losses."""
+    torch.manual_seed(config.seed)
+    windows = Windows(config, manifest, "train")
+    stage = AppearanceStage(config, windows, build_appearance_proxy(config), training_device())
+    return _run(config, manifest, stage, out)
+
+
+def pretrain_motion(config: Config, manifest: Manifest, flow_dir: Path, out: Path) -> dict[str, float]:
+    """Train f_m on flow reconstruction; writes `out/model.safetensors` and returns the last losses."""
+    torch.manual_seed(config.seed)
+    flow = FlowCache.of(flow_dir, manifest)
+    windows = Windows(config, manifest, "train", flow=flow)
+    stage = MotionStage(config, windows, build_motion_proxy(config), training_device())
+    return _run(config, manifest, stage, out)
+
+
+def _run(config: Config, manifest: Manifest, stage: ProxyStage, out: Path) -> dict[str, float]:
+    epoch = stage.windows.steps_per_epoch(config.train.batch)
+    steps = config.train.pretrain_epochs * epoch
+    return run_on(stage, config, manifest.training_digest, steps=steps, epoch=epoch, out=out)
