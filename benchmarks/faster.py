@@ -39,7 +39,7 @@ from stmae.model.stmae import STMAE
 from stmae.scoring import raw as score
 from stmae.scoring.calibration import Calibration, fit_calibration
 from stmae.scoring.combine import flow_magnitude
-from stmae.scoring.raw import CLIP_FRAMES, Evidence
+from stmae.scoring.raw import CLIP_FRAMES, RawScores
 
 FACTORS = (1.5, 2.0)
 """Times the speed, of a part of the picture."""
@@ -63,24 +63,24 @@ class Played:
     """A normal clip, and what the model measures of it as it was and altered."""
 
     clip: Clip
-    usual: Evidence
-    altered: dict[str, tuple[Evidence, Truth]]
+    usual: RawScores
+    altered: dict[str, tuple[RawScores, Truth]]
     """One of ALTERED -> evidence, truth; none of a walker where nobody walks alone."""
 
 
-def measure(model: STMAE, frames: Frames, usual: Flows, first: int) -> Evidence:
+def measure(model: STMAE, frames: Frames, usual: Flows, first: int) -> RawScores:
     """Of frames [F,S,S,3] that are those of a clip, with that flow, up to the `first` one that is altered."""
     device = training_device()
     flows = np.concatenate([usual[: first - 1], *compute_flow(model.flow_net, frames[first - 1 :], device)])
-    return evaluate.evidence_of(model, 0, frames, flows, device)
+    return evaluate.raw_scores_of(model, 0, frames, flows, device)
 
 
-def speeds(evidence: Evidence) -> Floats:
+def speeds(evidence: RawScores) -> Floats:
     """[F,16,16] pixels a frame."""
     return np.asarray(np.hypot(evidence.flow_tiles[:, 0], evidence.flow_tiles[:, 1]))
 
 
-def played(model: STMAE, manifest: Manifest, clip: Clip, flow: FlowCache, usual: Evidence) -> Played:
+def played(model: STMAE, manifest: Manifest, clip: Clip, flow: FlowCache, usual: RawScores) -> Played:
     frames, flows = np.array(manifest.frames(clip)), flow.flows(clip)
     clips = {f"x{factor:g}": faster(frames, flows, speeds(usual), factor) for factor in FACTORS}
     for name, speed, width in (("carried", CARRIED, 1.0), ("wide", 1.0, WIDE), ("comes", COMES, 1.0)):
@@ -114,7 +114,7 @@ def aucs(clips: list[Played], config: Config) -> dict[str, float]:
     """The figures; none of what is in no clip."""
     values: dict[str, list[float]] = defaultdict(list)
 
-    def baseline(evidence: Evidence, fps: float) -> Floats:
+    def baseline(evidence: RawScores, fps: float) -> Floats:
         return score.smooth(flow_magnitude(evidence.flow_tiles), config.score.smoothing_seconds * fps)
 
     for calibration, drawn in draws(clips, config):
@@ -131,8 +131,8 @@ def aucs(clips: list[Played], config: Config) -> dict[str, float]:
     return {name: round(value, 4) for name, value in ({n: fmean(each) for n, each in values.items()} | lowest).items()}
 
 
-def judged(clips: list[Played], name: str) -> Iterator[tuple[Evidence, float, Truth]]:
-    """Evidence, frames a second and truth of the clips that a figure is of."""
+def judged(clips: list[Played], name: str) -> Iterator[tuple[RawScores, float, Truth]]:
+    """RawScores, frames a second and truth of the clips that a figure is of."""
     for clip in clips:
         fps = clip.clip.fps
         for altered, (evidence, truth) in clip.altered.items():
@@ -167,7 +167,7 @@ def main() -> int:
     flow = FlowCache.of(steps / "extract-flow" / "flow", manifest)
     model = load_model(config, models[0], training_device())
     clips = []
-    for clip in (*manifest.split("heldout"), *manifest.split("train")):
+    for clip in (*manifest.split("calibration"), *manifest.split("train")):
         usual = evaluate.measure(config, model, manifest, clip, flow, training_device())
         clips.append(played(model, manifest, clip, flow, usual))
     figures = {"clips": len(clips), "draws": DRAWS, "seed": config.seed, **aucs(clips, config)}

@@ -96,7 +96,7 @@ def _git(*arguments: str) -> str | None:
 def _heldout(variant: dict[str, Any]) -> list[float]:
     """Mean PSNR of the model on held-out clips after each epoch: the learning curve."""
     curve = json.loads(Path(variant["evaluation"]).read_text(encoding="utf-8"))["curve"]
-    return [row["heldout"]["psnr"] for row in curve]
+    return [row["calibration"]["psnr"] for row in curve]
 
 
 def main() -> None:

@@ -80,7 +80,7 @@ def stage_of(config: Config, folder: Path) -> AdversarialStage:
     torch.manual_seed(config.seed)
     manifest = prepare(config, folder / "film", folder / "dataset")
     flow = extract_flow(config, manifest, folder / "flow")
-    train, heldout = (Windows(config, manifest, split, flow=flow) for split in ("train", "heldout"))
+    train, heldout = (Windows(config, manifest, split, flow=flow) for split in ("train", "calibration"))
     return AdversarialStage(config, train, heldout, training_device())
 
 

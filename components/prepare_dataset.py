@@ -23,7 +23,7 @@ def prepare_dataset(config: str, data_root: str, data_version: str, dataset: dsl
     manifest = prepare(from_json(config), Path(data_root), Path(dataset.path))
     dataset.metadata["digest"] = manifest.digest
     dataset.metadata["data_version"] = data_version
-    for split in ("train", "heldout", "test"):
+    for split in ("train", "calibration", "test"):
         clips = manifest.split(split)
         dataset.metadata[f"{split}_clips"] = len(clips)
         dataset.metadata[f"{split}_frames"] = sum(clip.frames for clip in clips)

@@ -15,7 +15,7 @@ import time
 import numpy as np
 import tritonclient.grpc as triton
 
-OUTPUTS = ("PSNR", "MEMORY_DISTANCE", "ERROR_TILES", "PLACE_TILES", "LOOK_TILES", "FLOW_TILES")
+OUTPUTS = ("PSNR", "MEMORY_DISTANCE", "ERROR_TILES", "LOCATION_TILES", "FEATURE_TILES", "FLOW_TILES")
 
 
 def noise(count: int, size: int) -> np.ndarray:

@@ -163,7 +163,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
     from stmae.datasets.prepare import prepare
 
     manifest = prepare(config.load(arguments.config, arguments.set), arguments.data_root, arguments.out)
-    counts = {split: len(manifest.split(split)) for split in ("train", "heldout", "test")}
+    counts = {split: len(manifest.split(split)) for split in ("train", "calibration", "test")}
     frames = sum(clip.frames for clip in manifest.clips)
     text = ", ".join(f"{count} {split}" for split, count in counts.items())
     result = {"path": str(arguments.out), "digest": manifest.digest, "frames": frames, "clips": counts}

@@ -36,7 +36,7 @@ class DataConfig:
     """Reader `folder` only: videos or frame folders with normal footage, comma-separated globs."""
     test_glob: str = "testing/*"
     """Reader `folder` only: footage to evaluate on; labels are optional."""
-    heldout_fraction: float = 0.12
+    calibration_fraction: float = 0.12
     """Share of the training clips kept out of training; the calibration is fitted on them."""
     fps: float = 10.0
     """Reader `folder` only: frame rate of frame folders; videos carry their own."""
@@ -46,7 +46,9 @@ class DataConfig:
     """Clips are named SCENE_CLIP; each scene is a camera with statistics of its own."""
 
     def __post_init__(self) -> None:
-        _check(0 < self.heldout_fraction < 0.5, "data.heldout_fraction", self.heldout_fraction, "in (0, 0.5)")
+        _check(
+            0 < self.calibration_fraction < 0.5, "data.calibration_fraction", self.calibration_fraction, "in (0, 0.5)"
+        )
         _check(0 < self.fps <= 1000, "data.fps", self.fps, "in (0, 1000]")
         _check(self.frame_stride >= 1, "data.frame_stride", self.frame_stride, "at least 1")
 

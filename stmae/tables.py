@@ -54,8 +54,8 @@ SCORES = pa.schema(
         ),
         pa.field("peak_tile_error", pa.float32(), False, {"meaning": "mean squared error of that tile"}),
         pa.field("error_tiles", _TILES, False, {"meaning": "mean squared error, 8 significant bits"}),
-        pa.field("place_tiles", _TILES, False, {"meaning": "squared distance from the usual, 8 bits"}),
-        pa.field("look_tiles", _TILES, False, {"meaning": "squared distance from what was seen to move, 8 bits"}),
+        pa.field("location_tiles", _TILES, False, {"meaning": "squared distance from the usual, 8 bits"}),
+        pa.field("feature_tiles", _TILES, False, {"meaning": "squared distance from what was seen to move, 8 bits"}),
         pa.field("flow_x_tiles", _TILES, False, {"meaning": "pixels to the right, in 64ths"}),
         pa.field("flow_y_tiles", _TILES, False, {"meaning": "pixels down, in 64ths"}),
     ]

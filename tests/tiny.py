@@ -38,10 +38,12 @@ def export_tiny(config: Config, root: Path) -> TinyExport:
         model = build_stmae(config).eval()
         # An untrained decoder predicts plain grey, whatever it sees: make its output depend on its input.
         model.decoder.output.weight.data *= 20
-        # Places and looks that were never seen would all be alike.
-        model.places.mean.normal_()
-        model.places.spread.uniform_(0.5, 2)
-        model.looks.samples.copy_(torch.nn.functional.normalize(torch.randn_like(model.looks.samples), dim=2))
+        # LocationGaussian and looks that were never seen would all be alike.
+        model.locations.mean.normal_()
+        model.locations.spread.uniform_(0.5, 2)
+        model.feature_bank.samples.copy_(
+            torch.nn.functional.normalize(torch.randn_like(model.feature_bank.samples), dim=2)
+        )
     onnx.export(config, model, root / "export", moving_blobs(7, config.model.frame_size))
     calibration = root / "calibration.json"
     calibration.write_text(fit([calm(100, seed=0)]).to_json())

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from stmae import tables
-from stmae.batch.rows import evidence_of
+from stmae.batch.rows import raw_scores_of
 from stmae.scoring.calibration import Calibration
 from stmae.scoring.combine import tile_map
 from stmae.scoring.localization import peak_box
@@ -33,7 +33,7 @@ def events_table(scores: pa.Table, calibration: Calibration, partition: tables.P
         return tables.EVENTS.empty_table()
     time_s = scores["time_s"].to_numpy()
     fps = frame_rate(time_s)
-    surprises = calibration.surprises(evidence_of(scores), fps)
+    surprises = calibration.surprises(raw_scores_of(scores), fps)
     curve = calibration.curve(surprises, fps)
     intervals = hysteresis(
         curve,

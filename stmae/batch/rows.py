@@ -8,10 +8,10 @@ import pyarrow.compute as pc
 
 from stmae import tables
 from stmae.batch.plan import Source
-from stmae.scoring.raw import CLIP_FRAMES, TILES, Evidence, Singles
+from stmae.scoring.raw import CLIP_FRAMES, TILES, RawScores, Singles
 
 
-def scores_table(source: Source, times: list[float], evidence: Evidence) -> pa.Table:
+def scores_table(source: Source, times: list[float], evidence: RawScores) -> pa.Table:
     """Rows of tables.SCORES for the frames from CLIP_FRAMES on; `times` are those of all frames, seconds."""
     count = len(evidence)
     time_s = np.array(times[CLIP_FRAMES:], np.float64)
@@ -34,15 +34,15 @@ def scores_table(source: Source, times: list[float], evidence: Evidence) -> pa.T
         "peak_tile": pa.array(peak.astype(np.int16)),
         "peak_tile_error": pa.array(errors[np.arange(count), peak]),
         "error_tiles": _tiles_column(round_to_8_bits(evidence.error_tiles)),
-        "place_tiles": _tiles_column(round_to_8_bits(evidence.place_tiles)),
-        "look_tiles": _tiles_column(round_to_8_bits(evidence.look_tiles)),
+        "location_tiles": _tiles_column(round_to_8_bits(evidence.location_tiles)),
+        "feature_tiles": _tiles_column(round_to_8_bits(evidence.feature_tiles)),
         "flow_x_tiles": _tiles_column(round_to_64ths(evidence.flow_tiles[:, 0])),
         "flow_y_tiles": _tiles_column(round_to_64ths(evidence.flow_tiles[:, 1])),
     }
     return pa.Table.from_arrays([columns[name] for name in tables.SCORES.names], schema=tables.SCORES)
 
 
-def evidence_of(scores: pa.Table) -> Evidence:
+def raw_scores_of(scores: pa.Table) -> RawScores:
     """What rows of tables.SCORES hold of the model's evidence: all of it, tiles rounded."""
 
     def tiles(name: str) -> Singles:
@@ -50,12 +50,12 @@ def evidence_of(scores: pa.Table) -> Evidence:
         return values.reshape(-1, TILES, TILES)
 
     distances = [scores[f"memory_distance_{stream}"].to_numpy() for stream in ("appearance", "motion")]
-    return Evidence(
+    return RawScores(
         psnr=scores["psnr"].to_numpy(),
         memory_distance=np.stack(distances, axis=1),
         error_tiles=tiles("error_tiles"),
-        place_tiles=tiles("place_tiles"),
-        look_tiles=tiles("look_tiles"),
+        location_tiles=tiles("location_tiles"),
+        feature_tiles=tiles("feature_tiles"),
         flow_tiles=np.stack([tiles("flow_x_tiles"), tiles("flow_y_tiles")], axis=1),
     )
 

@@ -25,7 +25,7 @@ from stmae.batch.events import events_table
 from stmae.batch.plan import Source
 from stmae.batch.rows import scores_table
 from stmae.scoring.calibration import Calibration
-from stmae.scoring.raw import CLIP_FRAMES, Evidence
+from stmae.scoring.raw import CLIP_FRAMES, RawScores
 from stmae.serving.client import Client, ServingError
 from stmae.serving.segments import cut
 from stmae.storage.base import ObjectMissingError, StoreError, open_store
@@ -141,7 +141,7 @@ class Worker:
                 "status": "missing",
                 "reason": "the object vanished between listing and reading",
             }
-            self._put(source, scores_table(source, [], Evidence.join([])), tables.EVENTS.empty_table(), row)
+            self._put(source, scores_table(source, [], RawScores.join([])), tables.EVENTS.empty_table(), row)
             return Outcome(source=source, status="missing")
         served = self._client.describe()
         if served.digest != self.job.model_digest:
@@ -160,7 +160,7 @@ class Worker:
         self._put(source, scores, events, row)
         return Outcome(source=source, status=row["status"], frames_scored=scores.num_rows, events=events.num_rows)
 
-    def _ask(self, path: Path) -> tuple[list[float], Evidence, DecodeHealth]:
+    def _ask(self, path: Path) -> tuple[list[float], RawScores, DecodeHealth]:
         """Stream a video's segments to the server: container times of all frames, and the evidence."""
         frames = FrameSource(path, self.job.size)
         times: list[float] = []
@@ -170,7 +170,7 @@ class Worker:
                 times.append(frame.time_s)
                 yield frame.image
 
-        evidence = Evidence.join(list(self._client.score_stream(cut(images(), self.job.segment_frames))))
+        evidence = RawScores.join(list(self._client.score_stream(cut(images(), self.job.segment_frames))))
         return times, evidence, frames.health
 
     def _put(self, source: Source, scores: pa.Table, events: pa.Table, coverage: dict[str, Any]) -> None:

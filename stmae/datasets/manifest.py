@@ -20,8 +20,8 @@ import numpy.typing as npt
 from stmae.config import Config
 from stmae.datasets.arrays import write_atomically
 
-Split = Literal["train", "heldout", "test"]
-FORMAT = 2
+Split = Literal["train", "calibration", "test"]
+FORMAT = 3
 """Of the prepared dataset; a change prepares everything anew."""
 
 
@@ -103,7 +103,7 @@ class Manifest:
     @property
     def training_digest(self) -> str:
         """Of the normal clips alone: another test clip or label leaves what was learnt as it is."""
-        return Manifest.of(self.root, "", self.size, (*self.split("train"), *self.split("heldout"))).digest
+        return Manifest.of(self.root, "", self.size, (*self.split("train"), *self.split("calibration"))).digest
 
     @property
     def scenes(self) -> tuple[str, ...]:

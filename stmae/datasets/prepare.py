@@ -49,15 +49,15 @@ def prepare(config: Config, data_root: Path, out: Path) -> Manifest:
         raise DatasetError(f"{out}: is a file; the prepared dataset needs a folder of its own")
     root, footage = read_footage(config, data_root)
     train = [item for item in footage if item.split == "train"]
-    heldout = _heldout(train, config.data.heldout_fraction)
+    heldout = _heldout(train, config.data.calibration_fraction)
     clips_of = Counter(item.scene for item in train)
     preparation = _Preparation(out, root, config.model.frame_size)
     clips: list[Clip] = []
     for item in footage:
         if item.split == "train" and clips_of[item.scene] == 1:
-            clips += preparation.parts(item, config.data.heldout_fraction)
+            clips += preparation.parts(item, config.data.calibration_fraction)
         else:
-            split: Split = "heldout" if item.split == "train" and item.name in heldout else item.split
+            split: Split = "calibration" if item.split == "train" and item.name in heldout else item.split
             clips.append(preparation.clip(item, split))
     manifest = Manifest.of(out, config.name, config.model.frame_size, tuple(clips))
     _check_heldout(manifest)
@@ -140,7 +140,7 @@ class _Preparation:
 
     def parts(self, item: Footage, fraction: float) -> list[Clip]:
         """Prepare a scene's only training video as two clips: its last `fraction` is held out."""
-        drafts = [self._draft(item, "train", item.name), self._draft(item, "heldout", f"{item.name}-end")]
+        drafts = [self._draft(item, "train", item.name), self._draft(item, "calibration", f"{item.name}-end")]
         done = [clip for clip in map(self._done, drafts) if clip is not None]
         total = sum(clip.frames for clip in done)
         if len(done) == 2 and done[1].frames == _end(total, fraction):
@@ -242,13 +242,13 @@ def _end(frames: int, fraction: float) -> int:
 
 def _check_heldout(manifest: Manifest) -> None:
     for scene in manifest.scenes:
-        heldout = [clip for clip in manifest.split("heldout") if clip.scene == scene]
+        heldout = [clip for clip in manifest.split("calibration") if clip.scene == scene]
         scored = sum(clip.frames - CLIP_FRAMES for clip in heldout)
         if scored < MIN_CALIBRATED:
             names = ", ".join(clip.source for clip in heldout)
             few = f"{scored} frames that have a score, not {MIN_CALIBRATED}"
             raise DatasetError(
-                f"{names}: held out for calibration, with {few}; add longer clips or raise data.heldout_fraction"
+                f"{names}: held out for calibration, with {few}; add longer clips or raise data.calibration_fraction"
             )
 
 

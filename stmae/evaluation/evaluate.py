@@ -28,7 +28,7 @@ from stmae.scoring import raw as score
 from stmae.scoring.calibration import Calibration, calibration_file, fit_calibration
 from stmae.scoring.combine import flow_magnitude, frame_score, tile_map
 from stmae.scoring.norm import KINDS, Kind
-from stmae.scoring.raw import CLIP_FRAMES, Evidence
+from stmae.scoring.raw import CLIP_FRAMES, RawScores
 
 ALARM_CLIPS = 12
 """Normal clips of a scene, at least, that say how high normal footage scores: where fewer are held out, training clips
@@ -51,7 +51,7 @@ class ScoredClip:
     labels: npt.NDArray[np.uint8] | None
     masks: npt.NDArray[np.uint8] | None
     """[F,S,S], mapped from disk."""
-    evidence: Evidence
+    evidence: RawScores
     combined: Array
     """[F] calibrated score."""
     alarm: Array
@@ -84,41 +84,41 @@ def measure(
     flow: FlowCache,
     device: torch.device,
     first: int | None = None,
-) -> Evidence:
+) -> RawScores:
     """Run the model over a clip of a prepared dataset, or over its `first` frames."""
     frames, flows = manifest.frames(clip)[:first], flow.flows(clip)[: first and first - 1]
-    return evidence_of(model, scene_index(config, manifest, clip), frames, flows, device)
+    return raw_scores_of(model, scene_index(config, manifest, clip), frames, flows, device)
 
 
 @torch.inference_mode()
-def evidence_of(
+def raw_scores_of(
     model: STMAE, scene: int, frames: npt.NDArray[np.uint8], flows: npt.NDArray[np.float16], device: torch.device
-) -> Evidence:
+) -> RawScores:
     """Run the model over FRAMES [F,S,S,3] and the flow between them [F-1,2,h,w], in overlapping segments."""
     parts = []
     for start, stop in score.segments(len(frames), SEGMENT):
         segment = to_signed(torch.from_numpy(np.array(frames[start:stop])).to(device))
         between = torch.from_numpy(np.array(flows[start : stop - 1])).to(device).float()
         parts.append(_measure(model, scene, segment, between))
-    return Evidence.join(parts)
+    return RawScores.join(parts)
 
 
-def _measure(model: STMAE, scene: int, frames_T3SS: Tensor, flow_T2hw: Tensor) -> Evidence:
+def _measure(model: STMAE, scene: int, frames_T3SS: Tensor, flow_T2hw: Tensor) -> RawScores:
     count = len(frames_T3SS) - CLIP_FRAMES
     small = shrink(frames_T3SS, model.flow_scale)
     clips = windows(small, CLIP_FRAMES, count)
     flows = windows(normalise_flow(flow_T2hw, model.size, model.flow_scale), CLIP_FRAMES - 1, count)
     features, distances, places = model.encode(clips, flows, scene)
     last = flow_T2hw[CLIP_FRAMES - 1 :]
-    looks = model.looks(frames_T3SS[CLIP_FRAMES:], last, scene)
+    looks = model.feature_bank(frames_T3SS[CLIP_FRAMES:], last, scene)
     prediction, target = to_unit(model.decode(features)), to_unit(small[CLIP_FRAMES:])
     error = score.error_tiles(prediction.cpu().numpy(), target.cpu().numpy())
-    return Evidence(
+    return RawScores(
         psnr=score.psnr(error.mean(axis=(1, 2))).astype(np.float32),
         memory_distance=distances.cpu().numpy(),
         error_tiles=error.astype(np.float32),
-        place_tiles=places.cpu().numpy(),
-        look_tiles=looks.cpu().numpy(),
+        location_tiles=places.cpu().numpy(),
+        feature_tiles=looks.cpu().numpy(),
         flow_tiles=moved_tiles(last, model.flow_side).cpu().numpy(),
     )
 
@@ -126,17 +126,17 @@ def _measure(model: STMAE, scene: int, frames_T3SS: Tensor, flow_T2hw: Tensor) -
 def normal_clips(manifest: Manifest, scene: str) -> list[Clip]:
     """The held-out clips of a scene and, evenly chosen, training clips that make them ALARM_CLIPS."""
     own = [clip for clip in manifest.clips if clip.scene == scene]
-    heldout, training = ([clip for clip in own if clip.split == split] for split in ("heldout", "train"))
+    heldout, training = ([clip for clip in own if clip.split == split] for split in ("calibration", "train"))
     wanted = min(max(ALARM_CLIPS - len(heldout), 0), len(training))
     return [*heldout, *(training[index * len(training) // wanted] for index in range(wanted))]
 
 
 def calibrate(
-    config: Config, manifest: Manifest, flow: FlowCache, scene: str, normal: Mapping[Clip, Evidence]
+    config: Config, manifest: Manifest, flow: FlowCache, scene: str, normal: Mapping[Clip, RawScores]
 ) -> Calibration:
     """Fit on the evidence of normal clips of a scene, and on the flow of all its training clips."""
     own = {clip: evidence for clip, evidence in normal.items() if clip.scene == scene}
-    heldout = [clip for clip in own if clip.split == "heldout"]
+    heldout = [clip for clip in own if clip.split == "calibration"]
     training = [clip for clip in manifest.split("train") if clip.scene == scene]
     return fit_calibration(
         [own[clip] for clip in heldout],
@@ -154,8 +154,8 @@ def flow_tiles(flows_Fxhw: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
     return np.concatenate([moved_tiles(part, part.shape[-1]).numpy() for part in parts])
 
 
-def scored_clip(manifest: Manifest, clip: Clip, evidence: Evidence, calibration: Calibration) -> ScoredClip:
-    """Evidence of a test clip joined with its truth and its scores."""
+def scored_clip(manifest: Manifest, clip: Clip, evidence: RawScores, calibration: Calibration) -> ScoredClip:
+    """RawScores of a test clip joined with its truth and its scores."""
     labels, masks = manifest.labels(clip), manifest.masks(clip)
     surprises = calibration.surprises(evidence, clip.fps)
     combined, sigma = calibration.curve(surprises, clip.fps), calibration.smoothing_seconds * clip.fps
@@ -231,7 +231,7 @@ def evaluate(config: Config, manifest: Manifest, flow_dir: Path, model_dir: Path
     device = training_device()
     model, flow = load_model(config, model_dir, device), FlowCache.of(flow_dir, manifest)
 
-    def measured(clips: Iterable[Clip]) -> dict[Clip, Evidence]:
+    def measured(clips: Iterable[Clip]) -> dict[Clip, RawScores]:
         first = {"train": ALARM_FRAMES}
         return {clip: measure(config, model, manifest, clip, flow, device, first.get(clip.split)) for clip in clips}
 
@@ -240,8 +240,8 @@ def evaluate(config: Config, manifest: Manifest, flow_dir: Path, model_dir: Path
     tested = measured(manifest.split("test"))
     clips = [scored_clip(manifest, clip, evidence, calibrations[clip.scene]) for clip, evidence in tested.items()]
     figures, roc = figures_of(clips, config.score.smoothing_seconds)
-    heldout = [evidence.psnr for clip, evidence in normal.items() if clip.split == "heldout"]
-    figures["heldout_psnr"] = float(np.median(np.concatenate(heldout)))
+    heldout = [evidence.psnr for clip, evidence in normal.items() if clip.split == "calibration"]
+    figures["calibration_psnr"] = float(np.median(np.concatenate(heldout)))
     evaluation = Evaluation(figures, roc, clips)
     out.mkdir(parents=True, exist_ok=True)
     for scene, calibration in calibrations.items():
@@ -265,7 +265,7 @@ def evaluate(config: Config, manifest: Manifest, flow_dir: Path, model_dir: Path
 def _save_scores(evaluation: Evaluation, path: Path) -> None:
     arrays: dict[str, npt.NDArray[np.generic]] = {}
     for clip in evaluation.clips:
-        named = {field.name: getattr(clip.evidence, field.name) for field in dataclasses.fields(Evidence)}
+        named = {field.name: getattr(clip.evidence, field.name) for field in dataclasses.fields(RawScores)}
         named |= {"combined": clip.combined, "tile_map": clip.tile_map.astype(np.float32)}
         if clip.labels is not None:
             named["labels"] = clip.labels

@@ -53,7 +53,7 @@ FIGURES = (
     "baseline_auc_micro_raw",
     "baseline_auc_micro_per_video",
     "pixel_auc",
-    "heldout_psnr",
+    "calibration_psnr",
 )
 """Of an evaluation's figures, those that studies compare."""
 

@@ -27,7 +27,7 @@ def export_checkpoint(config: Config, manifest: Manifest, model_dir: Path, out: 
     model = load_model(config, model_dir, torch.device("cpu"))
     worst: dict[str, float] = {}
     for scene in manifest.scenes:
-        clip = next(clip for clip in manifest.split("heldout") if clip.scene == scene)
+        clip = next(clip for clip in manifest.split("calibration") if clip.scene == scene)
         folder = out / scene
         named = dataclasses.replace(config, name=f"{config.name}-{scene}") if scene else config
         export(named, model, folder, _golden(manifest, clip), scene_index(config, manifest, clip))

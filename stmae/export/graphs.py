@@ -69,7 +69,7 @@ class Encode(nn.Module):
         flows = normalise_flow(flow_T2hw, model.size, model.flow_scale)
         seen = model.encode(clips, windows(flows, CLIP_FRAMES - 1, count), self.scene)
         last = flow_T2hw[CLIP_FRAMES - 1 :]
-        looks = model.looks(frames_T3SS[CLIP_FRAMES:], last, self.scene)
+        looks = model.feature_bank(frames_T3SS[CLIP_FRAMES:], last, self.scene)
         return *seen, looks, moved_tiles(last, model.flow_side)
 
 

@@ -14,9 +14,9 @@ from stmae.model.checkpoint import load_modules
 from stmae.model.decoder import Decoder
 from stmae.model.discriminator import Discriminator
 from stmae.model.encoder import APPEARANCE_STRIDES, FEATURE_STRIDE, MOTION_STRIDES, Encoder
-from stmae.model.features import Looks
+from stmae.model.features import FeatureBank
 from stmae.model.flow import FlowNet
-from stmae.model.location import Places
+from stmae.model.location import LocationGaussian
 from stmae.model.memory import Memory
 from stmae.model.stmae import STMAE
 
@@ -55,8 +55,8 @@ def build_stmae(config: Config) -> STMAE:
         motion_encoder=Encoder(FLOW_CHANNELS, width, MOTION_STRIDES, shortcut=shortcut),
         appearance_memory=Memory(scenes, items, channels),
         motion_memory=Memory(scenes, items, channels),
-        places=Places(scenes, 2 * width, config.model.size // FEATURE_STRIDE),
-        looks=Looks(scenes, config.model.frame_size),
+        places=LocationGaussian(scenes, 2 * width, config.model.size // FEATURE_STRIDE),
+        looks=FeatureBank(scenes, config.model.frame_size),
         decoder=Decoder(parts * channels, 3, width, 3, bounded=True, shortcut=shortcut),
     )
 

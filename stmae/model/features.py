@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stmae.model.memory import nearest_distances, queries_of, spread_items
+from stmae.model.memory import k_center_greedy, nearest_distances, queries_of
 from stmae.scoring.raw import TILES
 from stmae.scoring.usual import FINEST, STILL
 
@@ -30,10 +30,10 @@ DARK = 1e-3
 """Added to brightness before the root, which is steep at 0."""
 SAMPLES = 512
 CANDIDATES = 30_000
-"""Looks, at most, from which the samples of a scene are taken."""
+"""FeatureBank, at most, from which the samples of a scene are taken."""
 
 
-class Looks(nn.Module):
+class FeatureBank(nn.Module):
     """Distance of what tiles show from the nearest sample (PatchCore, Roth et al. 2022, of what moves)."""
 
     samples: Tensor
@@ -54,7 +54,7 @@ class Looks(nn.Module):
         """Take samples far from each other of a scene's normal looks, unit vectors [Q,C]; of none, keep zeros."""
         if len(moving_QC):
             every = -(-len(moving_QC) // CANDIDATES)
-            self.samples[scene] = spread_items(moving_QC[::every], SAMPLES)
+            self.samples[scene] = k_center_greedy(moving_QC[::every], SAMPLES)
 
 
 def histograms(frames_B3SS: Tensor, flow_B2hw: Tensor, frame_size: int) -> Tensor:

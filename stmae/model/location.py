@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class Places(nn.Module):
+class LocationGaussian(nn.Module):
     """Distance of features from what is usual at their place (the diagonal form of PaDiM, Defard et al. 2021)."""
 
     mean: Tensor

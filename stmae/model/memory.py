@@ -39,7 +39,7 @@ def nearest_distances(items_NC: Tensor, queries_QC: Tensor) -> Tensor:
     return (2 - 2 * closest_Q2).clamp_min(0)
 
 
-def spread_items(queries_QC: Tensor, count: int) -> Tensor:
+def k_center_greedy(queries_QC: Tensor, count: int) -> Tensor:
     """First items: `count` queries far from each other (farthest-point sampling from the first query), [count,C]."""
     chosen = [0]
     distance_Q = 1 - queries_QC @ queries_QC[0]
@@ -102,6 +102,6 @@ class Memory(nn.Module):
         count = self.pools.shape[1]
         for scene in range(len(self.pools)):
             own = features_BChw[scenes == scene] if (scenes == scene).any() else features_BChw
-            self.pools[scene] = spread_items(queries_of(own), count)
+            self.pools[scene] = k_center_greedy(queries_of(own), count)
         if len(self.shared):
-            self.shared = spread_items(queries_of(features_BChw), count)
+            self.shared = k_center_greedy(queries_of(features_BChw), count)

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from stmae.model.decoder import Decoder
 from stmae.model.encoder import FEATURE_STRIDE, Encoder
-from stmae.model.features import Looks
+from stmae.model.features import FeatureBank
 from stmae.model.flow import FLOW_STRIDE
-from stmae.model.location import Places
+from stmae.model.location import LocationGaussian
 from stmae.model.memory import Memory
 from stmae.scoring.raw import TILES
 from stmae.scoring.usual import FINEST
@@ -42,8 +42,8 @@ class STMAE(nn.Module):
         motion_encoder: Encoder,
         appearance_memory: Memory,
         motion_memory: Memory,
-        places: Places,
-        looks: Looks,
+        places: LocationGaussian,
+        looks: FeatureBank,
         decoder: Decoder,
     ) -> None:
         super().__init__()
@@ -55,8 +55,8 @@ class STMAE(nn.Module):
         self.motion_encoder = motion_encoder
         self.appearance_memory = appearance_memory
         self.motion_memory = motion_memory
-        self.places = places
-        self.looks = looks
+        self.locations = places
+        self.feature_bank = looks
         self.decoder = decoder
 
     def flow_between(self, first_B3SS: Tensor, second_B3SS: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ class STMAE(nn.Module):
         read_m, distances_m = self.motion_memory.recall(z_m, scene)
         nearest = torch.stack((distances_a[:, 0], distances_m[:, 0]), 1)
         distances = nearest.view(-1, z_a.shape[2] * z_a.shape[3], 2).mean(1)
-        places = tiles(self.places(detail, scene), self.place_side).squeeze(1)
+        places = tiles(self.locations(detail, scene), self.place_side).squeeze(1)
         return self._joined(z_a, read_a, z_m, read_m), distances, places
 
     def _joined(self, z_a: Tensor, read_a: Tensor, z_m: Tensor, read_m: Tensor) -> Tensor:

@@ -168,7 +168,7 @@ def _curves(clips: list[ShownClip], alarms: Mapping[str, float]) -> str:
 
 def _learning_section(curve: list[dict[str, Any]]) -> str:
     """PSNR on held-out normal clips after each epoch of adversarial training."""
-    psnr = [row["heldout"]["psnr"] for row in curve if "psnr" in row["heldout"]]
+    psnr = [row["calibration"]["psnr"] for row in curve if "psnr" in row["calibration"]]
     if len(psnr) < 2:
         return ""
     every = -(-len(psnr) // 12)

@@ -71,7 +71,7 @@ MEANINGS = {
         "Equal error rate",
         "Of the combined score: as many normal frames are flagged as abnormal ones are missed. Lower is better.",
     ),
-    "heldout_psnr": (
+    "calibration_psnr": (
         "Median PSNR, held-out footage",
         "In dB: how well the model predicts normal footage that it was not trained on.",
     ),

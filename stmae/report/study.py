@@ -35,7 +35,7 @@ FIGURES = {
     "combined_auc_micro_per_video": "combined per&nbsp;video",
     "paper_auc_micro": "paper's metric",
     "pixel_auc": "pixel AUC",
-    "heldout_psnr": "held-out PSNR",
+    "calibration_psnr": "held-out PSNR",
 }
 """What the table shows of each variant."""
 BASELINE = {
@@ -112,7 +112,7 @@ def _cell(columns: Columns, name: str) -> str:
 def _mean(values: Sequence[float], figure: str) -> str:
     if not values:
         return DASH
-    digits = 2 if figure == "heldout_psnr" else 4
+    digits = 2 if figure == "calibration_psnr" else 4
     each = "<br>".join(f"{value:.{digits}f}" for value in values) if len(values) > 1 else ""
     return f'{fmean(values):.{digits}f}<div class="soft">{each}</div>'
 

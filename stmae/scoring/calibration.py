@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from stmae.scoring.combine import WAYS, either, joined, tile_map, way_curves
 from stmae.scoring.norm import Flow, Kind, Norm, Oddity, Sighting, Traffic
-from stmae.scoring.raw import TILES, Evidence
+from stmae.scoring.raw import TILES, RawScores
 from stmae.scoring.usual import BINS, Tail, Usual, Velocities
 
 Shares = Literal["still", "moving", "instant", "step", "appearance", "presence"]
@@ -60,11 +60,11 @@ class Calibration:
     frames: int
     """Held-out frames it was fitted on."""
 
-    def surprises(self, evidence: Evidence, fps: float) -> dict[Kind, Floats]:
+    def surprises(self, evidence: RawScores, fps: float) -> dict[Kind, Floats]:
         """[F,16,16] a kind: -ln of the share of normal tiles that are at least as odd."""
         return surprises_of(self.norm.oddities(Sighting.of(evidence, fps)), self.tails)
 
-    def tile_map(self, evidence: Evidence, fps: float) -> Floats:
+    def tile_map(self, evidence: RawScores, fps: float) -> Floats:
         """[F,16,16]: how odd each tile is, whatever its kind, nats. Where to look."""
         return tile_map(self.surprises(evidence, fps))
 
@@ -72,7 +72,7 @@ class Calibration:
         """The combined score [F] of consecutive frames whose `surprises` are known; larger is odder."""
         return _joined(way_curves(surprises, self.smoothing_seconds * fps), self.way_tails)
 
-    def score(self, evidence: Evidence, fps: float) -> Floats:
+    def score(self, evidence: RawScores, fps: float) -> Floats:
         """The combined score of consecutive frames of one video, [F]."""
         return self.curve(self.surprises(evidence, fps), fps)
 
@@ -128,10 +128,10 @@ def surprises_of(oddities: Mapping[Oddity, Floats], tails: Mapping[Shares, Tail]
 
 
 def fit_calibration(
-    heldout: Sequence[Evidence],
+    heldout: Sequence[RawScores],
     fps: Sequence[float],
     training_flow: Sequence[tuple[Floats, float]] = (),
-    training: Sequence[tuple[Evidence, float]] = (),
+    training: Sequence[tuple[RawScores, float]] = (),
     *,
     smoothing_seconds: float,
     enter_quantile: float,

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, Self, get_args
 import numpy as np
 import numpy.typing as npt
 
-from stmae.scoring.raw import TILES, Evidence, rolling_quantile
+from stmae.scoring.raw import TILES, RawScores, rolling_quantile
 from stmae.scoring.usual import Usual, Velocities, flat, steady
 
 Kind = Literal["prediction", "motion", "appearance", "presence"]
@@ -86,9 +86,9 @@ class Sighting:
     fps: float
 
     @classmethod
-    def of(cls, evidence: Evidence, fps: float) -> Self:
-        error, place = _log(evidence.error_tiles, MIN_ERROR), _staying(evidence.place_tiles, fps)
-        flow, looks = evidence.flow_tiles, evidence.look_tiles
+    def of(cls, evidence: RawScores, fps: float) -> Self:
+        error, place = _log(evidence.error_tiles, MIN_ERROR), _staying(evidence.location_tiles, fps)
+        flow, looks = evidence.flow_tiles, evidence.feature_tiles
         step = steady(np.concatenate([flow, looks[:, None]], axis=1), flow, GAIT_SECONDS * fps)
         look = np.where(step[:, :2].any(axis=1), step[:, 2], looks)
         return cls(error, place, flat(look), Flow(flow, step[:, :2]), fps)
@@ -154,16 +154,16 @@ class Norm:
         return [oddities[i] for i in range(len(seen))]
 
 
-def _staying(place_tiles: Floats, fps: float) -> Floats:
+def _staying(location_tiles: Floats, fps: float) -> Floats:
     """The logarithm of the distance that a place keeps up for STAY_SECONDS, [F,256].
 
     Looked at CHECKS_PER_SECOND times a second.
     """
     stride = max(round(fps / CHECKS_PER_SECOND), 1)
-    checked = place_tiles[::stride]
+    checked = location_tiles[::stride]
     trifle = TRIFLE * float(np.median(checked)) if len(checked) else 0.0
     steady = rolling_quantile(_log(checked, max(trifle, MIN_ERROR)), round(STAY_SECONDS * fps / stride), STAY_QUANTILE)
-    return np.asarray(steady[np.arange(len(place_tiles)) // stride])
+    return np.asarray(steady[np.arange(len(location_tiles)) // stride])
 
 
 def _beyond_view(odd_F256: Floats) -> Floats:

@@ -84,7 +84,7 @@ def rolling_quantile(values: Floats, window: int, quantile: float) -> Floats:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Evidence:
+class RawScores:
     """What the model measures of consecutive frames of one video, from the fifth on: the outputs of the ensemble."""
 
     psnr: Singles
@@ -93,16 +93,16 @@ class Evidence:
     """[F,2]: appearance, motion."""
     error_tiles: Singles
     """[F,16,16] mean squared error."""
-    place_tiles: Singles
+    location_tiles: Singles
     """[F,16,16] squared distance from what is usual at the place, in its spreads."""
-    look_tiles: Singles
+    feature_tiles: Singles
     """[F,16,16] squared distance from the nearest look of what was seen to move."""
     flow_tiles: Singles
     """[F,2,16,16] displacement since the frame before of what moves in the tile, x and y, pixels of FRAMES, of 256 a
     side where these have more."""
 
     @classmethod
-    def join(cls, parts: Sequence[Evidence]) -> Evidence:
+    def join(cls, parts: Sequence[RawScores]) -> RawScores:
         """One after the other; of nothing, evidence of no frame."""
         tiles = (TILES, TILES)
         shapes: tuple[tuple[int, ...], ...] = ((), (2,), tiles, tiles, tiles, (2, *tiles))

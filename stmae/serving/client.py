@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import tritonclient.grpc as triton
 
-from stmae.scoring.raw import CLIP_FRAMES, Evidence
+from stmae.scoring.raw import CLIP_FRAMES, RawScores
 from stmae.serving import tensors
 from stmae.serving.segments import Images, cut
 from stmae.video.reader import DecodeHealth, FrameSource
@@ -53,7 +53,7 @@ class VideoScores:
     """What was measured of a video of `frames` frames; row i is frame i + 4, the first 4 frames have none."""
 
     frames: int
-    evidence: Evidence
+    evidence: RawScores
     health: DecodeHealth | None = None
     """How decoding went; None for an array."""
 
@@ -105,11 +105,11 @@ class Client:
             ) from None
         return self._described
 
-    def score_segment(self, frames: Images) -> Evidence:
-        """Evidence of frames 4..T-1 of one segment, uint8 [T,S,S,3] RGB with T >= 5. Raises ServingError."""
+    def score_segment(self, frames: Images) -> RawScores:
+        """RawScores of frames 4..T-1 of one segment, uint8 [T,S,S,3] RGB with T >= 5. Raises ServingError."""
         return next(self.score_stream([frames]))
 
-    def score_stream(self, segments: Iterable[Images]) -> Iterator[Evidence]:
+    def score_stream(self, segments: Iterable[Images]) -> Iterator[RawScores]:
         """Score segments in their order, at most `in_flight` under way, each with its deadline.
 
         Takes a segment from the iterable only when there is room for its request. Raises ServingError for the first
@@ -146,7 +146,7 @@ class Client:
                 count += 1
                 yield image
 
-        evidence = Evidence.join(list(self.score_stream(cut(counted(), length))))
+        evidence = RawScores.join(list(self.score_stream(cut(counted(), length))))
         return VideoScores(count, evidence, health() if health else None)
 
     def _send(self, frames: Images) -> _Request:
@@ -169,7 +169,7 @@ class Client:
             raise self._explain(error) from None
         return _Request(len(frames), answer, call.cancel)
 
-    def _receive(self, request: _Request) -> Evidence:
+    def _receive(self, request: _Request) -> RawScores:
         try:
             result = request.answer.result()
         except triton.InferenceServerException as error:
@@ -183,7 +183,7 @@ class Client:
                 f"{self.url}: model {self.deployment!r} answered shapes {answered} "
                 f"to {request.frames} frames, not {expected}; publish the deployment again",
             )
-        return Evidence(**arrays)
+        return RawScores(**arrays)
 
     def _check(self, frames: Images) -> None:
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3:

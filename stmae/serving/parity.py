@@ -18,9 +18,9 @@ PSNR_DB = 0.01
 MEMORY_DISTANCE = 1e-4
 ERROR_TILES = 1e-4
 """Absolute; a tile's mean squared error is in [0, 1]."""
-PLACE_TILES = 1e-2
+LOCATION_TILES = 1e-2
 """In spreads, squared; 1 is usual."""
-LOOK_TILES = 1e-3
+FEATURE_TILES = 1e-3
 """Squared distance of unit vectors."""
 FLOW_TILES = 0.01
 """Pixels."""
@@ -28,8 +28,8 @@ _TOLERANCES = {
     tensors.PSNR.name: PSNR_DB,
     tensors.MEMORY_DISTANCE.name: MEMORY_DISTANCE,
     tensors.ERROR_TILES.name: ERROR_TILES,
-    tensors.PLACE_TILES.name: PLACE_TILES,
-    tensors.LOOK_TILES.name: LOOK_TILES,
+    tensors.LOCATION_TILES.name: LOCATION_TILES,
+    tensors.FEATURE_TILES.name: FEATURE_TILES,
     tensors.FLOW_TILES.name: FLOW_TILES,
 }
 

@@ -43,14 +43,14 @@ MEMORY_DISTANCE = Tensor(
     (-1, 2),
     "[T-4,2] mean squared distance to the nearest item: appearance, motion",
 )
-PLACE_TILES = Tensor(
-    "PLACE_TILES",
+LOCATION_TILES = Tensor(
+    "LOCATION_TILES",
     "float32",
     (-1, TILES, TILES),
     f"[T-4,{TILES},{TILES}] squared distance per tile from what is usual at the place, in its spreads",
 )
-LOOK_TILES = Tensor(
-    "LOOK_TILES",
+FEATURE_TILES = Tensor(
+    "FEATURE_TILES",
     "float32",
     (-1, TILES, TILES),
     f"[T-4,{TILES},{TILES}] squared distance per tile from the nearest look of what was seen to move, 0 to 2",
@@ -72,7 +72,7 @@ ERROR_TILES = Tensor(
 
 FLOW_MODEL = Model("flow", True, (FRAMES,), (FLOW,))
 ENCODE = Model(
-    "{deployment}_encode", False, (FRAMES, FLOW), (FEATURES, MEMORY_DISTANCE, PLACE_TILES, LOOK_TILES, FLOW_TILES)
+    "{deployment}_encode", False, (FRAMES, FLOW), (FEATURES, MEMORY_DISTANCE, LOCATION_TILES, FEATURE_TILES, FLOW_TILES)
 )
 DECODE = Model("{deployment}_decode", False, (FEATURES,), (PREDICTION,))
 PSNR_MODEL = Model("psnr", True, (FRAMES, PREDICTION), (PSNR, ERROR_TILES))
@@ -80,7 +80,7 @@ STEPS = (FLOW_MODEL, ENCODE, DECODE, PSNR_MODEL)
 """The ensemble's steps, in order."""
 
 ENSEMBLE = Model(
-    "{deployment}", False, (FRAMES,), (PSNR, MEMORY_DISTANCE, ERROR_TILES, PLACE_TILES, LOOK_TILES, FLOW_TILES)
+    "{deployment}", False, (FRAMES,), (PSNR, MEMORY_DISTANCE, ERROR_TILES, LOCATION_TILES, FEATURE_TILES, FLOW_TILES)
 )
 
 MIN_SEGMENT = CLIP_FRAMES + 1

@@ -165,8 +165,8 @@ class AdversarialStage:
         for scene in range(self.config.model.scenes):
             windows = self.windows.of_scene(scene, PLACE_WINDOWS)
             batches = np.array_split(windows, -(-len(windows) // FIRST_WINDOWS))
-            self.model.places.fit(scene, (self._detail(batch) for batch in batches))
-            self.model.looks.fit(scene, torch.cat([self._looks(batch) for batch in batches]))
+            self.model.locations.fit(scene, (self._detail(batch) for batch in batches))
+            self.model.feature_bank.fit(scene, torch.cat([self._looks(batch) for batch in batches]))
 
     def _detail(self, windows: Indices) -> Tensor:
         """Early features [B,C,h',w']."""
@@ -174,7 +174,7 @@ class AdversarialStage:
         return detail
 
     def _looks(self, windows: Indices) -> Tensor:
-        """Looks [Q,C] of the tiles in which something moves."""
+        """FeatureBank [Q,C] of the tiles in which something moves."""
         frames, flow = self.windows.moved(windows, self.device)
         moves = moved_tiles(flow, self.model.flow_side).square().sum(1).flatten() > STILL**2
         return queries_of(histograms(frames, flow, self.config.model.frame_size))[moves]
@@ -189,7 +189,7 @@ def train_adversarial(
     """Train STM-AE from pretrained encoders; writes `out/model.safetensors` and returns the last losses."""
     torch.manual_seed(config.seed)
     flow = FlowCache.of(flow_dir, manifest)
-    windows, heldout = (Windows(config, manifest, split, flow=flow) for split in ("train", "heldout"))
+    windows, heldout = (Windows(config, manifest, split, flow=flow) for split in ("train", "calibration"))
     stage = AdversarialStage(config, windows, heldout, training_device())
     stage.load_encoders(appearance_dir, motion_dir)
     epoch = windows.steps_per_epoch(config.train.batch)

@@ -135,7 +135,7 @@ def run(stage: Stage, *, steps: int, epoch: int, out: Path, identity: str, check
                     writer.add_scalar(name, value, done)
                 _progress(out.name, done, steps, start, began, averages)
             if done % epoch == 0 or done == steps:
-                curve.append({"step": done, "losses": averages, "heldout": stage.heldout()})
+                curve.append({"step": done, "losses": averages, "calibration": stage.heldout()})
                 _write(out / "curve.json", curve)
             if done < steps and (done % checkpoint_steps == 0 or done % epoch == 0):
                 _check_finite(losses, out)  # nothing goes on from a checkpoint that is none

@@ -15,7 +15,7 @@ from evidence import calm, fit
 from stmae import tables
 from stmae.batch.run import RunSummary, score_archive
 from stmae.scoring.calibration import Calibration
-from stmae.scoring.raw import Evidence
+from stmae.scoring.raw import RawScores
 from stmae.serving.client import Client
 from stmae.video.reader import write_video
 
@@ -29,7 +29,7 @@ GOOD = {
 """Frames of each video of the archive."""
 
 
-def alert(normal: list[Evidence]) -> Calibration:
+def alert(normal: list[RawScores]) -> Calibration:
     """A calibration that no normal frame alarms, of the hundredth that otherwise would."""
     calibration = fit(normal, smoothing_seconds=0.1)
     return dataclasses.replace(calibration, enter=calibration.enter + 2, exit=calibration.enter + 1)

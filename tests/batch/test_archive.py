@@ -20,7 +20,7 @@ from pyarrow import fs
 
 from stmae import tables
 from stmae.batch import engines
-from stmae.batch.rows import evidence_of
+from stmae.batch.rows import raw_scores_of
 from stmae.serving.client import Client
 from stmae.storage.base import open_store
 
@@ -70,7 +70,7 @@ def test_scores_equal_those_of_the_client(scored: Path, archive: Path, night: Ni
     with Client(night.server_url, night.deployment) as client:
         expected = client.score_video(archive / "flat.mp4")
     kept = read(scored, "scores", format="parquet").filter(ds.field("camera") == "site").sort_by("frame")
-    evidence = evidence_of(kept)
+    evidence = raw_scores_of(kept)
     for field in dataclasses.fields(evidence):
         ours, theirs = getattr(evidence, field.name), getattr(expected.evidence, field.name)
         rounded = field.name.endswith("tiles")

@@ -20,10 +20,10 @@ from nights import ALERT, Night, read
 from stmae import tables
 from stmae.batch.events import FPS_OF_ONE_FRAME, events_table, frame_rate
 from stmae.batch.plan import Source
-from stmae.batch.rows import evidence_of, round_to_8_bits, round_to_64ths, scores_table
+from stmae.batch.rows import raw_scores_of, round_to_8_bits, round_to_64ths, scores_table
 from stmae.scoring.calibration import Calibration
 from stmae.scoring.localization import peak_box
-from stmae.scoring.raw import Evidence
+from stmae.scoring.raw import RawScores
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SOURCE = Source("s3://a/gate/x.mp4", "gate/x.mp4", "gate", "2026-03-01", START, "e7a9", 1)
@@ -32,11 +32,11 @@ PARTITION = SOURCE.partition("m-01234567")
 CURVES = hnp.arrays(np.float32, st.integers(1, 80), elements=st.floats(2**-20, 1, width=32))
 
 
-def scores_of(evidence: Evidence) -> pa.Table:
+def scores_of(evidence: RawScores) -> pa.Table:
     return scores_table(SOURCE, [index / FPS for index in range(len(evidence) + 4)], evidence)
 
 
-def with_errors(errors: np.ndarray) -> Evidence:
+def with_errors(errors: np.ndarray) -> RawScores:
     """Calm but for the errors of one tile, [F]."""
     return with_tile(calm(len(errors), seed=9), "error_tiles", slice(None), errors)
 
@@ -113,10 +113,10 @@ def test_rounded_flow_is_within_a_128th_of_a_pixel_and_stays(values: np.ndarray)
 @given(curve=CURVES)
 def test_what_the_tables_keep_is_the_evidence_but_for_the_rounding_of_tiles(curve: np.ndarray) -> None:
     evidence = with_errors(curve)
-    kept = evidence_of(scores_of(evidence))
-    rounding = dict.fromkeys(("error_tiles", "place_tiles", "look_tiles"), round_to_8_bits)
+    kept = raw_scores_of(scores_of(evidence))
+    rounding = dict.fromkeys(("error_tiles", "location_tiles", "feature_tiles"), round_to_8_bits)
     rounding["flow_tiles"] = round_to_64ths
-    for field in dataclasses.fields(Evidence):
+    for field in dataclasses.fields(RawScores):
         measured, found = getattr(evidence, field.name), getattr(kept, field.name)
         assert found.shape == measured.shape
         np.testing.assert_array_equal(found, rounding.get(field.name, np.asarray)(measured))

@@ -68,7 +68,9 @@ def made_up(folder: Path, *, labelled: bool = True, reader: str = "ped2") -> tup
         "clips": [{"name": clip.name, "fps": FPS, "frames": FRAMES - CLIP_FRAMES} for clip in clips],
         "roc": roc,
         "config": {"seed": 1, "data": {"reader": reader}},
-        "curve": [{"step": 9 * (epoch + 1), "losses": {}, "heldout": {"psnr": 30.0 + epoch}} for epoch in range(30)],
+        "curve": [
+            {"step": 9 * (epoch + 1), "losses": {}, "calibration": {"psnr": 30.0 + epoch}} for epoch in range(30)
+        ],
     }
     (folder / "evaluation" / "evaluation.json").write_text(json.dumps(evaluation))
     return folder / "evaluation", folder / "dataset"

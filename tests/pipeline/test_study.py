@@ -117,7 +117,7 @@ def test_the_results_of_seeds_have_their_learning_curves(summary: dict[str, Any]
     figures = json.loads((tmp_path / f"{summary['config']}.json").read_text(encoding="utf-8"))["figures"]
     for curve, row in zip(figures["heldout_psnr_by_epoch"], variants, strict=True):
         assert len(curve) == 1
-        assert curve[-1] == pytest.approx(row["figures"]["heldout_psnr"], abs=3)
+        assert curve[-1] == pytest.approx(row["figures"]["calibration_psnr"], abs=3)
 
 
 def test_a_failure_names_the_turn_and_stops_the_study_and_each_walkway_has_footage_of_its_own(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def _table(study: str, aucs: tuple[str, ...]) -> Table:
             columns=one.columns,
             row=row,
             seed=1,
-            figures={"heldout_psnr": 30.5, **dict.fromkeys(aucs, 0.9 + row / 1000)},
+            figures={"calibration_psnr": 30.5, **dict.fromkeys(aucs, 0.9 + row / 1000)},
             evaluation="",
         )
         for row, one in enumerate(variants(config.load(name), study, [1]))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stmae import config as configs
-from stmae.scoring.raw import Evidence
+from stmae.scoring.raw import RawScores
 from stmae.serving import repository as repositories
 from stmae.serving import tensors
 from stmae.serving.repository import Release, texts
@@ -57,7 +57,7 @@ def test_instances_are_of_the_environment_s_kind():
 
 def test_outputs_of_an_ensemble_are_the_evidence_in_its_order():
     assert [output.name.lower() for output in tensors.ENSEMBLE.outputs] == [
-        field.name for field in dataclasses.fields(Evidence)
+        field.name for field in dataclasses.fields(RawScores)
     ]
 
 

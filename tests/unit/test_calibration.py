@@ -12,7 +12,7 @@ from evidence import FPS, PLACE, calm, fit, with_tile
 from stmae.scoring.calibration import Calibration
 from stmae.scoring.combine import flow_magnitude
 from stmae.scoring.norm import KINDS, Sighting
-from stmae.scoring.raw import Evidence
+from stmae.scoring.raw import RawScores
 
 NORMAL = [calm(600, 1), calm(600, 2)]
 
@@ -31,7 +31,7 @@ def test_events_start_above_what_a_hundredth_of_normal_frames_exceed(calibration
 def test_training_clips_say_how_high_normal_footage_scores() -> None:
     """Nobody hurried in the two clips that were held out; in the others somebody did, each time elsewhere."""
 
-    def hurrying(seed: int) -> Evidence:
+    def hurrying(seed: int) -> RawScores:
         column = np.random.default_rng(seed).integers(16)
         flow = calm(300, seed).flow_tiles.copy()
         flow[100:200, :, 12, column] = (1.8, 0.0)
@@ -59,7 +59,7 @@ def test_of_normal_tiles_the_share_with_a_surprise_is_what_the_surprise_says(cal
 
 @pytest.mark.parametrize(
     ("kind", "name", "value"),
-    [("prediction", "error_tiles", 0.1), ("motion", "flow_tiles", (6.0, 0.0)), ("presence", "place_tiles", 40.0)],
+    [("prediction", "error_tiles", 0.1), ("motion", "flow_tiles", (6.0, 0.0)), ("presence", "location_tiles", 40.0)],
 )
 def test_each_kind_of_oddity_is_seen_where_and_when_it_is(kind: str, name: str, value: float) -> None:
     """In a single tile; where only two clips are known, in four, unless it moves."""
@@ -83,8 +83,8 @@ def test_each_kind_of_oddity_is_seen_where_and_when_it_is(kind: str, name: str, 
 
 
 def test_what_stays_is_odd_and_a_passer_by_of_a_second_is_not(calibration: Calibration) -> None:
-    passed = with_tile(calm(300, 5), "place_tiles", slice(100, 110), 40.0)
-    stayed = with_tile(calm(300, 5), "place_tiles", slice(100, 200), 40.0)
+    passed = with_tile(calm(300, 5), "location_tiles", slice(100, 110), 40.0)
+    stayed = with_tile(calm(300, 5), "location_tiles", slice(100, 200), 40.0)
     usual, passing, staying = (
         calibration.surprises(one, FPS)["presence"][:, *PLACE].max() for one in (calm(300, 5), passed, stayed)
     )
@@ -101,17 +101,17 @@ def test_what_is_odd_in_two_ways_is_odder_than_what_is_in_one(calibration: Calib
 def test_what_moves_and_looks_like_nothing_that_moves_is_odd_and_what_stands_there_is_not() -> None:
     """A pavement looks like no walker either, and less so than a cyclist."""
 
-    def paved(seed: int) -> Evidence:
+    def paved(seed: int) -> RawScores:
         clip = calm(300, seed)
         return dataclasses.replace(
-            clip, look_tiles=np.where(clip.flow_tiles.any(axis=1), clip.look_tiles, 5 * clip.look_tiles)
+            clip, feature_tiles=np.where(clip.flow_tiles.any(axis=1), clip.feature_tiles, 5 * clip.feature_tiles)
         )
 
     calibration = fit([paved(1), paved(2)])
     moving = with_tile(paved(4), "flow_tiles", slice(100, 200), (1.0, 0.0))
     standing, walking, riding = (
         (calibration.surprises(one, FPS)["appearance"][150][PLACE], calibration.tile_map(one, FPS)[150][PLACE])
-        for one in (paved(4), *(with_tile(moving, "look_tiles", slice(100, 200), look) for look in (0.2, 0.8)))
+        for one in (paved(4), *(with_tile(moving, "feature_tiles", slice(100, 200), look) for look in (0.2, 0.8)))
     )
     assert standing[0] == 0
     assert walking[0] < 1
@@ -122,7 +122,7 @@ def test_what_moves_and_looks_like_nothing_that_moves_is_odd_and_what_stands_the
 def test_who_looks_odd_for_a_frame_is_turning_and_who_does_for_a_step_is_odd(calibration: Calibration) -> None:
     walks = with_tile(calm(300, 4), "flow_tiles", slice(100, 200), (1.0, 0.0))
     usual, turning, riding = (
-        calibration.surprises(with_tile(walks, "look_tiles", frames, 0.8), FPS)["appearance"][150][PLACE]
+        calibration.surprises(with_tile(walks, "feature_tiles", frames, 0.8), FPS)["appearance"][150][PLACE]
         for frames in (slice(0), slice(150, 151), slice(140, 161))
     )
     assert turning < usual + 3
@@ -132,7 +132,7 @@ def test_who_looks_odd_for_a_frame_is_turning_and_who_does_for_a_step_is_odd(cal
 def test_where_hardly_anything_moved_all_tiles_say_how_what_moves_looks() -> None:
     """Of a few tiles nothing is known of how looks vary: what moves would be odd before it is."""
 
-    def empty(seed: int) -> Evidence:
+    def empty(seed: int) -> RawScores:
         clip = calm(300, seed)
         flow = clip.flow_tiles.copy()
         flow[5:] = 0
@@ -153,7 +153,7 @@ def test_of_normal_tiles_few_score_high_and_the_higher_the_fewer(calibration: Ca
 def test_an_error_is_judged_by_those_of_tiles_that_move_alike() -> None:
     """Who walks is predicted worse than the pavement: as large an error is usual on one and odd on the other."""
 
-    def walked(seed: int) -> Evidence:
+    def walked(seed: int) -> RawScores:
         clip = calm(300, seed)
         moving = np.hypot(*clip.flow_tiles.transpose(1, 0, 2, 3)) > 0.2
         return dataclasses.replace(clip, error_tiles=np.where(moving, clip.error_tiles * 20, clip.error_tiles))
@@ -169,7 +169,7 @@ def test_an_error_is_judged_by_those_of_tiles_that_move_alike() -> None:
 def test_an_error_is_judged_by_the_errors_of_the_whole_view() -> None:
     """A trifle where hardly anything ever happened is none; nor is the clock of a recorder, which never fits."""
 
-    def recorded(seed: int) -> Evidence:
+    def recorded(seed: int) -> RawScores:
         clip = calm(300, seed)
         errors = clip.error_tiles.copy()
         errors[:, :6] *= 0.01
@@ -186,24 +186,24 @@ def test_an_error_is_judged_by_the_errors_of_the_whole_view() -> None:
 
 def test_what_a_video_shows_throughout_is_its_condition_and_what_comes_is_odd(calibration: Calibration) -> None:
     usual = calm(300, 5)
-    throughout, came = (with_tile(usual, "place_tiles", frames, 0.93) for frames in (slice(None), slice(200, None)))
+    throughout, came = (with_tile(usual, "location_tiles", frames, 0.93) for frames in (slice(None), slice(200, None)))
     before, always, later = (
         calibration.surprises(one, FPS)["presence"][:, *PLACE] for one in (usual, throughout, came)
     )
     assert always.max() < before.max() + 1
     assert later[260] > always.max() + 2
-    assert calibration.surprises(with_tile(usual, "place_tiles", slice(None), 40.0), FPS)["presence"][150][PLACE] > 7
+    assert calibration.surprises(with_tile(usual, "location_tiles", slice(None), 40.0), FPS)["presence"][150][PLACE] > 7
 
 
 def test_what_the_view_shows_for_most_of_a_video_is_its_condition(calibration: Calibration) -> None:
     """The picture is noisier and another colour for most of a video; or a lamp blinds the camera for five seconds."""
 
-    def between(start: int, stop: int) -> Evidence:
+    def between(start: int, stop: int) -> RawScores:
         changed = ((np.arange(300) >= start) & (np.arange(300) < stop))[:, None, None]
         return dataclasses.replace(
             usual,
             error_tiles=usual.error_tiles * np.where(changed, 30, 1),
-            place_tiles=usual.place_tiles * np.where(changed, 3, 1),
+            location_tiles=usual.location_tiles * np.where(changed, 3, 1),
         )
 
     usual = calm(300, 5)
@@ -218,11 +218,11 @@ def test_what_the_view_shows_for_most_of_a_video_is_its_condition(calibration: C
 def test_what_differs_between_normal_clips_is_not_odd() -> None:
     """Each clip has 40 tiles of its own that look different, for all its length: light, or a camera that moved."""
 
-    def moved(seed: int) -> Evidence:
+    def moved(seed: int) -> RawScores:
         clip, tiles = calm(120, seed), np.random.default_rng(seed).choice(256, 40, replace=False)
-        place = clip.place_tiles.reshape(-1, 256).copy()
+        place = clip.location_tiles.reshape(-1, 256).copy()
         place[:, tiles] *= 8
-        return dataclasses.replace(clip, place_tiles=place.reshape(-1, 16, 16))
+        return dataclasses.replace(clip, location_tiles=place.reshape(-1, 16, 16))
 
     knowing, steady = fit([moved(1), moved(2), moved(4)]), fit([calm(120, 1), calm(120, 2), calm(120, 4)])
     assert (knowing.score(moved(3), FPS) > knowing.enter).mean() < 0.05
@@ -232,7 +232,7 @@ def test_what_differs_between_normal_clips_is_not_odd() -> None:
 def test_of_one_heldout_clip_each_half_is_judged_by_the_other() -> None:
     first, second = calm(100, 1), calm(100, 2)
     moved = dataclasses.replace(second, error_tiles=second.error_tiles * 20)
-    assert fit([Evidence.join([first, moved])]).tails["still"].knots == pytest.approx(
+    assert fit([RawScores.join([first, moved])]).tails["still"].knots == pytest.approx(
         fit([first, moved]).tails["still"].knots
     )
 
@@ -246,15 +246,17 @@ def test_the_ends_of_a_video_are_no_odder_than_its_middle(calibration: Calibrati
 def test_twice_a_trifle_is_a_trifle() -> None:
     """A wall that always shows nearly the same: what is little there is little beside what the other places vary by."""
 
-    def walled(seed: int) -> Evidence:
+    def walled(seed: int) -> RawScores:
         clip = calm(300, seed)
-        place = clip.place_tiles.copy()
+        place = clip.location_tiles.copy()
         place[:, PLACE[0]] *= 0.01
-        return dataclasses.replace(clip, place_tiles=place)
+        return dataclasses.replace(clip, location_tiles=place)
 
     calibration = fit([walled(1), walled(2)])
     usual, slightly, highly = (
-        calibration.surprises(with_tile(walled(3), "place_tiles", slice(100, 250), value), FPS)["presence"][175][PLACE]
+        calibration.surprises(with_tile(walled(3), "location_tiles", slice(100, 250), value), FPS)["presence"][175][
+            PLACE
+        ]
         for value in (0.01, 0.02, 10.0)
     )
     assert slightly < usual + 2
@@ -262,8 +264,8 @@ def test_twice_a_trifle_is_a_trifle() -> None:
 
 
 def test_who_passes_in_front_does_not_end_a_presence(calibration: Calibration) -> None:
-    stayed = with_tile(calm(300, 5), "place_tiles", slice(100, 250), 40.0)
-    hidden = with_tile(stayed, "place_tiles", slice(170, 174), 1.0)
+    stayed = with_tile(calm(300, 5), "location_tiles", slice(100, 250), 40.0)
+    hidden = with_tile(stayed, "location_tiles", slice(170, 174), 1.0)
     surprise = calibration.surprises(hidden, FPS)["presence"][:, *PLACE]
     assert surprise[140:210].min() > 5
 
@@ -294,7 +296,7 @@ def test_the_baseline_is_the_flow_of_the_four_fastest_tiles() -> None:
     assert flow_magnitude(flow).tolist() == [0, 0, 0, (5 + 10 + 2 + 1) / 4] + [0] * 6
 
 
-def walked(frames: int, seed: int) -> Evidence:
+def walked(frames: int, seed: int) -> RawScores:
     """In row 12 somebody always walks: feet go twice as fast as the walker and stand still again."""
     clip, feet = calm(frames, seed), np.arange(frames)[:, None] + 3 * np.arange(16)
     flow = np.zeros((frames, 2, 16, 16))
@@ -358,7 +360,7 @@ def test_text_that_is_no_calibration_is_refused(text: str) -> None:
 
 def test_there_have_to_be_frames_to_fit_on() -> None:
     with pytest.raises(ValueError, match="no scored frames; hold out more"):
-        fit([Evidence.join([])])
+        fit([RawScores.join([])])
     with pytest.raises(ValueError, match="no scored frames"):
         fit([calm(1, 0)])
 

@@ -76,7 +76,7 @@ def test_ones_own_cameras_are_prepared(cameras: Path, tmp_path: Path) -> None:
     manifest = prepare(config(), cameras, tmp_path / "out")
     assert [(c.split, c.name, c.frames, c.fps) for c in manifest.clips] == [
         ("train", "0", 12, 8.0),
-        ("heldout", "1", 12, 8.0),
+        ("calibration", "1", 12, 8.0),
         ("train", "2", 12, 8.0),
         ("test", "a", 10, 8.0),
         ("test", "b", 7, 10.0),
@@ -158,7 +158,7 @@ def test_at_least_one_and_at_least_the_fraction_of_the_clips_is_held_out(
     for i in range(2, clips + 1):
         os.link(tmp_path / "in/training/1.mp4", tmp_path / f"in/training/{i}.mp4")
     manifest = prepare(config(), tmp_path / "in", tmp_path / "out")
-    assert len(manifest.split("heldout")) == heldout
+    assert len(manifest.split("calibration")) == heldout
     assert len(manifest.split("train")) == clips - heldout
 
 
@@ -168,7 +168,7 @@ def test_the_end_of_a_single_training_video_is_held_out(tmp_path: Path) -> None:
         manifest = prepare(config(), tmp_path / "in", tmp_path / "out")
         assert [(c.split, c.name, c.frames) for c in manifest.clips] == [
             ("train", "day", 52),
-            ("heldout", "day-end", 8),
+            ("calibration", "day-end", 8),
         ]
     whole = prepare(config(train_glob="x/*,training/*"), tmp_path / "in", tmp_path / "again")
     assert whole.digest == manifest.digest
@@ -198,7 +198,7 @@ def test_ped2_reads_in_both_layouts_from_its_folder_or_the_one_above(
 ) -> None:
     layout(tmp_path / "in" / place)  # type: ignore[operator]
     manifest = prepare(config("ped2"), tmp_path / "in", tmp_path / "out")
-    assert [len(manifest.split(s)) for s in ("train", "heldout", "test")] == [1, 1, 2]  # type: ignore[arg-type]
+    assert [len(manifest.split(s)) for s in ("train", "calibration", "test")] == [1, 1, 2]  # type: ignore[arg-type]
     for item in manifest.split("test"):
         labels, masks = manifest.labels(item), manifest.masks(item)
         assert labels is not None
@@ -254,10 +254,10 @@ def test_shanghaitech_reads_in_its_official_layout(tmp_path: Path, train: str, p
     manifest = prepare(config("shanghaitech"), tmp_path / "in", tmp_path / "out")
     assert [(c.split, c.name, c.scene, c.frames, c.fps) for c in manifest.clips] == [
         ("train", "01_001", "01", 12, 24.0),
-        ("heldout", "01_002", "01", 12, 24.0),
+        ("calibration", "01_002", "01", 12, 24.0),
         ("train", "01_003", "01", 12, 24.0),
         ("train", "02_001", "02", 6, 24.0),
-        ("heldout", "02_001-end", "02", 6, 24.0),
+        ("calibration", "02_001-end", "02", 6, 24.0),
         ("test", "01_0014", "01", 6, 24.0),
         ("test", "02_0128", "02", 6, 24.0),
     ]
@@ -283,14 +283,14 @@ def gates(tmp_path: Path) -> Path:
 
 
 def test_each_scene_has_clips_to_train_on_and_clips_held_out(gates: Path, tmp_path: Path) -> None:
-    manifest = prepare(config(scenes=True, heldout_fraction=0.4), gates, tmp_path / "out")
+    manifest = prepare(config(scenes=True, calibration_fraction=0.4), gates, tmp_path / "out")
     assert [(c.scene, c.split, c.name) for c in sorted(manifest.clips, key=lambda c: (c.scene, c.split))] == [
-        ("north", "heldout", "north_2"),
-        ("north", "heldout", "north_4"),
+        ("north", "calibration", "north_2"),
+        ("north", "calibration", "north_4"),
         ("north", "test", "north_9"),
         ("north", "train", "north_1"),
         ("north", "train", "north_3"),
-        ("south", "heldout", "south_2"),
+        ("south", "calibration", "south_2"),
         ("south", "test", "south_9"),
         ("south", "train", "south_1"),
     ]
@@ -301,7 +301,7 @@ def test_without_scenes_the_same_clips_are_of_one_camera(gates: Path, tmp_path: 
     apart = prepare(config(scenes=True), gates, tmp_path / "out")
     manifest = prepare(config(), gates, tmp_path / "out")
     assert {c.scene for c in manifest.clips} == {""}
-    assert len(manifest.split("heldout")) == 1
+    assert len(manifest.split("calibration")) == 1
     assert manifest.digest != apart.digest
 
 
@@ -340,7 +340,7 @@ def test_walkways_scenes_are_the_manifests_scenes(tmp_path: Path) -> None:
     manifest = prepare(settings, tmp_path / "in", tmp_path / "out")
     assert [(c.split, c.name, c.scene) for c in manifest.clips] == [
         (split, f"{scene}_00{i}", scene)
-        for clips in ([("train", 1), ("heldout", 2)], [("test", 1)])
+        for clips in ([("train", 1), ("calibration", 2)], [("test", 1)])
         for scene in ("01", "02")
         for split, i in clips
     ]
@@ -352,7 +352,7 @@ def test_walkway_is_filmed_where_it_is_missing(tmp_path: Path) -> None:
     manifest = prepare(settings, tmp_path / "in", tmp_path / "out")
     assert [(c.split, c.frames, c.labelled, c.masked) for c in manifest.clips] == [
         ("train", 40, False, False),
-        ("heldout", 40, False, False),
+        ("calibration", 40, False, False),
         ("test", 40, True, True),
     ]
 
@@ -652,7 +652,7 @@ def test_real_ped2_clips_are_prepared(shared_data: Path, tmp_path: Path) -> None
     manifest = prepare(config("ped2"), tmp_path / "in", tmp_path / "out")
     assert [(c.split, c.name, c.frames, c.height, c.width) for c in manifest.clips] == [
         ("train", "01", 120, 240, 360),
-        ("heldout", "05", 180, 240, 360),
+        ("calibration", "05", 180, 240, 360),
         ("test", "03", 150, 240, 360),
     ]
     labels, masks = manifest.labels(manifest.clips[2]), manifest.masks(manifest.clips[2])
@@ -671,7 +671,7 @@ def test_real_avenue_clips_are_prepared(shared_data: Path, tmp_path: Path) -> No
     manifest = prepare(config("avenue"), root, tmp_path / "out")
     assert [(c.split, c.name, c.frames) for c in manifest.clips] == [
         ("train", "12", 127),
-        ("heldout", "12-end", 18),
+        ("calibration", "12-end", 18),
         ("test", "08", 36),
         ("test", "21", 76),
     ]

@@ -138,8 +138,8 @@ def test_where_few_clips_are_held_out_training_clips_join_them(heldout: int, tra
             Clip(f"{split}{scene}{i}", split, "", 64, FPS, 48, 64, "0", "", False, False, scene) for i in range(count)
         ]
 
-    other = [*clips("heldout", 5, "b"), *clips("train", 5, "b"), *clips("test", 5, "a")]
-    own = [*clips("heldout", heldout, "a"), *clips("train", training, "a")]
+    other = [*clips("calibration", 5, "b"), *clips("train", 5, "b"), *clips("test", 5, "a")]
+    own = [*clips("calibration", heldout, "a"), *clips("train", training, "a")]
     manifest = Manifest.of(Path(), "street", 32, (*own, *other))
     chosen = normal_clips(manifest, "a")
     assert chosen[:heldout] == own[:heldout]

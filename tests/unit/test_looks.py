@@ -1,4 +1,4 @@
-"""Looks: histograms of gradients of what moves, and what was seen to move."""
+"""FeatureBank: histograms of gradients of what moves, and what was seen to move."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stmae.model.features import CANDIDATES, CELLS, DIRECTIONS, Looks, histograms
+from stmae.model.features import CANDIDATES, CELLS, DIRECTIONS, FeatureBank, histograms
 from stmae.model.memory import queries_of
 from stmae.scoring.usual import STILL
 
@@ -106,7 +106,7 @@ def test_what_hardly_shows_or_hardly_moves_looks_like_nothing_at_all() -> None:
 
 
 def test_what_moves_is_near_the_looks_of_its_scene_and_far_from_those_of_another() -> None:
-    looks = Looks(3, SIZE)
+    looks = FeatureBank(3, SIZE)
     for scene, degrees in enumerate((0, 90)):
         looks.fit(scene, queries_of(histograms(stripes(degrees), moving(), SIZE)))
     seen, flow = stripes(0, 2), moving(count=2)
@@ -118,7 +118,7 @@ def test_what_moves_is_near_the_looks_of_its_scene_and_far_from_those_of_another
 
 def test_looks_keep_what_was_rare() -> None:
     """A cart that came last, and once, among thousands of walkers, is known from then on."""
-    looks = Looks(1, SIZE)
+    looks = FeatureBank(1, SIZE)
     cart = queries_of(histograms(picture(1), moving(), SIZE))[100:101]
     walkers = queries_of(histograms(stripes(45), moving(), SIZE)).repeat(CANDIDATES // 256 + 1, 1)
     noise = torch.rand(walkers.shape, generator=torch.Generator().manual_seed(1)) * 0.02

@@ -37,7 +37,7 @@ def test_shapes_from_frames_to_prediction() -> None:
     features, distances, places = model.encode(torch.rand(2, 12, 64, 64), torch.rand(2, 6, 32, 32))
     assert features.shape == (2, 4 * 32, 8, 8)
     assert distances.shape == (2, 2)
-    assert places.shape == model.looks(frames, flow, 0).shape == (2, 16, 16)
+    assert places.shape == model.feature_bank(frames, flow, 0).shape == (2, 16, 16)
     prediction = model.decode(features)
     assert prediction.shape == (2, 3, 64, 64)
     assert prediction.abs().max() <= 1

@@ -10,7 +10,7 @@ import torch
 
 from stmae import config
 from stmae.datasets.manifest import Clip, Manifest, scene_index
-from stmae.model.location import Places
+from stmae.model.location import LocationGaussian
 from stmae.model.memory import Memory, queries_of, write
 
 
@@ -60,7 +60,7 @@ def test_pools_begin_from_features_of_their_own_scene() -> None:
 
 
 def test_usual_footage_is_about_1_away_from_what_is_usual_and_another_scene_far() -> None:
-    places = Places(2, 6, 3)
+    places = LocationGaussian(2, 6, 3)
     usual = features(200, 4) * 0.1 + torch.arange(6.0).view(6, 1, 1)
     places.fit(0, usual.split(64))
     places.fit(1, (-usual).split(64))

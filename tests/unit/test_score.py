@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from stmae.scoring import raw as score
-from stmae.scoring.raw import CLIP_FRAMES, TILES, Evidence
+from stmae.scoring.raw import CLIP_FRAMES, TILES, RawScores
 
 curves = arrays(np.float64, st.integers(1, 60), elements=st.floats(-50, 50))
 
@@ -73,13 +73,13 @@ def test_a_rolling_quantile_is_that_of_the_nearest_whole_window(values: np.ndarr
 
 
 def test_evidence_is_joined_in_order_and_may_be_of_no_frame() -> None:
-    nothing = Evidence.join([])
+    nothing = RawScores.join([])
     assert len(nothing) == 0
     assert nothing.flow_tiles.shape == (0, 2, TILES, TILES)
     one, two = calm(3, seed=0), calm(5, seed=1)
-    joined = Evidence.join([one, nothing, two])
+    joined = RawScores.join([one, nothing, two])
     assert len(joined) == 8
-    np.testing.assert_array_equal(joined.place_tiles[3:], two.place_tiles)
+    np.testing.assert_array_equal(joined.location_tiles[3:], two.location_tiles)
     assert all(getattr(joined, field.name).dtype == np.float32 for field in dataclasses.fields(joined))
 
 

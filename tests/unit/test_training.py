@@ -18,14 +18,14 @@ from stmae import config
 from stmae.config import Config
 from stmae.datasets.flow_cache import FlowCache, compute_flow, extract_flow
 from stmae.datasets.manifest import Clip, Manifest, Split
-from stmae.evaluation.evaluate import evaluate, evidence_of
+from stmae.evaluation.evaluate import evaluate, raw_scores_of
 from stmae.model.build import build_appearance_proxy, build_flow_net, load_model
 from stmae.model.checkpoint import CheckpointError, load_modules
-from stmae.model.features import Looks, histograms
+from stmae.model.features import FeatureBank, histograms
 from stmae.model.memory import queries_of
 from stmae.model.stmae import moved_tiles
 from stmae.scoring.calibration import Calibration
-from stmae.scoring.raw import Evidence
+from stmae.scoring.raw import RawScores
 from stmae.scoring.usual import STILL
 from stmae.training import loop
 from stmae.training.adversarial import AdversarialStage, train_adversarial
@@ -60,7 +60,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 def _write_dataset(root: Path, scale: int) -> Manifest:
     """Two training clips, one held out, one to test: a bright block that drifts, and jumps where it is abnormal."""
-    splits: tuple[Split, ...] = ("train", "train", "heldout", "test")
+    splits: tuple[Split, ...] = ("train", "train", "calibration", "test")
     clips = [_write_clip(root, f"{number:02d}", split, number, scale) for number, split in enumerate(splits)]
     manifest = Manifest.of(root, "blocks", 32 * scale, tuple(clips))
     manifest.save()
@@ -158,19 +158,19 @@ def test_a_finished_model_knows_what_each_place_of_the_training_footage_shows(
     clips = windows.frames(np.arange(len(windows)), torch.device("cpu"))[:, :4].flatten(1, 2)
     with torch.no_grad():
         _, detail = model.appearance_encoder.with_detail(clips)
-        torch.testing.assert_close(model.places.mean[0], F.normalize(detail, dim=1).mean(0), atol=1e-4, rtol=1e-3)
-        assert 0 < model.places(detail, 0).mean() <= 1
+        torch.testing.assert_close(model.locations.mean[0], F.normalize(detail, dim=1).mean(0), atol=1e-4, rtol=1e-3)
+        assert 0 < model.locations(detail, 0).mean() <= 1
 
 
 def test_a_finished_model_knows_how_what_moves_in_the_training_footage_looks(manifest: Manifest, trained: Path) -> None:
     """Nearly every look of a tile that moves is near a sample; of other footage few are."""
     model = load_model(CONFIG, trained / "stmae", torch.device("cpu"))
-    device, samples = torch.device("cpu"), model.looks.samples[0]
+    device, samples = torch.device("cpu"), model.feature_bank.samples[0]
     torch.testing.assert_close(samples.norm(dim=1), torch.ones(len(samples)))
     windows = Windows(CONFIG, manifest, "train", flow=FlowCache.of(trained / "flow", manifest))
     frames, flow = windows.moved(np.arange(len(windows)), device)
     moves = moved_tiles(flow, model.flow_side).norm(dim=1) > STILL
-    known, mirrored = model.looks(frames, flow, 0)[moves], model.looks(frames.flip(2), flow, 0)[moves]
+    known, mirrored = model.feature_bank(frames, flow, 0)[moves], model.feature_bank(frames.flip(2), flow, 0)[moves]
     assert len(known) > len(samples)
     assert known.mean() < mirrored.mean() / 4
 
@@ -189,10 +189,10 @@ def test_what_moves_is_known_by_its_speed_in_pixels_of_the_frames(trained: Path,
     device = torch.device("cpu")
     model = load_model(settings, tmp_path / "stmae", device)
     windows = Windows(settings, manifest, "train", flow=flow)
-    expected = Looks(1, settings.model.frame_size)
+    expected = FeatureBank(1, settings.model.frame_size)
     looks = histograms(*windows.moved(np.arange(len(windows)), device), settings.model.frame_size)
     expected.fit(0, queries_of(looks[..., :8]))
-    torch.testing.assert_close(model.looks.samples, expected.samples)
+    torch.testing.assert_close(model.feature_bank.samples, expected.samples)
 
 
 def test_a_model_of_two_scenes_knows_what_each_shows_and_how_what_moves_there_looks(
@@ -209,10 +209,12 @@ def test_a_model_of_two_scenes_knows_what_each_shows_and_how_what_moves_there_lo
     device = torch.device("cpu")
     model = load_model(settings, tmp_path / "stmae", device)
     for scene, other, clip in ((0, 1, two.clips[0]), (1, 0, two.clips[1])):
-        own, foreign = (evidence_of(model, each, two.frames(clip), flow.flows(clip), device) for each in (scene, other))
+        own, foreign = (
+            raw_scores_of(model, each, two.frames(clip), flow.flows(clip), device) for each in (scene, other)
+        )
         moves = np.hypot(own.flow_tiles[:, 0], own.flow_tiles[:, 1]) > STILL
-        assert own.place_tiles.mean() < foreign.place_tiles.mean() / 2
-        assert own.look_tiles[moves].mean() < foreign.look_tiles[moves].mean() / 2
+        assert own.location_tiles.mean() < foreign.location_tiles.mean() / 2
+        assert own.feature_tiles[moves].mean() < foreign.feature_tiles[moves].mean() / 2
 
 
 def test_a_finished_run_is_not_trained_again(manifest: Manifest, trained: Path) -> None:
@@ -303,7 +305,7 @@ def test_deterministic_training_gives_the_weights_that_a_cpu_always_gives(
 def test_each_epoch_leaves_a_point_of_the_learning_curve(manifest: Manifest, trained: Path) -> None:
     curve = json.loads((trained / "stmae" / "curve.json").read_text())
     assert [row["step"] for row in curve] == [8]
-    assert 0 < curve[0]["heldout"]["psnr"] < 60
+    assert 0 < curve[0]["calibration"]["psnr"] < 60
     assert set(curve[0]["losses"]) == {"appearance", "motion", "compact", "adversarial", "discriminator"}
 
 
@@ -383,8 +385,8 @@ def test_evaluation_scores_each_test_frame_from_the_fifth_on(manifest: Manifest,
     assert json.loads((tmp_path / "evaluation.json").read_text())["figures"] == evaluation.figures
     calibration = Calibration.from_json((tmp_path / "calibration.json").read_text())
     with np.load(tmp_path / "scores.npz") as kept:
-        names = [field.name for field in dataclasses.fields(Evidence)]
-        evidence = Evidence(*(kept[f"{clip.name}/{name}"] for name in names))
+        names = [field.name for field in dataclasses.fields(RawScores)]
+        evidence = RawScores(*(kept[f"{clip.name}/{name}"] for name in names))
         np.testing.assert_array_equal(kept[f"{clip.name}/combined"], calibration.score(evidence, clip.fps))
 
 
