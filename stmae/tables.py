@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 UNDATED = "undated"
 """The `date` partition of a source whose path tells no date."""
 
@@ -29,9 +29,12 @@ PARTITIONING = ds.partitioning(
 )
 """For `pyarrow.dataset.dataset`: without it, a camera called 07 would be read as the number 7."""
 
+DETECTORS = ("prediction", "motion", "appearance", "persistence")
+"""The detectors, in the order of their columns."""
+HEATMAP_STEPS = 32
+"""Steps of a heat map's byte for each unit of -log10 p."""
+
 _TIME = pa.timestamp("us", tz="UTC")
-_TILES = pa.list_(pa.field("element", pa.float32(), False))
-"""256 values, row by row."""
 _SOURCE = [
     pa.field("source", pa.string(), False, {"meaning": "URI of the source object"}),
     pa.field("etag", pa.string(), False, {"meaning": "its ETag; of a local file, the digest of its bytes"}),
@@ -43,24 +46,29 @@ SCORES = pa.schema(
         pa.field("frame", pa.int32(), False, {"meaning": "index of the frame in its source, from 0"}),
         pa.field("time_s", pa.float64(), False, {"meaning": "container time of the frame, seconds"}),
         pa.field("wall_time", _TIME, True, {"meaning": "UTC; null where the path tells no start"}),
-        pa.field("psnr", pa.float32(), False, {"meaning": "dB; low = badly predicted"}),
+        pa.field("psnr", pa.float32(), False, {"meaning": "dB; low means badly predicted"}),
         pa.field("memory_distance_appearance", pa.float32(), False),
         pa.field("memory_distance_motion", pa.float32(), False),
-        pa.field(
-            "peak_tile",
-            pa.int16(),
-            False,
-            {"meaning": "row * 16 + column of the tile with the highest error"},
+        *(
+            pa.field(name, pa.float32(), False, {"meaning": "frame value of the detector; high is anomalous"})
+            for name in DETECTORS
         ),
-        pa.field("peak_tile_error", pa.float32(), False, {"meaning": "mean squared error of that tile"}),
-        pa.field("error_tiles", _TILES, False, {"meaning": "mean squared error, 8 significant bits"}),
-        pa.field("location_tiles", _TILES, False, {"meaning": "squared distance from the usual, 8 bits"}),
-        pa.field("feature_tiles", _TILES, False, {"meaning": "squared distance from what was seen to move, 8 bits"}),
-        pa.field("flow_x_tiles", _TILES, False, {"meaning": "pixels to the right, in 64ths"}),
-        pa.field("flow_y_tiles", _TILES, False, {"meaning": "pixels down, in 64ths"}),
     ]
 )
-"""Tiles are rounded so that they compress; events are computed from what is kept, not from what was measured."""
+"""Values are rounded so that they compress; events are computed from what is kept."""
+
+HEATMAPS = pa.schema(
+    [
+        *_SOURCE,
+        pa.field("second", pa.int32(), False, {"meaning": "whole second of container time, from 0"}),
+        pa.field(
+            "heatmap",
+            pa.binary(256),
+            False,
+            {"meaning": f"16x16 tiles by rows: highest -log10 p of the second, {HEATMAP_STEPS} steps a unit"},
+        ),
+    ]
+)
 
 COVERAGE = pa.schema(
     [
@@ -91,18 +99,20 @@ EVENTS = pa.schema(
         pa.field("start_time", _TIME, True),
         pa.field("peak_time", _TIME, True),
         pa.field("end_time", _TIME, True),
-        pa.field("peak_score", pa.float64(), False, {"meaning": "nats; high is odd"}),
+        pa.field("score", pa.float64(), False, {"meaning": "log10 of the return period in hours"}),
         pa.field(
-            "kind",
-            pa.string(),
+            "return_period_hours",
+            pa.float64(),
             False,
-            {"meaning": "of the peak's oddest tile: prediction, motion, appearance, presence"},
+            {"meaning": "hours of normal footage in which one such event is met, on average"},
         ),
+        pa.field("bounded", pa.bool_(), False, {"meaning": "the event is rarer than return_period_hours can tell"}),
+        pa.field("calibration_hours", pa.float64(), False, {"meaning": "normal footage that the figure rests on"}),
+        pa.field("detector", pa.string(), False, {"meaning": "lowest p-value at the peak: " + ", ".join(DETECTORS)}),
         pa.field("box_left", pa.float32(), False, {"meaning": "fraction of the frame's width"}),
         pa.field("box_top", pa.float32(), False),
         pa.field("box_right", pa.float32(), False),
         pa.field("box_bottom", pa.float32(), False),
-        pa.field("tiles", _TILES, False, {"meaning": "nats, at the peak"}),
         pa.field("thumbnail", pa.string(), True, {"meaning": "key of a JPEG below the tables' root"}),
         pa.field("calibration_digest", pa.string(), False),
     ]
@@ -134,8 +144,8 @@ RUNS = pa.schema(
     ]
 )
 
-SCHEMAS = {"scores": SCORES, "coverage": COVERAGE, "events": EVENTS, "runs": RUNS}
-SOURCE_TABLES = ("scores", "coverage", "events")
+SCHEMAS = {"scores": SCORES, "heatmaps": HEATMAPS, "coverage": COVERAGE, "events": EVENTS, "runs": RUNS}
+SOURCE_TABLES = ("scores", "heatmaps", "coverage", "events")
 """Those with one object a source object."""
 
 
