@@ -22,7 +22,7 @@ from stmae.batch.plan import Plan, make_plan, statuses_of_done
 from stmae.batch.worker import Job, Outcome
 from stmae.scoring.calibration import Calibration
 from stmae.serving.client import Client, Deployment
-from stmae.storage.base import ObjectMissingError, Store, StoreError, open_store
+from stmae.storage import ObjectMissingError, Store, StoreError, open_store
 
 log = logging.getLogger(__name__)
 

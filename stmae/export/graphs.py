@@ -26,6 +26,7 @@ from stmae.model.stmae import STMAE, moved_tiles, normalise_flow, shrink, to_uni
 from stmae.scoring.raw import CLIP_FRAMES, MIN_MSE, TILES
 from stmae.serving import tensors
 from stmae.serving.tensors import MIN_SEGMENT
+from stmae.storage.atomic import write_atomically
 
 Images = npt.NDArray[np.uint8]
 
@@ -185,6 +186,4 @@ def _write_manifest(config: Config, out: Path) -> None:
         "size": config.model.frame_size,
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "onnx")},
     }
-    part = out / "export.json.part"
-    part.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(out / "export.json")
+    write_atomically(out / "export.json", (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode())

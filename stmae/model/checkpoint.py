@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from stmae.storage.atomic import atomic_path
 
 METADATA = "stmae"
 
@@ -92,18 +93,12 @@ def _restore_modules(path: Path, tensors: Mapping[str, Tensor], modules: Mapping
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        # One entry: safetensors writes several in random order, and equal weights should be equal bytes.
-        save_file(tensors, aside, metadata={METADATA: json.dumps(metadata, sort_keys=True)})
-        with aside.open("rb+") as file:
-            os.fsync(file.fileno())
-        aside.replace(path)
+        with atomic_path(path, shared=True) as aside:
+            # One entry: safetensors writes several in random order, and equal weights should be equal bytes.
+            save_file(tensors, aside, metadata={METADATA: json.dumps(metadata, sort_keys=True)})
     except SafetensorError as error:  # of a full disk, say: safetensors hides the OSError
         raise CheckpointError(f"{path}: cannot be written ({error}); free some space and run again") from None
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from stmae import tables as tabular
 from stmae.report.page import Image, heat_overlay, jpeg_uri, page
 from stmae.scoring.raw import TILES
-from stmae.storage.base import FileStore, ObjectMissingError, Store, open_store
+from stmae.storage import FileStore, ObjectMissingError, Store, open_store
 
 SHOWN_EVENTS = 60
 """Events with pictures; a page with more is read by nobody."""

@@ -1,7 +1,7 @@
 """Objects of an S3 bucket.
 
-S3 is reached as every AWS client reaches it: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-AWS_REGION, or the machine's role.
+Endpoint, credentials and region come from where every AWS client takes them: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID,
+AWS_SECRET_ACCESS_KEY, AWS_REGION, or the machine's role.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
-from stmae.storage.base import CHUNK, Listed, ObjectMissingError, StoreError, file_trouble
+from stmae.storage.base import CHUNK_BYTES, Listed, ObjectMissingError, StoreError, explain
 
 
 class S3Store:
-    """Objects of a bucket below a prefix. An ETag is what the server says, without quotes."""
+    """A bucket, or a prefix in it, as a store. The ETag of an object is the server's, without quotes."""
 
     def __init__(self, uri: str) -> None:
         self.root = uri.rstrip("/")
@@ -39,7 +39,7 @@ class S3Store:
             for page in self._client.get_paginator("list_objects_v2").paginate(**request):
                 for item in page.get("Contents", ()):
                     path = item["Key"].removeprefix(self.prefix)
-                    if path and not path.endswith("/"):  # a folder's placeholder
+                    if path and not path.endswith("/"):  # such keys only make a folder visible in consoles
                         yield Listed(path, int(item["Size"]), item["ETag"].strip('"'))
 
     def etag(self, path: str) -> str:
@@ -49,7 +49,7 @@ class S3Store:
     def download(self, path: str, target: Path) -> str:
         with self._errors(path), target.open("wb") as copy:
             answer = self._client.get_object(Bucket=self.bucket, Key=self.prefix + path)
-            for chunk in answer["Body"].iter_chunks(CHUNK):
+            for chunk in answer["Body"].iter_chunks(CHUNK_BYTES):
                 copy.write(chunk)
             return str(answer["ETag"]).strip('"')
 
@@ -63,26 +63,27 @@ class S3Store:
             self._client.put_object(Bucket=self.bucket, Key=self.prefix + path, Body=data)
 
     def prepare(self) -> None:
-        """A bucket is never created here, so that a typing error cannot make one."""
+        """Checks that the bucket can be listed. It is never created, so that a mistyped name cannot make one."""
         with self._errors(""):
             self._client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
 
     @contextlib.contextmanager
     def _errors(self, path: str) -> Iterator[None]:
+        """Turns errors of the client and of the local file into StoreError."""
         uri = self.uri(path)
         try:
             yield
         except ClientError as error:
-            self._refused(uri, error)
+            self._raise_refusal(uri, error)
         except BotoCoreError as error:
-            raise StoreError(f"{uri}: {self._unreachable(error)}") from error
+            raise StoreError(f"{uri}: {self._explain_connection(error)}") from error
         except OSError as error:
             if isinstance(error, StoreError):
                 raise
-            raise StoreError(f"{uri}: {file_trouble(error)}") from error
+            raise StoreError(f"{uri}: {explain(error)}") from error
 
-    def _refused(self, uri: str, error: Any) -> NoReturn:
-        """Raise what the server's answer means."""
+    def _raise_refusal(self, uri: str, error: Any) -> NoReturn:
+        """Raises the StoreError that the server's answer means."""
         code = str(error.response.get("Error", {}).get("Code", ""))
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         if code == "NoSuchBucket":
@@ -100,7 +101,7 @@ class S3Store:
             raise StoreError(f"{uri}: the store is full ({code}); free space or raise the quota") from error
         raise StoreError(f"{uri}: {self._endpoint()} answered {status} ({code}); see its log") from error
 
-    def _unreachable(self, error: Any) -> str:
+    def _explain_connection(self, error: Any) -> str:
         if isinstance(error, NoCredentialsError | PartialCredentialsError):
             return "no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
         return f"{self._endpoint()} does not answer ({error}); check AWS_ENDPOINT_URL and the network"
@@ -112,7 +113,7 @@ class S3Store:
 def _s3_client(uri: str) -> Any:
     own_endpoint = bool(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"))
     config = Config(
-        # Stores other than AWS's own refuse the checksums that newer clients add unasked.
+        # Stores other than AWS's own refuse the checksums that newer clients add by default.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         s3={"addressing_style": "path" if own_endpoint else "auto"},

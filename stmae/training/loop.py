@@ -20,8 +20,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 import stmae
 from stmae.config import Config, digest
-from stmae.datasets.arrays import write_atomically
 from stmae.model.checkpoint import load_training, save_modules, save_training
+from stmae.storage.atomic import write_atomically
 from stmae.training.muon import Muon, is_kernel
 
 Opt = TypeVar("Opt", bound=torch.optim.Optimizer)
@@ -188,7 +188,7 @@ def _read(path: Path, otherwise: Any) -> Any:
 
 
 def _write(path: Path, content: object) -> None:
-    write_atomically(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
+    write_atomically(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode(), shared=True)
 
 
 def _averaged(averages: Mapping[str, float], losses: Mapping[str, Tensor], out: Path) -> dict[str, float]:

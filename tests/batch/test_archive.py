@@ -22,7 +22,7 @@ from stmae import tables
 from stmae.batch import engines
 from stmae.batch.rows import raw_scores_of
 from stmae.serving.client import Client
-from stmae.storage.base import open_store
+from stmae.storage import open_store
 
 
 def test_every_source_has_one_coverage_row_and_every_frame_from_the_fifth_a_score(scored: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from nights import Night, film, rows
 
 from stmae.report.night import ReportError, night_report, read_night, render
-from stmae.storage.base import open_store
+from stmae.storage import open_store
 
 
 class Outline(HTMLParser):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from swift import S3Server
 
-from stmae.storage.base import ObjectMissingError, Store, StoreError, open_store
+from stmae.storage import ObjectMissingError, Store, StoreError, open_store
 
 
 @pytest.fixture(params=["file", "s3"])
@@ -20,7 +20,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return open_store(f"s3://{name}/some/prefix/")
 
 
-def test_what_is_put_is_listed_got_and_downloaded(store: Store, tmp_path: Path) -> None:
+def test_an_object_that_was_put_can_be_listed_read_and_downloaded(store: Store, tmp_path: Path) -> None:
     store.prepare()
     store.put("b/camera=gate%202/x.bin", b"old")
     store.put("b/camera=gate%202/x.bin", b"new bytes")
@@ -35,14 +35,14 @@ def test_what_is_put_is_listed_got_and_downloaded(store: Store, tmp_path: Path) 
     assert etag in (hashlib.sha256(b"new bytes").hexdigest(), hashlib.md5(b"new bytes").hexdigest())
 
 
-def test_a_missing_object_is_told_from_other_trouble(store: Store, tmp_path: Path) -> None:
+def test_a_missing_object_raises_its_own_error(store: Store, tmp_path: Path) -> None:
     store.prepare()
-    for ask in (store.get, store.etag, lambda path: store.download(path, tmp_path / "copy")):
+    for call in (store.get, store.etag, lambda path: store.download(path, tmp_path / "copy")):
         with pytest.raises(ObjectMissingError, match=r"not-there\.bin: no such"):
-            ask("not-there.bin")
+            call("not-there.bin")
 
 
-def test_a_listing_goes_over_all_its_pages(bucket: tuple[Any, str]) -> None:
+def test_a_listing_reads_all_its_pages(bucket: tuple[Any, str]) -> None:
     client, name = bucket
     keys = [f"day/{index:02d}.mp4" for index in range(25)]
     for key in keys:
@@ -51,33 +51,33 @@ def test_a_listing_goes_over_all_its_pages(bucket: tuple[Any, str]) -> None:
     assert [item.path for item in open_store(f"s3://{name}").list("day/")] == keys
 
 
-def test_a_missing_bucket_is_named_with_the_mend(s3_environment: S3Server) -> None:
+def test_a_missing_bucket_is_named_with_what_to_do(s3_environment: S3Server) -> None:
     store = open_store("s3://no-such-bucket/archive")
-    for ask in (store.prepare, lambda: list(store.list()), lambda: store.put("x", b"x"), lambda: store.get("x")):
+    for call in (store.prepare, lambda: list(store.list()), lambda: store.put("x", b"x"), lambda: store.get("x")):
         with pytest.raises(StoreError, match=r"no bucket 'no-such-bucket' at http://127.*create it or correct"):
-            ask()
+            call()
 
 
 @pytest.mark.parametrize("variable", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
-def test_wrong_credentials_are_refused_with_the_mend(
+def test_wrong_credentials_are_refused_with_what_to_check(
     bucket: tuple[Any, str], variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, name = bucket
     monkeypatch.setenv(variable, "demo:wrong")
     store = open_store(f"s3://{name}")
-    for ask in (store.prepare, lambda: list(store.list()), lambda: store.put("x", b"x"), lambda: store.get("x")):
+    for call in (store.prepare, lambda: list(store.list()), lambda: store.put("x", b"x"), lambda: store.get("x")):
         with pytest.raises(StoreError, match=r"access denied .*check AWS_ACCESS_KEY_ID"):
-            ask()
+            call()
 
 
-def test_no_credentials_are_asked_for(bucket: tuple[Any, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_asked_for(bucket: tuple[Any, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(StoreError, match="no credentials; set AWS_ACCESS_KEY_ID"):
         open_store(f"s3://{bucket[1]}").prepare()
 
 
-def test_an_endpoint_that_is_not_there_is_named(s3_environment: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_that_does_not_answer_is_named(s3_environment: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(StoreError, match=r"http://127\.0\.0\.1:9 does not answer.*check AWS_ENDPOINT_URL"):
@@ -92,12 +92,12 @@ def test_a_file_uri_and_a_plain_path_are_the_same_store(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("uri", "why"), [("gs://bucket", "'gs' is not supported"), ("s3://", "names no"), ("file://x/y", "three slashes")]
 )
-def test_a_uri_that_cannot_be_a_store_is_refused(uri: str, why: str) -> None:
+def test_an_unsupported_uri_is_refused(uri: str, why: str) -> None:
     with pytest.raises(StoreError, match=why):
         open_store(uri)
 
 
-def test_a_folder_that_is_not_there_is_no_empty_archive(tmp_path: Path) -> None:
+def test_an_absent_folder_is_an_error_and_no_empty_listing(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="absent: no such folder; correct the path"):
         list(open_store(str(tmp_path / "absent")).list())
 

@@ -10,7 +10,7 @@ import pytest
 from nights import GOOD, Night, bytes_of, film, read, rows
 
 from stmae.batch.plan import make_plan
-from stmae.storage.base import FileStore
+from stmae.storage import FileStore
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ def test_a_rerun_after_kill_9_equals_an_undisturbed_run(
     assert killed.returncode == -signal.SIGKILL
     halfway = bytes_of(tmp_path)
     assert len(halfway) == write
-    assert len([name for name in halfway if name.endswith(".tmp")]) == 1
+    assert len([name for name in halfway if "/.writing-" in name]) == 1
     summary = night.score(archive, tmp_path)
     assert summary.complete
     done = sum(name.startswith("coverage/") and name.endswith(".parquet") for name in halfway)

@@ -15,6 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from stmae.storage.atomic import atomic_path
+
 DEFAULT = Path(".triton")
 MEND = "set the environment up again: rm -rf {env} && make setup"
 _STAND_IN = Path(__file__).parent / "backends" / "onnxruntime" / "model.py"
@@ -133,10 +135,8 @@ def _mend(environment: Path) -> str:
 def _copy(source: Path, target: Path) -> None:
     if target.is_file() and filecmp.cmp(source, target, shallow=False):
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(target.name + ".part")
-    shutil.copy2(source, aside)
-    aside.replace(target)
+    with atomic_path(target) as aside:
+        shutil.copy2(source, aside)
 
 
 def main(arguments: list[str]) -> int:

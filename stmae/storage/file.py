@@ -1,0 +1,75 @@
+"""Objects as files below a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from stmae.storage.atomic import write_atomically
+from stmae.storage.base import CHUNK_BYTES, Listed, ObjectMissingError, StoreError, explain
+
+
+class FileStore:
+    """A folder as a store. The ETag of an object is the SHA-256 (hex) of its bytes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self.root = self.folder.as_uri().rstrip("/")
+
+    def uri(self, path: str) -> str:
+        return (self.folder / path).as_uri()
+
+    def list(self, prefix: str = "") -> Iterator[Listed]:
+        top = self.folder / prefix
+        if not prefix and not top.is_dir():
+            raise StoreError(f"{self.root}: no such folder; correct the path or create it")
+        with self._errors(prefix):
+            files = sorted(
+                (path.relative_to(self.folder).as_posix(), path) for path in top.rglob("*") if path.is_file()
+            )
+        for path, file in files:
+            with contextlib.suppress(FileNotFoundError):  # deleted since: as if it had never been listed
+                yield Listed(path, file.stat().st_size, None)
+
+    def etag(self, path: str) -> str:
+        with self._errors(path), (self.folder / path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def download(self, path: str, target: Path) -> str:
+        digest = hashlib.sha256()
+        with self._errors(path), (self.folder / path).open("rb") as source, target.open("wb") as copy:
+            while chunk := source.read(CHUNK_BYTES):
+                digest.update(chunk)
+                copy.write(chunk)
+        return digest.hexdigest()
+
+    def get(self, path: str) -> bytes:
+        with self._errors(path):
+            return (self.folder / path).read_bytes()
+
+    def put(self, path: str, data: bytes) -> None:
+        with self._errors(path):
+            write_atomically(self.folder / path, data)
+
+    def prepare(self) -> None:
+        with self._errors(""):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.folder, os.W_OK | os.X_OK):  # read-only mounts too
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    @contextlib.contextmanager
+    def _errors(self, path: str) -> Iterator[None]:
+        """Turns errors of the file system into StoreError."""
+        uri = self.uri(path)
+        try:
+            yield
+        except StoreError:
+            raise
+        except FileNotFoundError as error:
+            raise ObjectMissingError(f"{uri}: no such file; it was moved or deleted") from error
+        except OSError as error:
+            raise StoreError(f"{uri}: {explain(error)}") from error
