@@ -1,8 +1,6 @@
 """What a run is to score: the video objects of an archive, and which of them are done already.
 
-Archive layouts, which may be mixed: `<camera>/<YYYY-MM-DD>/<HH-MM-SS>.<ext>` (start time in UTC),
-`<camera>/<file>` and, flat, `<file>`, whose camera is the archive's own folder. A camera may be several
-folders deep (`site/gate`).
+`stmae.archive.layouts` says what an object's path means.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ import dataclasses
 import hashlib
 import io
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from urllib.parse import unquote
@@ -19,6 +17,7 @@ from urllib.parse import unquote
 import pyarrow.parquet as pq
 
 from stmae import tables
+from stmae.archive.layouts import is_video, parse, parse_day
 from stmae.storage.base import ObjectMissingError, Store
 from stmae.video.reader import VIDEO_SUFFIXES
 
@@ -73,7 +72,7 @@ def make_plan(archive: Store, date: str | None = None, include: str | None = Non
     Every object with a video's extension is a source, also when its content is none: the tables then say so.
     Raises PlanError for a date that is none and where nothing matches, StoreError where listing fails.
     """
-    if date is not None and _date(date) is None:
+    if date is not None and parse_day(date) is None:
         raise PlanError(f"date {date!r}: must be a day of the calendar, YYYY-MM-DD")
     globs = [part.strip() for part in (include or "").split(",") if part.strip()]
     folder = unquote(PurePosixPath(archive.root).name) or "archive"
@@ -97,30 +96,6 @@ def make_plan(archive: Store, date: str | None = None, include: str | None = Non
     return Plan(archive.root, tuple(sources))
 
 
-def parse(path: str, archive_name: str) -> tuple[str, str, datetime | None]:
-    """Camera, date partition and start time (UTC) that a path below the archive tells."""
-    *folders, name = path.split("/")
-    day = _date(folders[-1]) if folders else None
-    if day is None:
-        return "/".join(folders) or archive_name, tables.UNDATED, None
-    start_time = None
-    stem = PurePosixPath(name).stem
-    if len(stem) == len("HH-MM-SS"):
-        try:
-            start_time = datetime.strptime(f"{folders[-1]} {stem}", "%Y-%m-%d %H-%M-%S").replace(tzinfo=UTC)
-        except ValueError:
-            start_time = None
-    return "/".join(folders[:-1]) or archive_name, folders[-1], start_time
-
-
-def is_video(path: str) -> bool:
-    """By its extension; hidden files and folders are none."""
-    parts = path.split("/")
-    return not any(part.startswith(".") for part in parts) and (
-        PurePosixPath(parts[-1]).suffix.lower() in VIDEO_SUFFIXES
-    )
-
-
 def statuses_of_done(store: Store, model: str, sources: Iterable[Source]) -> dict[Source, str]:
     """Sources whose coverage row tells of these very bytes, with its status; `missing` is not done."""
     sources = tuple(sources)
@@ -135,15 +110,6 @@ def statuses_of_done(store: Store, model: str, sources: Iterable[Source]) -> dic
         if row["etag"] == source.etag and row["status"] != "missing":
             done[source] = str(row["status"])
     return done
-
-
-def _date(text: str) -> datetime | None:
-    if len(text) != len("YYYY-MM-DD"):
-        return None
-    try:
-        return datetime.strptime(text, "%Y-%m-%d")
-    except ValueError:
-        return None
 
 
 def _included(path: str, globs: list[str]) -> bool:

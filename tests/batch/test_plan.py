@@ -1,8 +1,7 @@
-"""What a path tells, which objects are sources, and what is done already."""
+"""Which objects are sources, and what is done already."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,39 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stmae import tables
-from stmae.batch.plan import PlanError, make_plan, parse
-from stmae.storage.base import open_store
+from stmae.batch.plan import PlanError, make_plan
+from stmae.storage import open_store
 
 NAMES = st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="/"), min_size=1, max_size=20)
-
-
-@given(camera=NAMES, moment=st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2200, 1, 1)))
-def test_a_dated_path_tells_camera_date_and_start(camera: str, moment: datetime) -> None:
-    moment = moment.replace(microsecond=0, tzinfo=UTC)
-    path = f"site/{camera}/{moment:%Y-%m-%d}/{moment:%H-%M-%S}.mp4"
-    assert parse(path, "archive") == (f"site/{camera}", f"{moment:%Y-%m-%d}", moment)
-
-
-@pytest.mark.parametrize(
-    ("path", "camera", "date"),
-    [
-        ("a.mp4", "archive", "undated"),
-        ("gate/a.mp4", "gate", "undated"),
-        ("gate/08-00-00.mp4", "gate", "undated"),
-        ("2026-03-01/08-00-0x.mp4", "archive", "2026-03-01"),
-        ("gate/2026-02-30/08-00-00.mp4", "gate/2026-02-30", "undated"),
-        ("gate/2026-03-01/25-00-00.mp4", "gate", "2026-03-01"),
-    ],
-)
-def test_what_a_path_does_not_tell_stays_open(path: str, camera: str, date: str) -> None:
-    assert parse(path, "archive") == (camera, date, None)
-
-
-@given(path=st.text(max_size=60))
-def test_any_path_can_be_parsed(path: str) -> None:
-    camera, date, _ = parse(path, "archive")
-    assert camera
-    assert date == tables.UNDATED or len(date) == 10
 
 
 @given(camera=NAMES)
