@@ -36,8 +36,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from stmae.config import load
+from stmae.datasets.footage import Footage
 from stmae.datasets.manifest import DatasetError
-from stmae.datasets.readers import Footage, read_avenue, read_ped2
+from stmae.datasets.readers import read_footage
 from stmae.model.build import FLOW_WEIGHTS, build_flow_net
 from stmae.model.flow import FLOW_STRIDE, FlowNet
 from stmae.model.stmae import moved_tiles, tiles, to_signed
@@ -201,7 +203,7 @@ def main() -> int:
     arguments = parser.parse_args()
     cv2.setNumThreads(torch.get_num_threads())  # the same for all
     try:
-        footage = {"ped2": read_ped2(arguments.data)[1], "avenue": read_avenue(arguments.data)[1]}
+        footage = {name: read_footage(load(name), arguments.data)[1] for name in ("ped2", "avenue")}
         real = {name: real_triples(clips) for name, clips in footage.items()}
     except DatasetError as error:
         print(error, file=sys.stderr)

@@ -20,8 +20,10 @@ import torch
 from record import record
 from sklearn.metrics import roc_auc_score
 
+from stmae.config import load
 from stmae.datasets.manifest import DatasetError
-from stmae.datasets.readers import PED2_FPS, read_ped2
+from stmae.datasets.ped2 import FPS
+from stmae.datasets.readers import read_footage
 from stmae.model.build import build_flow_net
 from stmae.model.flow import FlowNet
 from stmae.model.stmae import moved_tiles, to_signed
@@ -51,7 +53,7 @@ def speeds(net: FlowNet, clip: Path, size: int) -> Speeds:
             flow = net(first, second)
             tiles.append(moved_tiles(flow, flow.shape[-1]).numpy())
     flow_tiles = np.concatenate(tiles)
-    step = steady(flow_tiles, flow_tiles, GAIT_SECONDS * PED2_FPS)
+    step = steady(flow_tiles, flow_tiles, GAIT_SECONDS * FPS)
     return np.asarray(np.hypot(step[:, 0], step[:, 1]) / min(size, FINEST))
 
 
@@ -75,7 +77,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     try:
-        training = [item.path for item in read_ped2(arguments.data)[1] if item.split == "train"]
+        training = [item.path for item in read_footage(load("ped2"), arguments.data)[1] if item.split == "train"]
     except DatasetError as error:
         print(error, file=sys.stderr)
         return 2

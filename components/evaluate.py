@@ -31,7 +31,7 @@ def evaluate(
     from pathlib import Path
 
     from stmae.config import from_json
-    from stmae.datasets.prepare import Manifest
+    from stmae.datasets.manifest import Manifest
     from stmae.evaluation.evaluate import evaluate
     from stmae.report.evaluation import evaluation_report, roc_points
 

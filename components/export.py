@@ -23,7 +23,7 @@ def export(
     from pathlib import Path
 
     from stmae.config import from_json
-    from stmae.datasets.prepare import Manifest
+    from stmae.datasets.manifest import Manifest
     from stmae.export.checkpoint import export_checkpoint
 
     facts = export_checkpoint(from_json(config), Manifest.load(Path(dataset.path)), Path(model.path), Path(onnx.path))

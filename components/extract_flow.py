@@ -20,9 +20,8 @@ def extract_flow(config: str, dataset: dsl.Input[dsl.Dataset], flow: dsl.Output[
     from pathlib import Path
 
     from stmae.config import from_json
-    from stmae.datasets.arrays import link_or_copy
-    from stmae.datasets.flow_cache import FlowCache, extract_flow
-    from stmae.datasets.prepare import Manifest
+    from stmae.datasets.flow_cache import FlowCache, extract_flow, link_or_copy
+    from stmae.datasets.manifest import Manifest
 
     manifest, lasting = Manifest.load(Path(dataset.path)), os.environ.get("STMAE_FLOW")
     cache = extract_flow(from_json(config), manifest, Path(lasting or flow.path))

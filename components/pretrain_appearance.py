@@ -23,7 +23,7 @@ def pretrain_appearance(
     from pathlib import Path
 
     from stmae.config import from_json
-    from stmae.datasets.prepare import Manifest
+    from stmae.datasets.manifest import Manifest
     from stmae.training.pretrain import pretrain_appearance
 
     figures = pretrain_appearance(from_json(config), Manifest.load(Path(dataset.path)), Path(appearance.path))

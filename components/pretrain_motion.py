@@ -25,7 +25,7 @@ def pretrain_motion(
     from pathlib import Path
 
     from stmae.config import from_json
-    from stmae.datasets.prepare import Manifest
+    from stmae.datasets.manifest import Manifest
     from stmae.training.pretrain import pretrain_motion
 
     manifest = Manifest.load(Path(dataset.path))

@@ -29,7 +29,7 @@ def train_adversarial(
     from pathlib import Path
 
     from stmae.config import from_json
-    from stmae.datasets.prepare import Manifest
+    from stmae.datasets.manifest import Manifest
     from stmae.training.adversarial import train_adversarial
 
     figures = train_adversarial(

@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     run_.add_argument("--seeds", default="1,2,3", help="of a study; default: 1,2,3")
     run_.add_argument(
         "--data-root",
-        help="default: <workspace>/datasets/<reader>, for footage of walkway .../<config>, on a cluster /data",
+        help="default: what `stmae data-root` prints, on a cluster /data",
     )
     run_.add_argument("--data-version", help="cluster only: changes when the footage does; default: the time")
     run_.add_argument("--workspace", type=Path, default=Path("work"), help="default: work")
@@ -68,25 +68,28 @@ def _compile(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    config, seeds = _resolve(arguments), []
+    config, seeds = _ask(arguments, "config"), []
     if arguments.pipeline != "train":
-        seeds = json.loads(_resolve(arguments, "--study", arguments.pipeline, "--seeds", arguments.seeds))
+        seeds = json.loads(_ask(arguments, "config", "--study", arguments.pipeline, "--seeds", arguments.seeds))
     return _submit(arguments, config, seeds) if arguments.host else _run_here(arguments, config, seeds)
 
 
-def _resolve(arguments: argparse.Namespace, *options: str) -> str:
-    """Pipelines know the library only through its command: a submitting machine and CI need no more."""
+def _ask(arguments: argparse.Namespace, verb: str, *options: str) -> str:
+    """Returns what `stmae VERB` prints of the configuration.
+
+    Pipelines know the library only through its command: a submitting machine and CI need no more.
+    """
     overrides = [part for value in arguments.set for part in ("--set", value)]
-    command = [sys.executable, "-m", "stmae", "config", arguments.config, *overrides, *options]
-    resolved = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if resolved.returncode != 0:
-        sys.exit(resolved.returncode)
-    return resolved.stdout.strip()
+    command = [sys.executable, "-m", "stmae", verb, arguments.config, *overrides, *options]
+    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if answer.returncode != 0:
+        sys.exit(answer.returncode)
+    return answer.stdout.strip()
 
 
 def _run_here(arguments: argparse.Namespace, config: str, seeds: list[dict[str, Any]]) -> int:
     workspace: Path = arguments.workspace
-    data_root = Path(arguments.data_root) if arguments.data_root else workspace / "datasets" / _dataset(config)
+    data_root = Path(arguments.data_root or _ask(arguments, "data-root", "--workspace", str(workspace)))
     try:
         if seeds:
             summary = run_study(arguments.pipeline, config, seeds, data_root=data_root, workspace=workspace)
@@ -103,13 +106,6 @@ def _run_here(arguments: argparse.Namespace, config: str, seeds: list[dict[str, 
         return 1
     print(summary)
     return 0
-
-
-def _dataset(config: str) -> str:
-    """Configurations of one downloaded dataset share it; footage of walkway is filmed as each of them says."""
-    resolved = json.loads(config)
-    reader: str = resolved["data"]["reader"]
-    return str(resolved["name"]) if reader == "walkway" else reader
 
 
 def _submit(arguments: argparse.Namespace, config: str, seeds: list[dict[str, Any]]) -> int:

@@ -64,16 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    sub = verb("config", _config, "print a resolved configuration as JSON, or the variants of it that a study compares")
-    _add_config(sub)
-    sub.add_argument("--study", help=f"one of: {', '.join(STUDIES)}")
-    sub.add_argument("--seeds", default="1,2,3", help="of the study; default: %(default)s")
-
-    sub = verb("prepare", _prepare, "read a dataset and write its prepared form")
-    _add_config(sub)
-    sub.add_argument("--data-root", type=Path, required=True, help="folder with the footage")
-    sub.add_argument("--out", type=Path, required=True, help="folder of the prepared dataset")
-    _add_json(sub)
+    _add_dataset_verbs(verb)
 
     sub = verb("train-flow", _train_flow, "train the flow net on synthetic motion")
     sub.add_argument("--out", type=Path, default=WORKSPACE / "flow", help="default: %(default)s")
@@ -110,11 +101,30 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = verb("demo", _demo, "score a small archive with a freshly trained model and report on it")
     _add_config(sub)
-    sub.add_argument("--data-root", type=Path, help="default: where the pipeline looks for it")
+    sub.add_argument("--data-root", type=Path, help="default: what `stmae data-root` prints")
     sub.add_argument("--workspace", type=Path, default=WORKSPACE, help="default: %(default)s")
     sub.add_argument("--runtime", type=Path, default=RUNTIME, help="default: %(default)s")
     sub.add_argument("--started", type=float, help="seconds since the epoch at which all this began")
     return parser
+
+
+def _add_dataset_verbs(
+    verb: Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser],
+) -> None:
+    sub = verb("config", _config, "print a resolved configuration as JSON, or the variants of it that a study compares")
+    _add_config(sub)
+    sub.add_argument("--study", help=f"one of: {', '.join(STUDIES)}")
+    sub.add_argument("--seeds", default="1,2,3", help="of the study; default: %(default)s")
+
+    sub = verb("data-root", _data_root, "print the folder where a data set's footage is looked for by default")
+    _add_config(sub)
+    sub.add_argument("--workspace", type=Path, default=WORKSPACE, help="default: %(default)s")
+
+    sub = verb("prepare", _prepare, "read a dataset and write its prepared form")
+    _add_config(sub)
+    sub.add_argument("--data-root", type=Path, required=True, help="folder with the footage")
+    sub.add_argument("--out", type=Path, required=True, help="folder of the prepared dataset")
+    _add_json(sub)
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -144,7 +154,9 @@ def _day(text: str) -> str:
 
 
 def _config(arguments: argparse.Namespace) -> int:
-    settings = config.load(arguments.config, arguments.set)
+    from stmae.datasets.readers import resolve
+
+    settings = resolve(config.load(arguments.config, arguments.set))
     if arguments.study is None:
         print(settings.to_json())
     else:
@@ -159,11 +171,19 @@ def _whole_numbers(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
+def _data_root(arguments: argparse.Namespace) -> int:
+    from stmae.datasets.readers import default_data_root
+
+    print(default_data_root(config.load(arguments.config, arguments.set), arguments.workspace))
+    return 0
+
+
 def _prepare(arguments: argparse.Namespace) -> int:
+    from stmae.datasets.manifest import SPLITS
     from stmae.datasets.prepare import prepare
 
     manifest = prepare(config.load(arguments.config, arguments.set), arguments.data_root, arguments.out)
-    counts = {split: len(manifest.split(split)) for split in ("train", "calibration", "test")}
+    counts = {split: len(manifest.split(split)) for split in SPLITS}
     frames = sum(clip.frames for clip in manifest.clips)
     text = ", ".join(f"{count} {split}" for split, count in counts.items())
     result = {"path": str(arguments.out), "digest": manifest.digest, "frames": frames, "clips": counts}
@@ -246,11 +266,11 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    from stmae.datasets.readers import default_data_root
     from stmae.demo import demo
 
     settings = config.load(arguments.config, arguments.set)
-    dataset = settings.name if settings.data.reader == "walkway" else settings.data.reader
-    data_root = arguments.data_root or arguments.workspace / "datasets" / dataset
+    data_root = arguments.data_root or default_data_root(settings, arguments.workspace)
     line = demo(settings, data_root, arguments.workspace, arguments.runtime, arguments.started)
     print(json.dumps(line))
     return 0

@@ -18,11 +18,13 @@ import pyarrow.dataset as ds
 
 from stmae.batch.run import score_archive
 from stmae.config import Config
-from stmae.datasets.prepare import read_footage
-from stmae.datasets.readers import Footage
+from stmae.datasets.footage import Footage
+from stmae.datasets.readers import read_footage
 from stmae.report.night import night_report
 from stmae.serving.triton.launcher import EmbeddedTriton
-from stmae.video.reader import FrameSource, write_video
+from stmae.storage.atomic import atomic_path
+from stmae.video.reader import FrameSource
+from stmae.video.writer import write_video
 
 FIRST_HOUR = datetime(2026, 1, 1, 20, tzinfo=UTC)
 """When the archive's night begins; its clips follow each other every half hour."""
@@ -91,8 +93,8 @@ def _film(clip: Footage, path: Path) -> None:
         return
     path = path.with_suffix(clip.path.suffix)
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(clip.path, path)
+        with atomic_path(path) as aside:
+            shutil.copyfile(clip.path, aside)
 
 
 def _images(folder: Path, fps: float) -> Iterator[npt.NDArray[np.uint8]]:

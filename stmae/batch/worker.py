@@ -28,8 +28,9 @@ from stmae.scoring.calibration import Calibration
 from stmae.scoring.raw import CLIP_FRAMES, RawScores
 from stmae.serving.client import Client, ServingError
 from stmae.serving.segments import cut
-from stmae.storage.base import ObjectMissingError, StoreError, open_store
-from stmae.video.reader import DecodeHealth, FrameSource
+from stmae.storage import ObjectMissingError, StoreError, open_store
+from stmae.video.health import DecodeHealth
+from stmae.video.reader import FrameSource
 
 log = logging.getLogger(__name__)
 

@@ -1,9 +1,9 @@
-"""The prepared dataset: what is in it, from which bytes it was made, and its arrays.
+"""The manifest of a prepared dataset: its clips, the bytes they were made from, and their arrays.
 
 <root>/manifest.json
 <root>/frames/<split>/<name>.npy   uint8 [F, S, S, 3] RGB
-<root>/labels/<split>/<name>.npy   uint8 [F], 1 = abnormal; test clips whose source has truth
-<root>/masks/<split>/<name>.npy    uint8 [F, S, S], 1 = abnormal; test clips whose source has pixel truth
+<root>/labels/<split>/<name>.npy   uint8 [F], 1 = abnormal; test clips that have labels or masks
+<root>/masks/<split>/<name>.npy    uint8 [F, S, S], 1 = abnormal; test clips that have masks
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from stmae.config import Config
-from stmae.datasets.arrays import write_atomically
+from stmae.storage.atomic import write_atomically
 
 Split = Literal["train", "calibration", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+Kind = Literal["frames", "labels", "masks"]
+"""The arrays of a clip."""
 FORMAT = 3
-"""Of the prepared dataset; a change prepares everything anew."""
+"""Version of the prepared dataset; where it differs, everything is prepared again."""
 
 
 class DatasetError(ValueError):
@@ -34,19 +37,20 @@ class Clip:
     """A prepared clip: consecutive frames of one video."""
 
     name: str
-    """Unique in its split."""
+    """Unique within its split."""
     split: Split
     source: str
-    """Video or frame folder, relative to the data root."""
+    """Video or image folder, relative to the dataset's folder."""
     frames: int
     fps: float
     height: int
-    """Of the source, pixels."""
+    """Height of the source, pixels."""
     width: int
+    """Width of the source, pixels."""
     sha256: str
-    """Of the source's bytes; of a frame folder, of its files' names and bytes."""
+    """Digest of the source's bytes; for an image folder, of its files' names and bytes."""
     truth_sha256: str
-    """Of the files its labels and masks come from; empty where it has none."""
+    """Digest of the files with its labels and masks; empty where it has none."""
     labelled: bool
     masked: bool
     scene: str = ""
@@ -55,7 +59,7 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """The clips of a prepared dataset. `digest` is of everything but the place where it lies."""
+    """The clips of a prepared dataset."""
 
     root: Path
     dataset: str
@@ -63,17 +67,18 @@ class Manifest:
     """Height and width of the frames, pixels."""
     clips: tuple[Clip, ...]
     digest: str
+    """SHA-256 (hex) of everything but `root`."""
 
     @classmethod
     def of(cls, root: Path, dataset: str, size: int, clips: tuple[Clip, ...]) -> Manifest:
-        """Assemble, and compute the digest."""
+        """Returns a manifest with its digest computed."""
         content = [FORMAT, dataset, size, [dataclasses.asdict(clip) for clip in clips]]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return cls(root, dataset, size, clips, digest)
 
     @classmethod
     def load(cls, root: Path) -> Manifest:
-        """Read `<root>/manifest.json`. Raises DatasetError where it is absent or broken."""
+        """Reads `<root>/manifest.json`. Raises DatasetError where it is absent or broken."""
         path = Path(root) / "manifest.json"
         try:
             table = json.loads(path.read_text(encoding="utf-8"))
@@ -91,7 +96,7 @@ class Manifest:
         return manifest
 
     def save(self) -> None:
-        """Write `<root>/manifest.json`, atomically."""
+        """Writes `<root>/manifest.json`, atomically."""
         table = {
             "dataset": self.dataset,
             "size": self.size,
@@ -102,35 +107,35 @@ class Manifest:
 
     @property
     def training_digest(self) -> str:
-        """Of the normal clips alone: another test clip or label leaves what was learnt as it is."""
+        """Digest of the training and calibration clips alone: trained models do not depend on test clips and labels."""
         return Manifest.of(self.root, "", self.size, (*self.split("train"), *self.split("calibration"))).digest
 
     @property
     def scenes(self) -> tuple[str, ...]:
-        """Names of the scenes in their order; one empty name where there is one scene."""
+        """Names of the scenes, sorted; one empty name where the dataset has one scene."""
         return tuple(sorted({clip.scene for clip in self.clips}))
 
     def split(self, split: Split) -> tuple[Clip, ...]:
-        """The clips of one split, in the dataset's order."""
+        """Returns the clips of one split, in the dataset's order."""
         return tuple(clip for clip in self.clips if clip.split == split)
 
     def frames(self, clip: Clip) -> npt.NDArray[np.uint8]:
-        """[F, S, S, 3] RGB, mapped from disk, read-only."""
+        """Returns the frames [F, S, S, 3] RGB of a clip, memory-mapped, read-only."""
         return self._array("frames", clip)
 
     def labels(self, clip: Clip) -> npt.NDArray[np.uint8] | None:
-        """[F], 1 = abnormal; None for a clip without truth."""
+        """Returns the labels [F] of a clip, 1 = abnormal; None where it has neither labels nor masks."""
         return self._array("labels", clip) if clip.labelled else None
 
     def masks(self, clip: Clip) -> npt.NDArray[np.uint8] | None:
-        """[F, S, S], 1 = abnormal, mapped from disk; None for a clip without pixel truth."""
+        """Returns the masks [F, S, S] of a clip, 1 = abnormal, memory-mapped; None where it has none."""
         return self._array("masks", clip) if clip.masked else None
 
-    def path(self, kind: Literal["frames", "labels", "masks"], split: Split, name: str) -> Path:
-        """Where an array lies."""
+    def path(self, kind: Kind, split: Split, name: str) -> Path:
+        """Returns the file of an array."""
         return self.root / kind / split / f"{name}.npy"
 
-    def _array(self, kind: Literal["frames", "labels", "masks"], clip: Clip) -> npt.NDArray[np.uint8]:
+    def _array(self, kind: Kind, clip: Clip) -> npt.NDArray[np.uint8]:
         path = self.path(kind, clip.split, clip.name)
         try:
             array: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -140,12 +145,12 @@ class Manifest:
 
 
 def scene_index(config: Config, manifest: Manifest, clip: Clip) -> int:
-    """Whose memory a clip is compared with. Raises ValueError where the model has another number of scenes."""
+    """Returns the number of a clip's scene in the model. Raises ValueError where the model has other scenes."""
     if config.model.scenes == 1:
         return 0
     if config.model.scenes != len(manifest.scenes):
         raise ValueError(
             f"model.scenes = {config.model.scenes}, but {manifest.root} has {len(manifest.scenes)} "
-            f"({', '.join(manifest.scenes)}); set model.scenes={len(manifest.scenes)}, or 1 to tell no scenes apart"
+            f"({', '.join(manifest.scenes)}); set model.scenes={len(manifest.scenes)}, or 1 for one model of all"
         )
     return manifest.scenes.index(clip.scene)

@@ -19,7 +19,8 @@ import tritonclient.grpc as triton
 from stmae.scoring.raw import CLIP_FRAMES, RawScores
 from stmae.serving import tensors
 from stmae.serving.segments import Images, cut
-from stmae.video.reader import DecodeHealth, FrameSource
+from stmae.video.health import DecodeHealth
+from stmae.video.reader import FrameSource
 
 Cause = Literal["unavailable", "missing", "deadline", "bad input", "server"]
 

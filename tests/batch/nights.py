@@ -17,7 +17,7 @@ from stmae.batch.run import RunSummary, score_archive
 from stmae.scoring.calibration import Calibration
 from stmae.scoring.raw import RawScores
 from stmae.serving.client import Client
-from stmae.video.reader import write_video
+from stmae.video.writer import write_video
 
 GOOD = {
     "gate/2026-03-01/08-00-00.mp4": 40,

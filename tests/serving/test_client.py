@@ -16,7 +16,7 @@ from stmae import __version__
 from stmae.serving import tensors
 from stmae.serving.client import Client, ServingError
 from stmae.serving.triton.launcher import Ports
-from stmae.video.reader import write_video
+from stmae.video.writer import write_video
 
 SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "client.py"
 

@@ -11,7 +11,7 @@ from stmae import config
 from stmae.config import ConfigError
 
 
-@pytest.mark.parametrize("name", ["walkway", "ped2", "ped2-cpu", "avenue", "shanghaitech", "folder"])
+@pytest.mark.parametrize("name", config.names())
 def test_each_shipped_configuration_loads_under_its_own_name(name: str) -> None:
     assert config.load(name).name == name
 
@@ -21,7 +21,8 @@ def test_each_shipped_configuration_loads_under_its_own_name(name: str) -> None:
     [
         ("model.sise=64", "did you mean 'size'"),
         ("modle.size=64", "did you mean 'model'"),
-        ("data.reader=ped", "did you mean 'ped2'"),
+        ("model.streams=motions", "did you mean 'motion'"),
+        ("walkway=3", "'walkway' is a section"),
         ("model.size=100", "a multiple of 32"),
         ("model.size=big", "must be int"),
         ("train.learning_rate=-1", "positive"),
@@ -35,7 +36,7 @@ def test_each_shipped_configuration_loads_under_its_own_name(name: str) -> None:
         ("seed", "section.key=value"),
     ],
 )
-def test_a_wrong_override_is_refused_with_its_mend(override: str, named: str) -> None:
+def test_a_wrong_override_is_refused_and_the_message_says_what_is_right(override: str, named: str) -> None:
     with pytest.raises(ConfigError, match=named):
         config.load("ped2", [override])
 
@@ -59,8 +60,8 @@ def test_an_own_file_is_read_and_its_mistakes_name_it(tmp_path: Path) -> None:
         config.load(str(tmp_path / "none.toml"))
 
 
-def test_json_carries_a_configuration_whole() -> None:
-    loaded = config.load("ped2-cpu", ["train.learning_rate=1", "score.min_seconds=2"])
+def test_a_configuration_survives_json() -> None:
+    loaded = config.load("ped2-cpu", ["train.learning_rate=1", "score.min_seconds=2", "walkway.seed=11"])
     assert config.from_json(loaded.to_json()) == loaded
 
 
@@ -69,6 +70,15 @@ def test_the_digest_changes_with_a_value_and_only_with_it() -> None:
     assert config.digest(a) == config.digest(config.load("ped2"))
     assert config.digest(a) != config.digest(b)
     assert config.digest(a.model) == config.digest(b.model)
+
+
+def test_an_override_of_walkway_is_kept_as_plain_data() -> None:
+    assert config.load("walkway", ["walkway.seed=11"]).walkway == {"train_clips": 10, "seed": 11}
+
+
+def test_equal_configurations_are_one_member_of_a_set() -> None:
+    same = {config.load("walkway", ["walkway.seed=11"]) for _ in range(2)}
+    assert len(same | {config.load("walkway")}) == 2
 
 
 def test_a_configuration_cannot_be_changed() -> None:

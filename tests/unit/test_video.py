@@ -1,4 +1,4 @@
-"""Reading footage: every frame once, in order, and an honest account of what could not be read."""
+"""Reading footage: every frame once, in order, and an account of what could not be read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from stmae.video.reader import DecodeHealth, Frame, FrameSource, natural_key, resize, write_video
+from stmae.video.health import DecodeHealth
+from stmae.video.images import natural_key, resize
+from stmae.video.reader import Frame, FrameSource
+from stmae.video.writer import write_video
 
 FRAMES = 40
 
@@ -113,7 +116,7 @@ def test_an_mp4_cut_after_its_index_is_truncated_and_keeps_the_frames_before_the
     assert f"{len(frames)} of {FRAMES} reported frames" in str(health.reason)
 
 
-def test_damage_in_the_middle_is_told_from_the_end(tmp_path: Path) -> None:
+def test_damage_in_the_middle_is_not_taken_for_the_end(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     write_video(path, moving_square(height=144, width=192), 10.0)
     data = bytearray(path.read_bytes())
@@ -133,13 +136,13 @@ def test_a_cut_avi_is_truncated(tmp_path: Path) -> None:
     assert read(path)[1].status == "truncated"
 
 
-def test_a_container_that_only_estimates_its_frames_is_not_called_truncated(tmp_path: Path) -> None:
+def test_a_complete_file_whose_container_only_estimates_its_frames_is_not_truncated(tmp_path: Path) -> None:
     path = tmp_path / "clip.mkv"
     write_video(path, moving_square(), 10.0)
     assert read(path)[1].status == "scored"
 
 
-def test_frames_that_an_edit_list_hides_are_not_missed(video: Path) -> None:
+def test_frames_that_an_edit_list_hides_are_not_missing(video: Path) -> None:
     data = bytearray(video.read_bytes())
     edit = data.find(b"elst") + 12
     # Start at 0.5 s of the media; the movie's clock ticks in ms, the track's 10240 times a second.
@@ -189,8 +192,8 @@ def test_an_unknown_codec_is_undecodable_and_named(tmp_path: Path) -> None:
 def test_no_damage_makes_reading_raise(video: Path, seed: int) -> None:
     data = bytearray(video.read_bytes())
     rng = np.random.default_rng(seed)
-    tail = len(data) - data.find(b"moov") - 4 if seed % 2 else len(data)  # half of the time the index alone
-    for position in rng.integers(len(data) - tail, len(data), 8):
+    region = len(data) - data.find(b"moov") - 4 if seed % 2 else len(data)  # half of the time the index alone
+    for position in rng.integers(len(data) - region, len(data), 8):
         data[position] = rng.integers(256)
     video.write_bytes(data[: rng.integers(1, len(data))] if seed % 3 == 0 else data)
     frames, health = read(video)
@@ -227,7 +230,7 @@ def test_a_frame_folder_reads_in_natural_order(tmp_path: Path, suffix: str) -> N
         assert all(np.array_equal(frame.image, image) for frame, image in zip(frames, images, strict=True))
 
 
-def test_hidden_files_of_an_archive_are_no_frames(tmp_path: Path) -> None:
+def test_hidden_files_are_no_frames(tmp_path: Path) -> None:
     write_images(tmp_path / "clip", moving_square(6))
     (tmp_path / "clip/._0.png").write_bytes(b"Mac OS X resource fork")
     assert read(tmp_path / "clip")[1].frames_decoded == 6

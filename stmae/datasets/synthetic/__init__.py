@@ -1,1 +1,1 @@
-"""Walkway: synthetic CCTV scenes with exact truth, filmed into real video files."""
+"""Synthetic CCTV scenes with exact ground truth, filmed into real video files."""

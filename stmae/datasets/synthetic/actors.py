@@ -1,4 +1,4 @@
-"""How figures move through a synthetic scene: where each of them is at a moment, and whether that is abnormal."""
+"""Actors: figures on their paths through a synthetic scene."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from stmae.datasets.synthetic.scene import Placed, Scene
 STEP_M_S = 0.5
 """Speed of a small step to the side."""
 COMES_TO_REST_S = 0.5
+"""How long limbs keep swinging after a stop."""
 REACH_M = 0.45
-"""How far a few steps lead away from a spot."""
+"""Farthest that small steps lead away from a spot."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Stay:
-    """What somebody does who stays at a spot: turns, and takes a few small steps around it. Keyframes, [K] each."""
+    """What an actor does while it stays at a spot: it turns and takes a few small steps. Keyframes, [K] each."""
 
     times_s: npt.NDArray[np.float64]
-    """Since the stop."""
+    """Seconds since the stop."""
     offsets_m: npt.NDArray[np.float64]
-    """To the right of the spot."""
+    """Metres to the right of the spot."""
     facing: npt.NDArray[np.float64]
-    """As in `Placed`."""
+    """The direction faced, as in `Placed`."""
 
     @classmethod
     def around(cls, lasts_s: float, direction: int, rng: np.random.Generator) -> Stay:
-        """Ends where it began, facing `direction`."""
+        """Returns a random stay that ends at the spot, facing `direction`."""
         keys: list[tuple[float, float, float]] = [(0.0, 0.0, float(direction))]
         while (time := keys[-1][0] + float(rng.uniform(1.2, 3.0))) < lasts_s - 4:
             _, offset, facing = keys[-1]
@@ -51,7 +52,7 @@ class Stay:
         return cls(*np.array(keys).T)
 
     def at(self, time_s: float) -> tuple[float, float, float, float]:
-        """Metres to the right of the spot, metres walked, facing, and how far the limbs swing."""
+        """Returns metres to the right of the spot, metres walked, facing, and how far the limbs swing (0 to 1)."""
         offset, facing = (float(np.interp(time_s, self.times_s, row)) for row in (self.offsets_m, self.facing))
         walked = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(self.offsets_m)))])
         steps = float(np.interp(time_s, self.times_s, walked))
@@ -62,40 +63,40 @@ class Stay:
 
 
 def on_the_ground(_since_s: float) -> float:
-    """The height of what does not fall."""
+    """Returns the height of an actor that does not fall, 0 m."""
     return 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Actor:
-    """A figure on its way across the view. Seconds and metres; x and y in pixels."""
+    """A figure on its path across the view. Times in seconds, lengths in metres, x and y in pixels."""
 
     pose: Pose
     enters_s: float
     y: float
     """Image row of its feet where it enters."""
     drift: float
-    """Rows a second, downwards."""
+    """Pixels a second, downwards."""
     speed: float
     direction: int
     """1 = to the right."""
     pause_s: tuple[float, float] = (0.0, 0.0)
-    """Stands still from, for."""
+    """When it stands still, since it entered, and for how long."""
     stay: Stay | None = None
-    """How it spends the pause; None: it does not move at all."""
+    """What it does in the pause; None where it does not move at all."""
     margin_m: float = 1.3
-    """Half of what the figure and its shadow need beside the frame."""
+    """Half the length of the figure and its shadow: so far beside the frame it is out of view."""
     drops_at: float | None = None
-    """Drops into the view at this x; None: comes from the edge."""
+    """x at which it drops into the view; None where it comes from the edge."""
     height: Callable[[float], float] = on_the_ground
     """Seconds since it entered -> metres above the ground."""
     leaves_s: float = math.inf
-    """Is gone, seconds since it entered."""
+    """When it disappears, since it entered."""
     abnormal_s: tuple[float, float] = (0.0, 0.0)
-    """From, until; seconds since it entered."""
+    """Begin and end of its being abnormal, since it entered."""
 
     def place(self, scene: Scene, time_s: float) -> Placed | None:
-        """The actor at a moment; None while it is out of view."""
+        """Returns the actor at a time of the clip; None while it is out of view."""
         since = time_s - self.enters_s
         if not 0 <= since < self.leaves_s:
             return None
@@ -116,12 +117,12 @@ class Actor:
         return Placed(self.pose(distance, gait), x, y, facing, self.height(since), abnormal)
 
     def starts_at(self, scene: Scene, span: float) -> float:
-        """x where it enters, when it is `span` pixels from its middle to its end."""
+        """Returns x where it enters; `span` is half its length in pixels."""
         if self.drops_at is not None:
             return self.drops_at
         return -span if self.direction > 0 else scene.width + span
 
     def reaches_s(self, scene: Scene, x: float) -> float:
-        """When it passes x unless it pauses, seconds since it entered."""
+        """Returns when it passes x if it does not pause, in seconds since it entered."""
         scale = scene.pixels_per_metre(self.y)
         return (x - self.starts_at(scene, self.margin_m * scale)) * self.direction / (self.speed * scale)

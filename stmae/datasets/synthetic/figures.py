@@ -1,4 +1,4 @@
-"""Who and what is seen in the synthetic scenes, posed by the distance they have covered."""
+"""Figures: people and things of the synthetic scenes, posed by the distance that they have covered."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from stmae.datasets.synthetic.parts import Colour, Part, disc, line, pick, polygon, shade
 
 Pose = Callable[[float, float], list[Part]]
-"""Distance covered in metres; how far the limbs swing, 1 = in full stride, 0 = stands -> parts, back to front."""
+"""Distance covered in metres, swing of the limbs (1 = full stride, 0 = standing) -> parts, back to front."""
 
 BOX_SIDE_M = 1.05
 TYRE: Colour = (28, 28, 30)
 STEEL: Colour = (70, 74, 80)
 SKIN: tuple[Colour, ...] = ((196, 152, 124), (150, 108, 84), (104, 74, 58), (214, 176, 150))
-# Muted, near the pavement's grey: what a camera sees of a crowd in winter.
+# Muted colours near the pavement's grey, as a camera sees a crowd in winter.
 COATS: tuple[Colour, ...] = (
     (92, 96, 104), (74, 82, 100), (112, 100, 90), (96, 104, 92),
     (120, 116, 112), (84, 78, 76), (104, 88, 92), (136, 132, 124),
@@ -24,7 +24,7 @@ TROUSERS: tuple[Colour, ...] = ((70, 72, 80), (84, 80, 76), (62, 66, 78), (96, 9
 
 
 def walker(rng: np.random.Generator) -> Pose:
-    """A pedestrian with a gait of their own and muted clothes; some carry a bag."""
+    """Returns a pedestrian with an individual gait and muted clothes; some carry a bag."""
     tall = float(rng.uniform(0.88, 1.08))
     coat, trousers = pick(rng, COATS), pick(rng, TROUSERS)
     skin, hair = pick(rng, SKIN), shade(pick(rng, TROUSERS), -22)
@@ -43,7 +43,7 @@ def walker(rng: np.random.Generator) -> Pose:
 
 
 def runner(rng: np.random.Generator) -> Pose:
-    """Leans forward, long strides, high knees, bent arms, sports clothes."""
+    """Returns a runner: leaning forward, long strides, high knees, bent arms, sports clothes."""
     shirt = pick(rng, ((226, 96, 50), (232, 226, 90), (238, 238, 238)))
     skin = pick(rng, SKIN)
     clothes = (shirt, (34, 36, 46), skin, (50, 40, 34))
@@ -56,7 +56,7 @@ def runner(rng: np.random.Generator) -> Pose:
 
 
 def cyclist(rng: np.random.Generator) -> Pose:
-    """A rider on a bicycle, pedalling."""
+    """Returns a rider who pedals a bicycle."""
     jacket = pick(rng, ((206, 60, 52), (226, 200, 64), (60, 120, 196)))
     skin, helmet = pick(rng, SKIN), (236, 236, 230)
     frame = pick(rng, ((190, 40, 40), (30, 60, 120), (24, 24, 26)))
@@ -87,7 +87,7 @@ def cyclist(rng: np.random.Generator) -> Pose:
 
 
 def cart(rng: np.random.Generator) -> Pose:
-    """An electric delivery cart with a roof and a driver, bigger than anything that walks."""
+    """Returns an electric delivery cart with a roof and a driver, larger than any walker."""
     paint = pick(rng, ((232, 232, 226), (226, 190, 60), (66, 130, 90)))
 
     def pose(distance: float, _gait: float) -> list[Part]:
@@ -114,7 +114,7 @@ def cart(rng: np.random.Generator) -> Pose:
 
 
 def fallen(rng: np.random.Generator) -> Pose:
-    """A big cardboard box that tumbles over its lowest corner, a quarter turn for each edge length covered."""
+    """Returns a large cardboard box that tumbles over its lowest corner, a quarter turn an edge length."""
     board = pick(rng, ((204, 168, 118), (190, 150, 100), (222, 210, 190)))
 
     def pose(distance: float, _gait: float) -> list[Part]:
@@ -135,7 +135,7 @@ def fallen(rng: np.random.Generator) -> Pose:
 
 
 def luggage(rng: np.random.Generator) -> Pose:
-    """A big bag or a box that somebody has left, in the colours of what people wear."""
+    """Returns a large bag or box in the colours of people's clothes."""
     cloth = pick(rng, COATS + TROUSERS)
     half, high = float(rng.uniform(0.34, 0.44)), float(rng.uniform(0.46, 0.62))
     slope = 0.08 if rng.random() < 0.5 else 0.0  # a bag narrows to the top, a box does not
@@ -164,7 +164,7 @@ FIGURES: dict[str, Callable[[np.random.Generator], Pose]] = {
     "loiterer": walker,
     "wrong-way": walker,
 }
-"""Figures by the kind that configurations name."""
+"""The figure of each kind that a configuration can name."""
 
 
 def _body(
@@ -178,7 +178,7 @@ def _body(
     clothes: tuple[Colour, Colour, Colour, Colour],
     bent_arms: bool = False,
 ) -> list[Part]:
-    """A figure from the side. `phase`: of the gait, radians; `swing`, `flex`, `lean`, `arms`: joint angles."""
+    """Returns a person seen from the side. `phase` is that of the gait, the others are joint angles, in radians."""
     coat, trousers, skin, hair = clothes
     hip = np.array((0.0, (0.9 + 0.02 * np.cos(2 * phase)) * tall))
     up = np.array((np.sin(lean), np.cos(lean))) * tall
@@ -204,6 +204,7 @@ def _body(
 
 
 def _wheel(centre: float, radius: float, distance: float, width: float = 0.07) -> list[Part]:
+    """Returns a wheel with a spoke that turns with the distance covered."""
     ring = np.linspace(0, 2 * np.pi, 17)
     hub = np.array((centre, radius))
     rim = hub + (radius - width / 2) * np.stack([np.sin(ring), np.cos(ring)], axis=1)
@@ -212,7 +213,7 @@ def _wheel(centre: float, radius: float, distance: float, width: float = 0.07) -
 
 
 def _knee(hip: tuple[float, float], foot: tuple[float, float], bone: float) -> tuple[float, float]:
-    """The knee of two equal bones, bent to the front."""
+    """Returns the knee between two bones of equal length, bent to the front."""
     half = np.array((foot[0] - hip[0], foot[1] - hip[1])) / 2
     length = float(np.hypot(*half))
     bend = np.sqrt(max(bone**2 - length**2, 0.0)) / max(length, 1e-6)

@@ -1,4 +1,4 @@
-"""Filming: synthetic scenes become video files with exact truth, in the layout of the `folder` reader.
+"""Filming: synthetic scenes become video files with exact ground truth, in the layout of the `folder` reader.
 
     training/NN.mp4, testing/NN.mp4
     labels/NN.npy   uint8 [F], 1 = enough of the anomaly is visible
@@ -19,19 +19,21 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from stmae.config import WalkwayConfig, digest
-from stmae.datasets.arrays import write_atomically
+from stmae.config import digest
 from stmae.datasets.manifest import DatasetError
 from stmae.datasets.synthetic.anomalies import with_anomalies
-from stmae.datasets.synthetic.crowd import crowd, traffic
-from stmae.datasets.synthetic.scene import Condition, Scene
-from stmae.video.reader import write_video
+from stmae.datasets.synthetic.config import WalkwayConfig
+from stmae.datasets.synthetic.crowd import crowd, normal_movers
+from stmae.datasets.synthetic.scene import CameraDrift, Scene
+from stmae.storage.atomic import write_atomically
+from stmae.video.writer import write_video
 
 VERSION = 4
-"""Of the scenes; a change films anew."""
+"""Version of the scenes; where it differs, they are filmed again."""
 STAMP = "walkway.json"
+"""Says which configuration a folder was filmed for, and whether filming was completed."""
 MIN_VISIBLE = 0.0012
-"""Share of the frame's pixels that an anomaly must cover to make it abnormal."""
+"""Fraction of the frame's pixels that an anomaly must cover for the frame to be abnormal."""
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def film(config: WalkwayConfig, out: Path) -> None:
-    """Film the scenes into `out`, unless it is there already. The same config gives the same frames.
+    """Films the scenes into `out`, unless they are there already. The same config gives the same frames.
 
     Raises DatasetError where `out` holds anything that was not filmed here.
     """
@@ -49,7 +51,7 @@ def film(config: WalkwayConfig, out: Path) -> None:
     state = _read_stamp(stamp)
     if state == {"version": VERSION, "config": wanted, "complete": True}:
         return
-    # Whatever it holds: `labels` is a common name, and what lies there is not ours to replace.
+    # `labels` and `training` are common names: files of somebody else must not be replaced.
     if state is None and out.exists() and any(out.iterdir()):
         raise DatasetError(f"DATA_ROOT={out}: holds files but no {STAMP}: not filmed here; pass an empty one, or none")
     for pattern in ("training/*.mp4", "testing/*.mp4", "labels/*.npy", "masks/*.npz"):
@@ -78,24 +80,25 @@ def _film_scene(config: WalkwayConfig, number: int, out: Path) -> None:
 
 
 def shoot(config: WalkwayConfig, scene: Scene, part: Part, clip: int) -> Iterator[tuple[Bytes, Bytes]]:
-    """Frames [H, W, 3] RGB of one clip with their masks [H, W], 1 = anomaly."""
+    """Yields the frames [H, W, 3] RGB of one clip with their masks [H, W], 1 = anomaly."""
     rng = scene.random(1 + (part == "testing"), clip)
-    actors = crowd(config, scene, rng) + traffic(config, scene, rng)
+    actors = crowd(config, scene, rng) + normal_movers(config, scene, rng)
     if part == "testing":
         kinds = config.anomalies_in(scene.number)
         actors = with_anomalies(config, scene, actors, kinds[clip % len(kinds)], rng)
-    condition, phase, period = Condition.draw(rng), rng.uniform(0, 2 * np.pi), rng.uniform(18, 40)
+    drift, phase, period = CameraDrift.draw(rng), rng.uniform(0, 2 * np.pi), rng.uniform(18, 40)
     for index in range(config.frames):
         time = index / config.fps
         light = 1 + 0.025 * np.sin(2 * np.pi * time / period + phase)
         figures = [placed for actor in actors if (placed := actor.place(scene, time)) is not None]
-        frame, mask = scene.render(figures, float(light), condition, rng)
+        frame, mask = scene.render(figures, float(light), drift, rng)
         if mask.sum() < MIN_VISIBLE * mask.size:
             mask = np.zeros_like(mask)
         yield frame, mask
 
 
 def _keep_masks(shots: Iterator[tuple[Bytes, Bytes]], masks: list[Bytes]) -> Iterator[Bytes]:
+    """Yields the frames and appends their masks to `masks`."""
     for frame, mask in shots:
         masks.append(mask)
         yield frame
@@ -110,6 +113,7 @@ def _write_truth(out: Path, name: str, masks: Bytes) -> None:
 
 
 def _read_stamp(path: Path) -> dict[str, object] | None:
+    """Returns what the stamp says; None where there is none, empty where it cannot be read."""
     try:
         state: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

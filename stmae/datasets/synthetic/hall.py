@@ -1,4 +1,4 @@
-"""Scene 2: the concourse of a railway station, from a gallery. Luggage carts belong to it."""
+"""Scene 2: the concourse of a railway station, seen from a gallery. Carts are normal in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stmae.datasets.synthetic.view import Backdrop, Floats, View
 
 
 def paint(view: View, height: int, width: int, rng: np.random.Generator) -> Backdrop:
-    """A wall with arched windows, kiosks and a board; polished tiles; two pillars in front."""
+    """Paints a wall with arched windows, kiosks and a board, polished tiles, and two pillars in front."""
     row = np.mgrid[0:height, 0:width][0].astype(np.float32) / height
     image = np.where((row < view.pavement[0])[..., None], _wall(height, width, rng), _tiles(view, height, width, rng))
     front, cover = _pillars(height, width)
@@ -17,7 +17,7 @@ def paint(view: View, height: int, width: int, rng: np.random.Generator) -> Back
 
 
 def _tiles(view: View, height: int, width: int, rng: np.random.Generator) -> Floats:
-    """Light and dark tiles of 1.6 x 1.6 m, in which the windows shine."""
+    """Paints light and dark tiles of 1.6 x 1.6 m that reflect the windows."""
     away, right = view.ground_m(height, width)
     depth, across = away / 1.6, right / 1.6 + 64
     dark = (np.floor(depth) + np.floor(across)) % 2
@@ -34,11 +34,11 @@ def _tiles(view: View, height: int, width: int, rng: np.random.Generator) -> Flo
 
 
 _WINDOWS = (0.12, 0.37, 0.62, 0.87)
-"""Middles, of the frame's width."""
+"""Columns of the windows' middles, fractions of the frame's width."""
 
 
 def _wall(height: int, width: int, rng: np.random.Generator) -> Floats:
-    """Sandstone, arched windows above, kiosks between them below, a departures board."""
+    """Paints sandstone with arched windows, kiosks below, and a departures board."""
     yy, xx = np.mgrid[0:height, 0:width].astype(np.float32)
     row, column = yy / height, xx / width
     wall = np.full((height, width, 3), (190, 176, 148), np.float32)
@@ -61,7 +61,7 @@ def _wall(height: int, width: int, rng: np.random.Generator) -> Floats:
 
 
 def _pillars(height: int, width: int) -> tuple[Floats, Floats]:
-    """Colour [H, W, 3] and cover [H, W, 1] of two round pillars, near the camera."""
+    """Returns colour [H, W, 3] and cover [H, W, 1] of two round pillars near the camera."""
     outlines = []
     tone = np.full((height, width), 120, np.float32)
     for middle in (0.25, 0.76):

@@ -1,4 +1,4 @@
-"""Scene 3: a path through a park, from low down and close by. Runners belong to it."""
+"""Scene 3: a path through a park, seen from low down and close by. Runners are normal in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stmae.datasets.synthetic.view import Backdrop, Floats, View
 
 
 def paint(view: View, height: int, width: int, rng: np.random.Generator) -> Backdrop:
-    """Trees, meadow, a sandy path between ragged edges; a trunk and a branch in front."""
+    """Paints trees, a meadow, a sandy path with ragged edges, and a trunk and a branch in front."""
     row = np.mgrid[0:height, 0:width][0].astype(np.float32) / height
     image = _meadow(height, width, rng)
     ragged = 0.008 * clouds(height, width, 0.02, rng)[:1]
@@ -27,7 +27,7 @@ def paint(view: View, height: int, width: int, rng: np.random.Generator) -> Back
 
 
 def _meadow(height: int, width: int, rng: np.random.Generator) -> Floats:
-    """Grass that is coarser near the camera."""
+    """Paints grass that is coarser near the camera."""
     far, near = clouds(height, width, 0.003, rng), clouds(height, width, 0.008, rng)
     closeness = np.linspace(0, 1, height, dtype=np.float32)[:, None]
     value = 1 + 0.12 * (far * (1 - closeness) + near * closeness) + 0.1 * clouds(height, width, 0.08, rng)
@@ -36,7 +36,7 @@ def _meadow(height: int, width: int, rng: np.random.Generator) -> Floats:
 
 
 def _wood(height: int, width: int, rng: np.random.Generator) -> Floats:
-    """A wood's edge: trunks, and leaves lit from the right."""
+    """Paints the edge of a wood: trunks, and leaves lit from the right."""
     wood = np.full((height, width, 3), (58, 70, 46), np.float32)
     for x in rng.uniform(0, width, 16):
         half = float(rng.uniform(0.006, 0.013)) * width
@@ -50,7 +50,7 @@ def _wood(height: int, width: int, rng: np.random.Generator) -> Floats:
 
 
 def _trunk(height: int, width: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Colour [H, W, 3] and cover [H, W, 1] of a tree near the camera, with leaves that hang into the view."""
+    """Returns colour [H, W, 3] and cover [H, W, 1] of a tree near the camera whose leaves hang into the view."""
     x, half, foot = 0.88 * width, 0.024 * width, 0.93 * height
     trunk = [(x - half, 0), (x + half, 0), (x + 1.3 * half, foot), (x + 1.9 * half, foot + half)]
     trunk += [(x - 1.9 * half, foot + half), (x - 1.3 * half, foot)]

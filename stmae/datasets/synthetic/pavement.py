@@ -1,4 +1,4 @@
-"""Scene 1: a pavement in front of a brick house, from a first floor across the street."""
+"""Scene 1: a pavement in front of a brick house, seen from a first floor across the street."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stmae.datasets.synthetic.view import Backdrop, Floats, View
 
 
 def paint(view: View, height: int, width: int, rng: np.random.Generator) -> Backdrop:
-    """Wall with windows, hedge, slabs in perspective, lawn; a lamp post in front."""
+    """Paints a wall with windows, a hedge, slabs in perspective, a lawn, and a lamp post in front."""
     row = np.mgrid[0:height, 0:width][0].astype(np.float32) / height
     image = _slabs(view, height, width, rng)
     image = np.where((row < 0.30)[..., None], _wall(height, width, rng), image)
@@ -32,7 +32,7 @@ def paint(view: View, height: int, width: int, rng: np.random.Generator) -> Back
 
 
 def _slabs(view: View, height: int, width: int, rng: np.random.Generator) -> Floats:
-    """Slabs of 1.2 x 1.2 m with joints and stains, seen in perspective."""
+    """Paints slabs of 1.2 x 1.2 m with joints and stains, seen in perspective."""
     away, right = view.ground_m(height, width)
     depth, across = away / 1.2, right / 1.2 + 64
     slab = np.floor(depth).astype(int) * 131 + np.floor(across + 0.5 * (np.floor(depth) % 2)).astype(int)
@@ -45,7 +45,7 @@ def _slabs(view: View, height: int, width: int, rng: np.random.Generator) -> Flo
 
 
 def _wall(height: int, width: int, rng: np.random.Generator) -> Floats:
-    """Brickwork with a row of windows and a door."""
+    """Paints brickwork with a row of windows and a door."""
     bottom = int(0.31 * height)
     wall = np.empty((height, width, 3), np.float32)
     wall[:] = np.array([142, 112, 98], np.float32)
@@ -69,7 +69,7 @@ def _wall(height: int, width: int, rng: np.random.Generator) -> Floats:
 
 
 def _bench(image: Floats, height: int, width: int) -> Floats:
-    """A bench beside the path, with its shadow."""
+    """Adds a bench beside the path, with its shadow."""
     x0, x1, y = int(0.08 * width), int(0.24 * width), int(0.385 * height)
     step = max(1, height // 72)
     image[y + step : y + 3 * step, x0 + 2 * step : x1 + 4 * step] *= 0.7
@@ -82,7 +82,7 @@ def _bench(image: Floats, height: int, width: int) -> Floats:
 
 
 def _lamp_post(height: int, width: int) -> tuple[Floats, Floats]:
-    """Colour [H, W, 3] and cover [H, W, 1]."""
+    """Returns colour [H, W, 3] and cover [H, W, 1] of a lamp post near the camera."""
     x, foot, half = 0.83 * width, 0.955 * height, 0.014 * height
     top, bottom = foot - 5 * half, foot + half
     shaft = [(x - half, foot), (x + half, foot), (x + 0.6 * half, 0), (x - 0.6 * half, 0)]

@@ -9,7 +9,7 @@ from stmae.datasets.synthetic.view import Floats
 
 
 def clouds(height: int, width: int, scale: float, rng: np.random.Generator) -> Floats:
-    """Smooth noise [H, W] of unit variance; `scale`: its grain, of the frame's height."""
+    """Returns smooth noise [H, W] of unit variance; `scale` is its grain as a fraction of the frame's height."""
     noise = rng.standard_normal((height, width)).astype(np.float32)
     smooth = cv2.GaussianBlur(noise, (0, 0), max(0.4, scale * height))
     result: Floats = (smooth / smooth.std()).astype(np.float32)
@@ -17,20 +17,20 @@ def clouds(height: int, width: int, scale: float, rng: np.random.Generator) -> F
 
 
 def joint(position: Floats) -> Floats:
-    """0 on the joint between slabs that are 1 wide, 1 inside."""
+    """Returns 0 on the joints between slabs of width 1, and 1 inside the slabs."""
     result: Floats = np.clip(np.abs((position % 1) - 0.5) * -14 + 7, 0, 1).astype(np.float32)
     return result
 
 
 def pale(image: Floats) -> Floats:
-    """The colours of a cheap camera."""
+    """Returns the image with the weak colours of a cheap camera."""
     grey = image.mean(axis=2, keepdims=True)
     result: Floats = (0.72 * image + 0.28 * grey).astype(np.float32)
     return result
 
 
 def cut_out(outlines: list[list[tuple[float, float]]], height: int, width: int) -> Floats:
-    """Cover [H, W, 1] in 0..1 of polygons, whose corners are (x, y) in pixels."""
+    """Returns how much of each pixel polygons cover, [H, W, 1] in 0..1; their corners are (x, y) in pixels."""
     cover = np.zeros((height * 4, width * 4), np.uint8)
     for outline in outlines:
         cv2.fillPoly(cover, [np.array([(x * 4, y * 4) for x, y in outline], np.int32)], (255,))

@@ -1,4 +1,4 @@
-"""A camera of the synthetic scenes: where it stands, what it looks at, where its light comes from."""
+"""Views: where a synthetic camera stands, what it looks at, and where its light comes from."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ Floats = npt.NDArray[np.float32]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Backdrop:
-    """What is in the picture when nobody is. Colours [H, W, 3] in 0..255."""
+    """The picture without figures. Colours are [H, W, 3] in 0..255."""
 
     ground: Floats
-    """Behind and below the figures."""
+    """What lies behind and below the figures."""
     front: Floats
-    """What stands between them and the camera..."""
+    """What stands between the figures and the camera."""
     cover: Floats
-    """... and where it does: [H, W, 1] in 0..1."""
+    """Where `front` stands: [H, W, 1] in 0..1."""
     light: Floats
-    """On all of it: [H, W, 1 or 3], 1 = plain daylight."""
+    """Light on everything: [H, W, 1 or 3], 1 = plain daylight."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class View:
-    """One camera. Rows are shares of the frame's height, from the top."""
+    """A camera's view. Rows are fractions of the frame's height from the top, columns fractions of its width."""
 
     camera_height_m: float
     horizon: float
-    """Row; above the frame, the camera looks down."""
+    """Row of the horizon; negative where the camera looks down on the scene."""
     pavement: tuple[float, float]
-    """Far and near edge of where people walk, rows."""
+    """Rows of the far and the near edge of where people walk."""
     crossing: tuple[float, float]
-    """Between these rows anomalies come."""
+    """Rows between which anomalies and normal movers pass."""
     spots: tuple[float, float]
-    """Between these columns somebody or something that stays is in full view, shares of the width."""
+    """Columns between which an actor that stays is in full view."""
     shadow: tuple[float, float]
-    """What a metre of height casts on the ground: metres to the right, metres up the picture."""
+    """The shadow of a metre of height: metres to the right, metres up the picture."""
     shade: float
-    """How much of the light a shadow takes."""
+    """Fraction of the light that a shadow takes."""
     noise: float
     """Standard deviation of the sensor noise, grey levels."""
     paint: Callable[[View, int, int, np.random.Generator], Backdrop]
-    """View, height, width, random numbers -> what it looks at."""
+    """View, height, width, random numbers -> the picture without figures."""
 
     @property
     def walked(self) -> tuple[float, float]:
-        """Far and near row of people's feet."""
+        """Farthest and nearest row of people's feet."""
         return self.pavement[0] + 0.04, self.pavement[1] - 0.02
 
     def ground_m(self, height: int, width: int) -> tuple[Floats, Floats]:
-        """Metres away from the camera and metres to the right, [H, W] each, of the ground at each pixel."""
+        """Returns how far the ground at each pixel is from the camera and to its right, in metres, [H, W] each."""
         yy, xx = np.mgrid[0:height, 0:width].astype(np.float32)
         below = yy - self.horizon * height
         return 1.5 * height * self.camera_height_m / below, (xx - 0.45 * width) * self.camera_height_m / below

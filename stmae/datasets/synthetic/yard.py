@@ -1,4 +1,4 @@
-"""Scene 4: the yard of a warehouse on a dim evening, from its roof. Cyclists belong to it."""
+"""Scene 4: the yard of a warehouse on a dim evening, seen from its roof. Cyclists are normal in it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from stmae.datasets.synthetic.texture import clouds, cut_out, pale
 from stmae.datasets.synthetic.view import Backdrop, Floats, View
 
 _LAMPS = (0.2, 0.78)
-"""Of the frame's width, on the wall."""
+"""Columns of the lamps on the wall, fractions of the frame's width."""
 
 
 def paint(view: View, height: int, width: int, rng: np.random.Generator) -> Backdrop:
-    """Roller gates, asphalt with painted bays, pools of light under lamps; a railing in front."""
+    """Paints roller gates, asphalt with painted bays, pools of light under lamps, and a railing in front."""
     row = np.mgrid[0:height, 0:width][0].astype(np.float32) / height
     image = np.where((row < 0.22)[..., None], _gates(height, width, rng), _asphalt(view, height, width, rng))
     front = np.full((height, width, 3), (170, 172, 172), np.float32)
@@ -20,7 +20,7 @@ def paint(view: View, height: int, width: int, rng: np.random.Generator) -> Back
 
 
 def _asphalt(view: View, height: int, width: int, rng: np.random.Generator) -> Floats:
-    """With bays of 4 m along the wall, oil stains and a mended strip."""
+    """Paints asphalt with bays of 4 m along the wall, oil stains and a mended strip."""
     away, right = view.ground_m(height, width)
     value = 104 * (1 + 0.07 * clouds(height, width, 0.004, rng) + 0.06 * clouds(height, width, 0.05, rng))
     stains = np.clip(clouds(height, width, 0.04, rng) - 1.1, 0, 1)
@@ -36,7 +36,7 @@ def _asphalt(view: View, height: int, width: int, rng: np.random.Generator) -> F
 
 
 def _gates(height: int, width: int, rng: np.random.Generator) -> Floats:
-    """Corrugated steel with three roller gates, one of them half open."""
+    """Paints corrugated steel with three roller gates, one of them half open."""
     yy, xx = np.mgrid[0:height, 0:width].astype(np.float32)
     row, column = yy / height, xx / width
     wall = np.full((height, width, 3), (112, 120, 128), np.float32)
@@ -50,7 +50,7 @@ def _gates(height: int, width: int, rng: np.random.Generator) -> Floats:
 
 
 def _evening(height: int, width: int) -> Floats:
-    """Blue dusk everywhere, warm light under each lamp."""
+    """Returns the light: blue dusk everywhere, warm light under each lamp."""
     yy, xx = np.mgrid[0:height, 0:width].astype(np.float32)
     row, column = yy / height, xx / width
     light = np.full((height, width, 3), (0.46, 0.5, 0.6), np.float32)
@@ -62,7 +62,7 @@ def _evening(height: int, width: int) -> Floats:
 
 
 def _railing(height: int, width: int) -> Floats:
-    """Cover [H, W, 1] of the roof's railing, low in the view."""
+    """Returns the cover [H, W, 1] of the roof's railing, low in the view."""
     outlines = []
     for row, half in ((0.935, 0.007), (0.985, 0.005)):
         top, bottom = (row - half) * height, (row + half) * height

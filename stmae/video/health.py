@@ -1,26 +1,77 @@
-"""What a video file's container says: why it gives no frames, how many it must give. No decoder involved.
+"""What could be decoded of a source, and why the rest could not.
 
-OpenCV says "not opened" or gives no frames; an operator needs to know whether to repair, convert or discard.
+OpenCV says "not opened" or gives no frames. An operator needs to know whether to repair, convert or discard a file, so
+the container is read here without a decoder.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 MAX_INDEX_BYTES = 64 * 1024 * 1024
-"""Of an index only this much is looked at; a day of video stays far below."""
+"""No more of an MP4's index is read; that of a day of video is far smaller."""
 ESTIMATE_SLACK_S = 1.0
-"""By how much a healthy file may end before the duration that its container gives."""
+"""Seconds by which a healthy file may be shorter than the duration that its container states."""
 MP4_STARTS = (b"ftyp", b"moov", b"mdat", b"wide", b"free")
 
-Status = Literal["undecodable", "empty"]
+Status = Literal["scored", "truncated", "undecodable", "empty"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DecodeHealth:
+    """What a source reports to hold and what was decoded of it. `scored` means that it was decoded completely."""
+
+    status: Status
+    reason: str | None
+    """Why it was not decoded completely; None for `scored`."""
+    frames_reported: int | None
+    """None where the container could not be opened."""
+    frames_decoded: int
+    seconds_reported: float | None
+    seconds_decoded: float
+    """End of the last decoded frame."""
+    fps: float
+
+
+def video_health(
+    path: Path, reported: int | None, decoded: int, fps: float, seconds: float, mismatch: str | None
+) -> DecodeHealth:
+    """Judges a video after reading it to its end.
+
+    `reported` is the frame count that OpenCV states (None where it could not open the file, negative where it knows
+    none), `seconds` the end of the last of the `decoded` frames. `mismatch` says why reading stopped at a frame that
+    does not fit those before it.
+    """
+    status: Status = "scored"
+    reason = mismatch
+    reported = None if reported is None or reported < 0 else reported
+    if mismatch is not None:
+        status = "undecodable"
+    elif decoded == 0 and reported:
+        status = "undecodable"
+        reason = f"none of {reported} reported frames could be decoded: cut, damaged, or without a decoder"
+    elif decoded == 0:
+        status, reason = diagnose(path)
+    elif reported is not None and decoded < reported and decoded < least_frames(path, reported, fps):
+        status = "truncated"
+        reason = f"{decoded} of {reported} reported frames could be decoded: the file is cut or damaged"
+    return DecodeHealth(
+        status=status,
+        reason=reason,
+        frames_reported=reported,
+        frames_decoded=decoded,
+        seconds_reported=None if reported is None else reported / fps,
+        seconds_decoded=seconds if decoded else 0.0,
+        fps=fps,
+    )
 
 
 def diagnose(path: Path) -> tuple[Status, str]:
-    """Status and reason for a file from which no frame could be decoded."""
+    """Returns status and reason of a video of which no frame could be decoded."""
     size = path.stat().st_size
     if size == 0:
         return "empty", "the file has 0 bytes"
@@ -39,27 +90,27 @@ def diagnose(path: Path) -> tuple[Status, str]:
 
 
 def least_frames(path: Path, reported: int, fps: float) -> int:
-    """Frames that an undamaged file decodes to at least, given the count that OpenCV reports.
+    """Returns the fewest frames that an undamaged file decodes to, given the count that OpenCV reports.
 
     AVI and indexed MP4 count their frames; an MP4's edit list may hide some of them (a recording trimmed without
-    re-encoding). Elsewhere the count is duration x rate, and only a longer gap is damage.
+    re-encoding). In other containers the count is duration x rate, and only a longer gap means damage.
     """
     with path.open("rb") as file:
         head = file.read(12)
         if head[:4] == b"RIFF":
             return reported
         index = _read_moov(file) if head[4:8] in MP4_STARTS else None
-    if index is None or b"mvex" in index:  # fragments have counts of their own, which the index does not hold
+    if index is None or b"mvex" in index:  # each fragment has its own count, which the index does not hold
         return reported - round(ESTIMATE_SLACK_S * fps)
     try:
         shown_s = _edited_seconds(index)
-    except (struct.error, IndexError, ZeroDivisionError):  # a damaged list is no excuse for missing frames
+    except (struct.error, IndexError, ZeroDivisionError):  # a damaged list does not excuse missing frames
         shown_s = None
     return reported if shown_s is None else min(reported, round(shown_s * fps))
 
 
 def _edited_seconds(index: bytes) -> float | None:
-    """Seconds that the edit list of the video track shows; None where there is no edit list."""
+    """Returns the seconds that the edit list of the video track shows; None where there is no edit list."""
     clock = next(_boxes(index, b"moov", b"mvhd"), b"")
     for track in _boxes(index, b"moov", b"trak"):
         edits = next(_boxes(track, b"edts", b"elst"), None)
@@ -75,7 +126,7 @@ def _edited_seconds(index: bytes) -> float | None:
 
 
 def _boxes(data: bytes, *kinds: bytes) -> Iterator[bytes]:
-    """Contents of the boxes at a path of kinds, e.g. moov, trak."""
+    """Yields the contents of the boxes at a path of kinds, e.g. moov, trak."""
     position = 0
     while position + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
@@ -100,7 +151,7 @@ def _diagnose_mp4(file: BinaryIO) -> tuple[Status, str]:
 
 
 def _read_moov(file: BinaryIO) -> bytes | None:
-    """Contents of the top-level `moov` box, None where there is none or it is cut."""
+    """Returns the top-level `moov` box, None where there is none or it is cut."""
     position = 0
     while True:
         file.seek(position)

@@ -1,0 +1,177 @@
+"""Clips: one video or image folder becomes arrays of a prepared dataset, or is found there already."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from stmae.datasets.arrays import write_npy
+from stmae.datasets.footage import Footage
+from stmae.datasets.labels import Mask, Truth, check_count, check_size, shrink
+from stmae.datasets.manifest import FORMAT, Clip, DatasetError, Manifest, Split
+from stmae.datasets.splits import calibration_frames
+from stmae.scoring.raw import CLIP_FRAMES
+from stmae.storage.atomic import write_atomically
+from stmae.video.health import DecodeHealth
+from stmae.video.images import image_files, resize
+from stmae.video.reader import FrameSource
+
+MIN_FRAMES = CLIP_FRAMES + 1
+"""Fewest frames of a clip: four that are seen and one that is predicted."""
+
+log = logging.getLogger(__name__)
+
+
+class ClipWriter:
+    """Writes the clips of one dataset below `out`, one clip at a time.
+
+    `root` is the dataset's own folder, `size` the height and width of the prepared frames. Every method raises
+    DatasetError for footage or truth that cannot be used.
+    """
+
+    def __init__(self, out: Path, root: Path, size: int) -> None:
+        self.root, self.size = root, size
+        self.arrays = Manifest.of(out, "", size, ())
+
+    def write(self, item: Footage, split: Split) -> Clip:
+        """Prepares footage as one clip, unless that was done before."""
+        draft = self._draft(item, split, item.name)
+        done = self._done(draft)
+        if done is not None:
+            return done
+        clip = self._decode(draft, item, self.arrays.path("frames", split, item.name))
+        if item.truth is not None and split == "test":
+            clip = self._write_truth(clip, item.truth)
+        return self._finish(clip)
+
+    def write_divided(self, item: Footage, fraction: float) -> list[Clip]:
+        """Prepares a scene's single training clip as two: its last `fraction` is the calibration clip."""
+        drafts = [self._draft(item, "train", item.name), self._draft(item, "calibration", f"{item.name}-end")]
+        done = [clip for clip in map(self._done, drafts) if clip is not None]
+        total = sum(clip.frames for clip in done)
+        if len(done) == 2 and done[1].frames == calibration_frames(total, fraction):
+            return done
+        whole = self.arrays.root / "frames" / f".{item.name}.whole.npy"
+        try:
+            clip = self._decode(drafts[0], item, whole)
+            cut = clip.frames - calibration_frames(clip.frames, fraction)
+            if cut < MIN_FRAMES:
+                raise DatasetError(
+                    f"{item.path}: {clip.frames} frames are too few for the only training video, "
+                    "whose end is the calibration split; add footage"
+                )
+            frames = np.load(whole, mmap_mode="r")
+            clips = []
+            for draft, part in zip(drafts, (frames[:cut], frames[cut:]), strict=True):
+                write_npy(self.arrays.path("frames", draft.split, draft.name), part)
+                part_clip = dataclasses.replace(clip, name=draft.name, split=draft.split, frames=len(part))
+                clips.append(self._finish(part_clip))
+            return clips
+        finally:
+            whole.unlink(missing_ok=True)
+
+    def _draft(self, item: Footage, split: Split, name: str) -> Clip:
+        """Returns what is known of a clip before it is decoded."""
+        source = item.path.relative_to(self.root).as_posix()
+        with_truth = split == "test" and item.truth is not None
+        fps = item.folder_fps if item.path.is_dir() else 0.0
+        try:
+            digest = sha256([item.path])
+            truth = sha256(item.truth.files) if with_truth and item.truth else ""
+        except OSError as error:
+            raise DatasetError(f"{error.filename}: cannot be read: {error.strerror}; restore or remove it") from None
+        return Clip(name, split, source, 0, fps, 0, 0, digest, truth, labelled=False, masked=False, scene=item.scene)
+
+    def _decode(self, draft: Clip, item: Footage, path: Path) -> Clip:
+        """Streams the resized frames to `path`; returns the clip with its frame count, frame rate and shape."""
+        source = FrameSource(item.path, folder_fps=item.folder_fps)
+        shape = (0, 0)
+
+        def images() -> Iterator[npt.NDArray[np.uint8]]:
+            nonlocal shape
+            for frame in source:
+                shape = frame.image.shape[:2]
+                yield resize(frame.image, self.size)
+            _check_health(item, source.health)  # within the stream: bad footage leaves no array behind
+
+        frames = write_npy(path, images())
+        return dataclasses.replace(draft, frames=frames, fps=source.health.fps, height=shape[0], width=shape[1])
+
+    def _write_truth(self, clip: Clip, truth: Truth) -> Clip:
+        """Writes labels and masks; both have one entry a frame."""
+        labels = None if truth.labels is None else truth.labels(clip.frames)
+        if truth.masks is not None:
+            abnormal: list[bool] = []
+
+            def masks() -> Iterator[Mask]:
+                for mask in truth.masks() if truth.masks else ():
+                    check_size(truth.files[-1], mask, clip.height, clip.width)
+                    abnormal.append(bool(mask.any()))
+                    yield shrink(mask, self.size)
+                check_count(truth.files[-1], len(abnormal), clip.frames, "masks")
+
+            write_npy(self.arrays.path("masks", clip.split, clip.name), masks())
+            labels = np.array(abnormal, np.uint8) if labels is None else labels
+        if labels is not None:
+            write_npy(self.arrays.path("labels", clip.split, clip.name), labels)
+        return dataclasses.replace(clip, labelled=labels is not None, masked=truth.masks is not None)
+
+    def _record(self, clip: Clip) -> Path:
+        return self.arrays.root / "clips" / clip.split / f"{clip.name}.json"
+
+    def _finish(self, clip: Clip) -> Clip:
+        """Writes the clip's record, the last of its files: a clip with a record is done."""
+        record = {"format": FORMAT, "size": self.size, **dataclasses.asdict(clip)}
+        write_atomically(self._record(clip), json.dumps(record, indent=1).encode())
+        log.info("prepared %s clip %s: %d frames", clip.split, clip.name, clip.frames)
+        return clip
+
+    def _done(self, draft: Clip) -> Clip | None:
+        """Returns the clip of an earlier preparation; None where it is incomplete or anything it depends on differs."""
+        try:
+            record = json.loads(self._record(draft).read_text(encoding="utf-8"))
+            same = record.pop("format") == FORMAT and record.pop("size") == self.size
+            clip = Clip(**record)
+            frames = self.arrays.frames(clip)
+            self.arrays.labels(clip), self.arrays.masks(clip)  # arrays that were deleted are written again
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        wanted = (draft.source, draft.scene, draft.fps or clip.fps, draft.sha256, draft.truth_sha256)
+        same = same and wanted == (clip.source, clip.scene, clip.fps, clip.sha256, clip.truth_sha256)
+        return clip if same and len(frames) == clip.frames else None
+
+
+def sha256(paths: Iterable[Path]) -> str:
+    """Returns a digest of the bytes of files, and of the names and bytes of the images in folders, in order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        for file in image_files(path) if path.is_dir() else [path]:
+            if path.is_dir():
+                digest.update(os.fsencode(file.name) + f"\0{file.stat().st_size}\0".encode())
+            with file.open("rb") as handle:
+                while block := handle.read(1 << 20):
+                    digest.update(block)
+    return digest.hexdigest()
+
+
+def _check_health(item: Footage, health: DecodeHealth) -> None:
+    """Raises DatasetError for footage that cannot be used. A cut video is used up to the cut, with a warning."""
+    if health.status == "truncated" and item.path.is_file():
+        log.warning("%s: %s; used up to there", item.path, health.reason)
+    elif health.status != "scored":
+        split = "training" if item.split == "train" else "test"
+        raise DatasetError(
+            f"{item.path}: {health.status}: {health.reason}; repair it or remove it from the {split} data"
+        )
+    if health.frames_decoded < MIN_FRAMES:
+        raise DatasetError(
+            f"{item.path}: {health.frames_decoded} frames; a clip needs at least {MIN_FRAMES}, remove it"
+        )
