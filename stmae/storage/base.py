@@ -68,5 +68,5 @@ def explain(error: OSError) -> str:
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return f"not permitted ({error.strerror}); give this user write access or choose another folder"
         case errno.ENOTDIR | errno.EEXIST | errno.EISDIR:
-            return f"a file and a folder are in each other's way ({error.strerror}); move the one not wanted"
+            return f"a file is where a folder must be, or the reverse ({error.strerror}); move it away"
     return f"{error.strerror or error}; check the file system, then run again"

@@ -64,10 +64,10 @@ def test_a_read_only_file_system_is_refused_before_any_work(
 
 def test_a_file_in_the_place_of_the_tables_is_named(night: Night, archive: Path, tmp_path: Path) -> None:
     (tmp_path / "tables").write_text("in the way")
-    with pytest.raises(StoreError, match=r"tables.*in each other's way"):
+    with pytest.raises(StoreError, match=r"tables.*a file is where a folder must be"):
         night.score(archive, tmp_path / "tables")
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "scores").write_text("in the way")
     summary = night.score(archive, tmp_path / "half")
     assert (summary.sources_scored, summary.complete) == (0, False)
-    assert "in each other's way" in summary.message()
+    assert "a file is where a folder must be" in summary.message()
