@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stmae.evaluation.study import ABLATION, ITEMS, TOP_K
-from stmae.report import plot
+from stmae.report import plots as plot
 
 ROOT = Path(__file__).resolve().parent
 PAPER = {"--soft": "#5b6675", "--accent": "#1f5fbf", "--alarm": "#c8352b", "--line": "#dde2e8"}

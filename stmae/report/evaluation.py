@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from stmae.datasets.manifest import Manifest
-from stmae.report import plot
+from stmae.report import plots as plot
 from stmae.report.figures import figures_section, published_section
-from stmae.report.galleries import galleries, localisation
+from stmae.report.gallery import galleries, localisation
 from stmae.report.page import page
-from stmae.report.scored import ShownClip, roc_points, shown_clips
+from stmae.report.clips import ShownClip, roc_points, shown_clips
 from stmae.scoring.calibration import Calibration, calibration_file
 from stmae.scoring.raw import CLIP_FRAMES
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 
 from stmae.evaluation.study import NO_TOP_K, Columns, Result, Table, values_of
-from stmae.report import plot
+from stmae.report import plots as plot
 from stmae.report.page import page
 
 TITLES = {

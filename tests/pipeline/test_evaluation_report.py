@@ -20,8 +20,8 @@ from stmae.evaluation.evaluate import ScoredClip, figures_of
 from stmae.report.evaluation import evaluation_report
 from stmae.report.page import heat_overlay, jpeg_uri
 from stmae.report.papers import published
-from stmae.report.plot import curve, spans
-from stmae.report.scored import ShownClip, most_wrong, roc_points, shown_clips
+from stmae.report.plots import curve, spans
+from stmae.report.clips import ShownClip, most_wrong, roc_points, shown_clips
 from stmae.scoring.norm import KINDS
 from stmae.scoring.raw import CLIP_FRAMES
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from stmae.datasets.manifest import Manifest
 from stmae.report.page import Image, heat_overlay, jpeg_uri
-from stmae.report.scored import ShownClip, most_wrong
+from stmae.report.clips import ShownClip, most_wrong
 from stmae.scoring.localization import peak_box
 from stmae.scoring.raw import CLIP_FRAMES
 
