@@ -3,54 +3,72 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from stmae.evaluation.study import ABLATION, ITEMS, TOP_K
-from stmae.report import plot
+from stmae.report import plots
 
 ROOT = Path(__file__).resolve().parent
-PAPER = {"--soft": "#5b6675", "--accent": "#1f5fbf", "--alarm": "#c8352b", "--line": "#dde2e8"}
-"""Colours on white paper: an image does not see the variables of the page around it."""
-SHADES = ("#8fd0b8", "#6aabba", "#4484bd", "#1f5fbf", "#c8352b")
+PAPER_METRIC = "psnr_auc_micro_per_video"
+BASELINE = "flow_magnitude_auc_micro_raw"
+FORMER_NAMES = {PAPER_METRIC: "paper_auc_micro", BASELINE: "baseline_auc_micro_raw"}
+"""What figures are called in results that were recorded before they had their names."""
+WIDTH = 760
+
 Figures = Mapping[str, Any]
 
 
 def learning_curve(figures: Figures) -> str:
-    curves = figures["heldout_psnr_by_epoch"]
-    return plot.lines(
+    """Draws the PSNR on the calibration split by epoch, a line a seed."""
+    (curves,) = [values for name, values in figures.items() if name.endswith("_psnr_by_epoch")]
+    return plots.lines(
         {f"seed {seed}": [[value] for value in curve] for seed, curve in zip(figures["seed"], curves, strict=True)},
-        at=[str(epoch + 1) for epoch in range(len(curves[0]))],
-        colours=SHADES[: len(curves)],
-        label="PSNR on held-out clips in dB, by epoch; a line a seed",
-        width=640,
+        x_label="epoch",
+        y_label="PSNR, dB",
+        title="PSNR on the calibration split by epoch, a line a seed",
+        width=WIDTH,
     )
 
 
 def ablation(figures: Figures) -> str:
-    """Bars of the combined score and of the paper's metric; the baseline as a dashed line."""
-    shown = ("combined_auc_micro_raw", "paper_auc_micro")
-    rows = {name: [figures[f"{name.replace('-', '_')}_{figure}"] for figure in shown] for name in ABLATION}
-    return plot.bars(
-        rows,
-        colours=["var(--accent)", "var(--soft)"],
-        start=0.5,
-        marks=[(figures["full_baseline_auc_micro_raw"][0], "var(--alarm)")],
-        label="frame AUC of the combined score, raw (blue), and of the paper's metric (grey); flow magnitude (red)",
-        width=760,
+    """Draws bars of the combined score and of the paper's metric, with the baseline as a line."""
+    shown = {"combined_auc_micro_raw": "combined, raw", PAPER_METRIC: "paper's metric (PSNR, per video)"}
+    (baseline, *_) = _values(figures, "full", BASELINE)
+    return plots.bars(
+        {name: [_values(figures, name.replace("-", "_"), figure) for figure in shown] for name in ABLATION},
+        list(shown.values()),
+        reference=("flow magnitude, raw", baseline),
+        x_label="frame AUC",
+        title="frame AUC of each model of the ablation",
+        width=WIDTH,
     )
 
 
 def sensitivity(figures: Figures) -> str:
-    """The paper's metric over N, a line for each k; red where all queries write."""
+    """Draws the paper's metric over N, a line for each k."""
     curves = {
-        str(top_k): [figures[f"n{items}_{f'k{top_k}' if top_k else 'all'}_paper_auc_micro"] for items in ITEMS]
+        f"k = {top_k}" if top_k else "no top-k": [
+            _values(figures, f"n{items}_{f'k{top_k}' if top_k else 'all'}", PAPER_METRIC) for items in ITEMS
+        ]
         for top_k in TOP_K
     }
-    places = [f"N = {items}" for items in ITEMS]
-    return plot.lines(curves, at=places, colours=SHADES, label="the paper's metric over N, a line a k", width=640)
+    return plots.lines(
+        curves,
+        at=[str(items) for items in ITEMS],
+        x_label="N, items of a memory",
+        y_label="paper's metric",
+        title="the paper's metric over N, a line for each k",
+        width=WIDTH,
+    )
+
+
+def _values(figures: Figures, variant: str, figure: str) -> list[float]:
+    """Returns a figure of a variant, a value a seed."""
+    name = f"{variant}_{figure}"
+    values: list[float] = figures[name if name in figures else f"{variant}_{FORMER_NAMES[figure]}"]
+    return values
 
 
 PLOTS: dict[str, tuple[str, Callable[[Figures], str]]] = {
@@ -62,15 +80,13 @@ PLOTS: dict[str, tuple[str, Callable[[Figures], str]]] = {
 
 
 def draw(results: Path, out: Path) -> list[Path]:
-    """Write the plots as SVG files and return them."""
+    """Writes the plots as SVG files and returns them."""
+    out.mkdir(parents=True, exist_ok=True)
     made = []
     for name, (source, drawn) in PLOTS.items():
-        svg = drawn(json.loads((results / f"{source}.json").read_text(encoding="utf-8"))["figures"])
-        svg = re.sub(r"var\((--\w+)\)", lambda match: PAPER[match[1]], svg)
-        svg = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" ', 1)
-        out.mkdir(parents=True, exist_ok=True)
+        figures = json.loads((results / f"{source}.json").read_text(encoding="utf-8"))["figures"]
         made.append(out / f"{name}.svg")
-        made[-1].write_text(svg + "\n", encoding="utf-8")
+        made[-1].write_text(drawn(figures), encoding="utf-8")
     return made
 
 

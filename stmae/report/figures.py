@@ -1,147 +1,143 @@
-"""What the evaluation page says in numbers: its scores against the labels, and published figures beside them."""
+"""The figures of an evaluation in words: its scores against the labels, and published figures beside them."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from stmae.report.papers import published
+from stmae.report.papers import Published, published
 from stmae.scoring.raw import CLIP_FRAMES
 
-
-def _aucs(score: str) -> tuple[str, str, str]:
-    return f"{score}_auc_micro_raw", f"{score}_auc_micro_per_video", f"{score}_auc_macro"
+Figures = Mapping[str, float]
 
 
-SCORES = (
-    (
-        "Combined",
-        "what is surprising among this camera's normal footage: prediction, motion, appearance, presence",
-        _aucs("combined"),
+class Words(NamedTuple):
+    """What a figure, a score or a transform is called, and what it means."""
+
+    name: str
+    meaning: str
+
+
+SCORES = {
+    "combined": Words("Combined", "the detectors together: the score that events are made from"),
+    "prediction": Words("Prediction", "places that are predicted worse than normal"),
+    "motion": Words("Motion", "motion that is rare or new at its place"),
+    "appearance": Words("Appearance", "what moves looks like nothing that moved in normal footage"),
+    "persistence": Words("Persistence", "something stays for seconds where nothing normally does"),
+    "psnr": Words("PSNR", "the paper's score (Eq. 12): how well the whole frame is predicted"),
+    "flow_magnitude": Words("Flow magnitude", "the baseline, which learns nothing: how fast the fastest places move"),
+}
+"""Score -> words. A figure of it is called `<score>_<transform>`."""
+TRANSFORMS = {
+    "auc_micro_raw": Words("raw", "all test frames together, scores as they are: what an operator gets."),
+    "auc_macro": Words("mean of clips", "the AUC within each clip, averaged over the clips."),
+    "auc_micro_per_video": Words(
+        "per video",
+        "all test frames together, after each clip's scores were scaled to 0..1, as the literature does. No live "
+        "camera can, for want of an end to scale by. PSNR per video is the paper's metric.",
     ),
-    (
-        "&ndash; prediction alone",
-        "tiles that are predicted worse than usual",
-        _aucs("prediction"),
+}
+OTHERS = {
+    "combined_eer": Words(
+        "Equal error rate",
+        "The rate at which the combined score flags as many normal frames as it misses abnormal ones. Lower is better.",
     ),
-    (
-        "&ndash; motion alone",
-        "tiles that move as nothing does there",
-        _aucs("motion"),
-    ),
-    (
-        "&ndash; appearance alone",
-        "tiles that move and look like nothing that was seen to move",
-        _aucs("appearance"),
-    ),
-    (
-        "&ndash; presence alone",
-        "tiles that show, for seconds, what is not usual there",
-        _aucs("presence"),
-    ),
-    (
-        "Flow magnitude",
-        "the baseline, which has learnt nothing of the camera: how fast the fastest tiles move",
-        _aucs("baseline"),
-    ),
-    (
-        "Paper's metric",
-        "the PSNR of the prediction alone (Eq. 12)",
-        ("paper_auc_micro_raw", "paper_auc_micro", "paper_auc_macro"),
-    ),
-)
-"""Name, meaning and figures: raw, per video, mean of clips. A part of the combined score has none per video."""
-OWN = (
-    ("This run: paper's metric", "paper_auc_micro", "PSNR alone, per video"),
-    ("This run: combined", "combined_auc_micro_per_video", "per video"),
-    ("This run: combined", "combined_auc_micro_raw", "raw"),
-)
-"""What is shown beside published figures: name, figure, how it was taken."""
-MEANINGS = {
-    "pixel_auc": (
+    "pixel_auc": Words(
         "Pixel AUC",
-        "How often a pixel labelled abnormal lies on an odder tile of the tile map than a normal one.",
+        "How often a pixel labelled abnormal lies on a tile of the heat map that is rarer than that of a normal pixel.",
     ),
-    "overlap_auc": (
+    "overlap_auc": Words(
         "AUC at 40% overlap",
         "An abnormal frame counts as found only where 40% of its labelled pixels are flagged; any flagged tile of a "
         "normal frame is a false alarm.",
     ),
-    "combined_eer": (
-        "Equal error rate",
-        "Of the combined score: as many normal frames are flagged as abnormal ones are missed. Lower is better.",
-    ),
-    "calibration_psnr": (
-        "Median PSNR, held-out footage",
+    "calibration_psnr": Words(
+        "PSNR, calibration split",
         "In dB: how well the model predicts normal footage that it was not trained on.",
     ),
-    "clips": ("Test clips", ""),
-    "frames": ("Frames scored", f"The first {CLIP_FRAMES} frames of each clip have no score and are left out."),
-    "abnormal_frames": ("Frames labelled abnormal", ""),
+    "clips": Words("Test clips", ""),
+    "labelled_clips": Words("Test clips with labels", "All AUCs are of these."),
+    "frames": Words("Frames scored", f"The first {CLIP_FRAMES} frames of each clip have no score and are left out."),
+    "abnormal_frames": Words("Frames labelled abnormal", ""),
 }
-COUNTS = ("clips", "frames", "abnormal_frames")
+COUNTS = ("clips", "labelled_clips", "frames", "abnormal_frames")
+OWN = (
+    ("psnr_auc_micro_per_video", "PSNR, the paper's metric", "per video"),
+    ("combined_auc_micro_per_video", "combined", "per video"),
+    ("combined_auc_micro_raw", "combined", "raw"),
+)
+"""What of a run stands beside published figures: figure, score, transform."""
 
 
-def figures_section(figures: dict[str, float]) -> str:
-    """All figures of an evaluation; those of no name here come last. Without labels there is no AUC."""
-    tables = [_auc_table(figures)] if SCORES[0][2][0] in figures else []
-    named = {figure for *_, names in SCORES for figure in names}
-    order = [*MEANINGS, *figures]
-    rows = []
-    for name in sorted(figures.keys() - named, key=order.index):
-        title, meaning = MEANINGS.get(name, (name.replace("_", " "), ""))
-        value = f"{figures[name]:.0f}" if name in COUNTS else f"{figures[name]:.4f}"
-        rows.append(
-            f'<tr><th>{html.escape(title)}</th><td class="number">{value}</td>'
-            f'<td class="soft">{html.escape(meaning)}</td></tr>'
+class AucRow(NamedTuple):
+    """A score's frame AUCs, in the order of TRANSFORMS; None where there is none."""
+
+    words: Words
+    aucs: list[float | None]
+
+
+class FigureRow(NamedTuple):
+    words: Words
+    value: str
+
+
+class OwnRow(NamedTuple):
+    """A figure of this run beside published ones."""
+
+    score: str
+    transform: str
+    auc: float
+
+
+def auc_rows(figures: Figures) -> list[AucRow]:
+    """Returns a row for each score that has an AUC: the known ones in order, then others; none without labels."""
+    found = [split[0] for figure in figures if (split := _split(figure))]
+    names = [name for name in dict.fromkeys([*SCORES, *found]) if name in found]
+    return [
+        AucRow(
+            SCORES.get(name, Words(_plain(name), "")),
+            [figures.get(f"{name}_{transform}") for transform in TRANSFORMS],
         )
-    tables.append(_table(("figure", "=value", "what it means"), rows))
-    return f"<section><h2>Figures</h2>{''.join(tables)}</section>"
+        for name in names
+    ]
 
 
-def published_section(dataset: str, figures: dict[str, float]) -> str:
-    """The run's figures among those of the literature; empty where there are none or nothing is labelled."""
+def figure_rows(figures: Figures) -> list[FigureRow]:
+    """Returns a row for each figure that is no frame AUC; those without words here come last, under their names."""
+    order = [*OTHERS, *figures]
+    names = sorted((name for name in figures if not _split(name)), key=order.index)
+    return [FigureRow(OTHERS.get(name, Words(_plain(name), "")), in_digits(name, figures[name])) for name in names]
+
+
+def published_rows(dataset: str, figures: Figures) -> tuple[list[OwnRow], list[Published]]:
+    """Returns the run's figures and those of the literature; nothing where either is missing."""
     papers = published(dataset)
-    if not papers or OWN[0][1] not in figures:
-        return ""
-    own = [
-        f'<tr><th>{name}</th><td></td><td class="number"><b>{figures[figure]:.3f}</b></td>'
-        f'<td class="soft">{how}; last checkpoint</td></tr>'
-        for name, figure, how in OWN
-    ]
-    others = [
-        f'<tr><td>{html.escape(paper.method)}</td><td class="soft">{html.escape(paper.venue)}</td>'
-        f'<td class="number">{paper.auc:.3f}</td><td class="soft">{html.escape(paper.source)}</td></tr>'
-        for paper in papers
-    ]
-    return (
-        '<section><h2>Beside published figures</h2><p class="soft">Frame AUCs as the papers state them: quoted, not '
-        "reproduced. Their protocols differ: many scale scores within each video or choose the checkpoint on test "
-        f"data, and few say so.</p>{_table(('method', 'venue', '=AUC', 'source'), [*own, *others])}</section>"
-    )
+    own = [OwnRow(score, transform, figures[figure]) for figure, score, transform in OWN if figure in figures]
+    return (own, papers) if own and papers else ([], [])
 
 
-def _auc_table(figures: dict[str, float]) -> str:
-    rows = []
-    for name, meaning, names in SCORES:
-        cells = "".join(
-            f'<td class="number">{f"{figures[figure]:.4f}" if figure in figures else "&ndash;"}</td>'
-            for figure in names
-        )
-        rows.append(f'<tr><th>{name}</th><td class="soft">{meaning}</td>{cells}</tr>')
-    return (
-        _table(("frame AUC of", "", "=raw", "=per video", "=mean of clips"), rows)
-        + '<p class="soft">The AUC is how often an abnormal frame scores above a normal one. <b>Raw</b>: all test '
-        "frames put together as they are, which is what an operator gets. <b>Per video</b>: scores are first scaled to "
-        "0..1 within each clip, as the literature does; no live camera can, for want of an end to scale by. Of the "
-        "combined score that is the probability of an anomaly that it stands for, a half where an event ends. "
-        "<b>Mean of clips</b>: the AUC within each clip, averaged.</p>"
-    )
+def heading(figure: str) -> tuple[str, str]:
+    """Returns the two lines of a figure's heading in a table: the score and the transform, or the name alone."""
+    split = _split(figure)
+    if not split:
+        return "", OTHERS[figure].name if figure in OTHERS else _plain(figure)
+    score, transform = split
+    return SCORES[score].name if score in SCORES else _plain(score), TRANSFORMS[transform].name
 
 
-def _table(heads: Iterable[str], rows: Iterable[str]) -> str:
-    """Heads that begin with = are those of numbers."""
-    cells = "".join(
-        f'<th class="number">{head[1:]}</th>' if head.startswith("=") else f"<th>{head}</th>" for head in heads
-    )
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+def in_digits(figure: str, value: float) -> str:
+    """Writes a value with the digits that suit its figure: counts whole, PSNR in hundredths, rates to four places."""
+    digits = 0 if figure in COUNTS else 2 if figure.endswith("psnr") else 4
+    return f"{value:,.{digits}f}"
+
+
+def _split(figure: str) -> tuple[str, str] | None:
+    """Splits `<score>_<transform>`; None for other figures."""
+    for transform in TRANSFORMS:
+        if figure.endswith(f"_{transform}"):
+            return figure.removesuffix(f"_{transform}"), transform
+    return None
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ").capitalize()

@@ -1,8 +1,8 @@
-"""What papers state: frame AUCs on the public data sets, to print beside a run's own figures.
+"""Frame AUCs that papers state for the public data sets, to print beside a run's own figures.
 
-They are quoted, not reproduced, and their protocols differ: many scale scores within each video or choose the
-checkpoint on test data, few say so. The figure of a run to hold against them is `paper_auc_micro`. All methods here
-judge whole frames without an object detector, as STM-AE does. Where sources disagree (Conv-AE on Avenue) there is none.
+They are quoted, not reproduced. Their protocols differ: many scale scores within each video or choose the checkpoint on
+test data, and few say so. The figure of a run to compare them with is `psnr_auc_micro_per_video`. All methods here rate
+whole frames without an object detector, as STM-AE does. Where sources disagree (Conv-AE on Avenue) no figure is quoted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Published:
     """Where it can be looked up."""
 
 
-# Method, where it appeared, AUCs by reader, source. STM-AE first, then by year.
+# Method, venue, AUC by reader, source; STM-AE first, then by year.
 _TABLE: tuple[tuple[str, str, dict[str, float], str], ...] = (
     ("STM-AE", "ICME 2022", {"ped2": 0.981, "avenue": 0.898, "shanghaitech": 0.738}, STMAE),
     ("Conv-AE", "CVPR 2016", {"ped2": 0.900}, WU),
@@ -44,7 +44,7 @@ _TABLE: tuple[tuple[str, str, dict[str, float], str], ...] = (
 
 
 def published(dataset: str) -> list[Published]:
-    """Figures on the data set of a configuration's reader; none for footage that is nobody's benchmark."""
+    """Returns the figures on the data set of a configuration's reader; none for footage that is no benchmark."""
     return [
         Published(method, venue, aucs[dataset], source) for method, venue, aucs, source in _TABLE if dataset in aucs
     ]

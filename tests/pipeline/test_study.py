@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import re
@@ -16,7 +17,7 @@ from runs import ROOT, SMALL, run_pipeline, small
 from pipelines.local import run_study
 from stmae import config
 from stmae.config import ConfigError
-from stmae.evaluation.study import STUDIES, Result, Table, to_json, variants
+from stmae.evaluation.study import FIGURES, STUDIES, Result, Table, to_json, variants
 from stmae.report.study import study_report
 
 # The tiny study has as many steps as three runs of the training pipeline.
@@ -91,7 +92,7 @@ def test_the_study_and_each_evaluation_are_pages_that_request_nothing(summary: d
         assert text.startswith("<!doctype html>")
         assert "http://" not in text
         assert "https://" not in text
-    assert all(f"<th>{name}</th>" in study.read_text(encoding="utf-8") for name in ("motion", "full"))
+    assert all(f'<th scope="row">{name}</th>' in study.read_text(encoding="utf-8") for name in ("motion", "full"))
 
 
 def test_the_results_file_has_a_list_by_seed_and_the_command_that_was_typed(
@@ -198,24 +199,62 @@ def test_a_study_whose_variants_would_not_differ_is_refused(override: str) -> No
         variants(config.load("ped2-cpu", [override]), "effects", [1])
 
 
+AUCS = ("combined_auc_micro_raw", "psnr_auc_micro_raw", "flow_magnitude_auc_micro_raw")
+
+
 def test_sensitivity_is_drawn_as_a_curve_for_each_k(tmp_path: Path) -> None:
-    page = study_report(_table("sensitivity", ("combined_auc_micro_raw", "paper_auc_micro")), tmp_path / "study.html")
-    assert page.read_text(encoding="utf-8").count("<polyline") == 2 * 5
+    page = study_report(_table("sensitivity", AUCS), tmp_path / "study.html").read_text(encoding="utf-8")
+    charts = _charts(page)
+    assert len(charts) == 2, "the combined score and PSNR"
+    for chart in charts:
+        assert len(re.findall(r'id="values-\d"', chart)) == 5
+        assert all(f">{name}<" in chart for name in ("k = 2", "k = 16", "no top-k", "8", "64"))
+
+
+def test_the_bars_of_a_study_name_its_variants_and_the_baseline(tmp_path: Path) -> None:
+    table = _table("ablation", AUCS)
+    (chart,) = _charts(study_report(table, tmp_path / "study.html").read_text(encoding="utf-8"))
+    assert all(f">{name}<" in chart for name in (*table.rows(), "combined", "flow magnitude (the baseline)"))
 
 
 def test_footage_without_labels_has_a_table_and_no_chart(tmp_path: Path) -> None:
     page = study_report(_table("ablation", ()), tmp_path / "study.html").read_text(encoding="utf-8")
     assert "30.50" in page
-    assert "<svg" not in page
+    assert not _charts(page)
     assert "Without labels there is no AUC" in page
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_each_study_has_a_page_with_its_variants(study: str, tmp_path: Path) -> None:
-    table = _table(study, ("combined_auc_micro_raw", "paper_auc_micro", "baseline_auc_micro_raw"))
+def test_each_study_has_a_page_with_its_variants_and_headings_in_words(study: str, tmp_path: Path) -> None:
+    table = _table(study, (*AUCS, *FIGURES))
     page = study_report(table, tmp_path / "study.html").read_text(encoding="utf-8")
-    assert all(f"<th>{name}</th>" in page for name in table.rows())
-    assert "<svg" in page
+    assert all(f'<th scope="row">{name}</th>' in page for name in table.rows())
+    assert _charts(page)
+    heads = re.findall(r'<th class="number">(.*?)</th>', page)
+    assert len(heads) == len(table.variants[0].columns) + len(FIGURES)
+    assert not [head for head in heads if "_" in head]
+
+
+def test_a_cell_has_the_mean_over_the_seeds_and_each_of_them(tmp_path: Path) -> None:
+    table = _table("seeds", ("combined_auc_micro_raw",))
+    one = table.variants[0]
+    second = dataclasses.replace(one, seed=2, figures={"combined_auc_micro_raw": 0.95, "calibration_psnr": 31.5})
+    both = dataclasses.replace(table, variants=[one, second])
+    page = study_report(both, tmp_path / "study.html").read_text(encoding="utf-8")
+    for mean, *each in (("0.9250", "0.9000", "0.9500"), ("31.00", "30.50", "31.50")):
+        seeds = "".join(f'<span class="seed">{value}</span>' for value in each)
+        assert f">{mean}{seeds}<" in page
+
+
+def test_the_name_of_a_configuration_cannot_become_markup(tmp_path: Path) -> None:
+    table = dataclasses.replace(_table("seeds", AUCS), config="<b>ped2")
+    page = study_report(table, tmp_path / "study.html").read_text(encoding="utf-8")
+    assert "Seeds: &lt;b&gt;ped2" in page
+    assert "<b>ped2" not in page
+
+
+def _charts(page: str) -> list[str]:
+    return [base64.b64decode(data).decode() for data in re.findall(r"data:image/svg\+xml;base64,([^\"]+)", page)]
 
 
 def _table(study: str, aucs: tuple[str, ...]) -> Table:

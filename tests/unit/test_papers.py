@@ -15,7 +15,7 @@ def test_what_the_paper_states_comes_first(dataset: str, auc: float) -> None:
 
 
 @pytest.mark.parametrize("dataset", ["ped2", "avenue", "shanghaitech"])
-def test_each_figure_is_a_share_with_a_source_and_each_method_comes_once(dataset: str) -> None:
+def test_each_figure_is_a_rate_with_a_source_and_each_method_comes_once(dataset: str) -> None:
     figures = published(dataset)
     assert all(0.5 < figure.auc < 1 for figure in figures)
     assert all("arXiv" in figure.source or "doi.org" in figure.source for figure in figures)
