@@ -32,7 +32,7 @@ from sklearn.metrics import roc_auc_score
 from stmae.config import Config, from_json
 from stmae.datasets.flow_cache import FlowCache, compute_flow
 from stmae.datasets.manifest import Clip, Manifest
-from stmae.evaluation import evaluate
+from stmae.evaluation import inference
 from stmae.model.build import load_model
 from stmae.model.device import training_device
 from stmae.model.stmae import STMAE
@@ -72,7 +72,7 @@ def measure(model: STMAE, frames: Frames, usual: Flows, first: int) -> RawScores
     """Of frames [F,S,S,3] that are those of a clip, with that flow, up to the `first` one that is altered."""
     device = training_device()
     flows = np.concatenate([usual[: first - 1], *compute_flow(model.flow_net, frames[first - 1 :], device)])
-    return evaluate.raw_scores_of(model, 0, frames, flows, device)
+    return inference.raw_scores(model, 0, frames, flows, device)
 
 
 def speeds(evidence: RawScores) -> Floats:
@@ -168,7 +168,7 @@ def main() -> int:
     model = load_model(config, models[0], training_device())
     clips = []
     for clip in (*manifest.split("calibration"), *manifest.split("train")):
-        usual = evaluate.measure(config, model, manifest, clip, flow, training_device())
+        usual = inference.clip_raw_scores(config, model, manifest, clip, flow, training_device())
         clips.append(played(model, manifest, clip, flow, usual))
     figures = {"clips": len(clips), "draws": DRAWS, "seed": config.seed, **aucs(clips, config)}
     run = Path(*arguments.run.resolve().parts[-4:])  # in a workspace, wherever that is

@@ -26,8 +26,8 @@ from stmae.model.build import build_flow_net
 from stmae.model.flow import FlowNet
 from stmae.model.stmae import moved_tiles, to_signed
 from stmae.scoring.norm import GAIT_SECONDS
-from stmae.scoring.raw import TILES
-from stmae.scoring.usual import FINEST, steady
+from stmae.scoring.raw import MOTION_FRAME_SIZE, TILES
+from stmae.scoring.usual import steady
 from stmae.video.reader import FrameSource
 
 SIZES = (128, 256, 384)
@@ -52,7 +52,7 @@ def speeds(net: FlowNet, clip: Path, size: int) -> Speeds:
             tiles.append(moved_tiles(flow, flow.shape[-1]).numpy())
     flow_tiles = np.concatenate(tiles)
     step = steady(flow_tiles, flow_tiles, GAIT_SECONDS * PED2_FPS)
-    return np.asarray(np.hypot(step[:, 0], step[:, 1]) / min(size, FINEST))
+    return np.asarray(np.hypot(step[:, 0], step[:, 1]) / min(size, MOTION_FRAME_SIZE))
 
 
 def faster(speeds_FRC: Speeds, moves_FRC: npt.NDArray[np.bool_]) -> float:
