@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
+import stmae
 from stmae import config
 from stmae.config import Config
 from stmae.datasets.flow_cache import FlowCache, compute_flow, extract_flow
@@ -323,6 +325,13 @@ def test_a_model_that_does_not_fit_or_is_no_model_is_refused(trained: Path, tmp_
     (tmp_path / "model.safetensors").write_text("not weights")
     with pytest.raises(CheckpointError, match="not a safetensors file"):
         load_modules(tmp_path / "model.safetensors", {})
+
+
+def test_the_code_digest_covers_all_of_scoring_that_training_computes_with() -> None:
+    package = Path(stmae.__file__).parent
+    sources = [*package.glob("model/*.py"), *package.glob("training/*.py")]
+    imported = {name for path in sources for name in re.findall(r"stmae\.scoring\.(\w+) import", path.read_text())}
+    assert imported == {"raw"}, "stmae.training.loop.code_digest covers scoring/raw.py only"
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0])
