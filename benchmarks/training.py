@@ -90,8 +90,8 @@ def time_parts(stage: AdversarialStage, watch: Stopwatch) -> None:
     for part, owner, name in (
         ("reading", stage.windows, "frames"),
         ("reading", stage.windows, "flows"),
-        ("encoders", model, "features"),
-        ("memory", model, "remember"),
+        ("encoders", model, "encode_streams"),
+        ("memory", model, "read_memories"),
         ("memory", model.appearance_memory, "write"),
         ("memory", model.motion_memory, "write"),
         ("decoder", model, "decode"),

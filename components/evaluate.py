@@ -1,4 +1,4 @@
-"""Step: score the test clips, fit the calibration on held-out clips, report."""
+"""Step: scores the test clips, fits the calibration to normal clips, writes the report."""
 
 from kfp import dsl
 
@@ -16,16 +16,16 @@ def evaluate(
     roc: dsl.Output[dsl.ClassificationMetrics],
     report: dsl.Output[dsl.HTML],
 ):
-    """Evaluate the last checkpoint.
+    """Evaluates the last checkpoint.
 
     Args:
         config: The resolved configuration as JSON.
         dataset: The prepared dataset.
         flow: The flow of its clips.
         model: The trained model.
-        evaluation: `evaluation.json`, `scores.npz` and `calibration.json`, of scenes `calibration-<scene>.json` each.
+        evaluation: `evaluation.json`, `scores.npz` and `calibration.json`, or one `calibration-<scene>.json` a scene.
         metrics: The figures of the evaluation.
-        roc: ROC of the combined score over all test frames; empty where there are no labels.
+        roc: ROC of the combined score over all test frames; empty if there are no labels.
         report: One self-contained page.
     """
     from pathlib import Path

@@ -3,4 +3,4 @@
 import os
 
 BASE_IMAGE = os.environ.get("STMAE_IMAGE", "stmae/train:0.1.0")
-"""Read at compile time. A digest (`...@sha256:...`) is best: the cache key of a step holds this string."""
+"""Read when pipelines are compiled. A digest (`...@sha256:...`) is best: the cache key of a step holds this string."""

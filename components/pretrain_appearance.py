@@ -1,4 +1,4 @@
-"""Step: proxy task of the appearance stream."""
+"""Step: trains on the proxy task of the appearance stream."""
 
 from kfp import dsl
 
@@ -12,7 +12,7 @@ def pretrain_appearance(
     appearance: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
 ):
-    """Train the appearance auto-encoder to remove noise from normal clips.
+    """Trains the appearance auto-encoder to remove noise from normal clips.
 
     Args:
         config: The resolved configuration as JSON.

@@ -1,4 +1,4 @@
-"""Step: proxy task of the motion stream."""
+"""Step: trains on the proxy task of the motion stream."""
 
 from kfp import dsl
 
@@ -13,7 +13,7 @@ def pretrain_motion(
     motion: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
 ):
-    """Train the motion auto-encoder to reconstruct the flow of normal clips.
+    """Trains the motion auto-encoder to reconstruct the flow of normal clips.
 
     Args:
         config: The resolved configuration as JSON.

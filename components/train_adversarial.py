@@ -1,4 +1,4 @@
-"""Step: the prediction decoder, the memory pools and the discriminator."""
+"""Step: trains the prediction decoder, the memory pools and the discriminator."""
 
 from kfp import dsl
 
@@ -15,7 +15,7 @@ def train_adversarial(
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
 ):
-    """Train STM-AE to predict the next frame of normal clips, against the discriminator.
+    """Trains STM-AE to predict the next frame of normal clips, against the discriminator.
 
     Args:
         config: The resolved configuration as JSON.

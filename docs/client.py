@@ -3,8 +3,9 @@
     python docs/client.py --url 127.0.0.1:8001 --deployment walkway [--video FILE]
 
 A request is a segment: T >= 5 consecutive frames, uint8 [T,S,S,3] RGB. Each frame from the fifth on gets a PSNR
-in dB (low = badly predicted), the distances of its clip's features to the memory, and 16 x 16 maps: of errors, of the
-distances from what is usual at the place and from all that was seen to move, and of the flow since the frame before.
+in dB (low = badly predicted), the distances of its clip's features to the memory, and 16 x 16 maps: the prediction
+error, the deviation from the location's normal appearance, the distance of what moves to its nearest neighbour in the
+feature bank, and the flow from the frame before.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def run_study(study: str, config: str, seeds: list[dict[str, Any]], *, data_root
         "data_root": str(data_root.resolve()),
         "data_version": data_version(data_root),
     }
-    outputs, seconds = _execute(study_pipeline, folder, arguments, _places(seeds))
+    outputs, seconds = _execute(study_pipeline, folder, arguments, _turn_labels(seeds))
     table = _load(Path(outputs["table"].path) / "study.json")
     shutil.copyfile(outputs["report"].path, folder / "study.html")
     summary = {
@@ -117,14 +117,14 @@ def run_study(study: str, config: str, seeds: list[dict[str, Any]], *, data_root
     return _finish(folder, resolved["name"], summary)
 
 
-def _places(seeds: list[dict[str, Any]]) -> dict[tuple[int, ...], str]:
-    """What the turns of the loops over seeds and over variants are called."""
-    places: dict[tuple[int, ...], str] = {}
+def _turn_labels(seeds: list[dict[str, Any]]) -> dict[tuple[int, ...], str]:
+    """Returns labels of the turns of the loops over seeds and over variants, keyed by their numbers."""
+    labels: dict[tuple[int, ...], str] = {}
     for number, seed in enumerate(seeds):
-        places[(number,)] = f"seed {seed['seed']}"
+        labels[(number,)] = f"seed {seed['seed']}"
         for turn, variant in enumerate(seed["variants"]):
-            places[number, turn] = f"{variant['name']} seed {seed['seed']}"
-    return places
+            labels[number, turn] = f"{variant['name']} seed {seed['seed']}"
+    return labels
 
 
 def _with_page(folder: Path, variant: dict[str, Any]) -> dict[str, Any]:
@@ -181,7 +181,7 @@ def data_version(data_root: Path) -> str:
 
 
 def _execute(
-    pipeline: GraphComponent, folder: Path, arguments: dict[str, Any], places: Mapping[tuple[int, ...], str]
+    pipeline: GraphComponent, folder: Path, arguments: dict[str, Any], labels: Mapping[tuple[int, ...], str]
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """The pipeline's outputs, and the seconds that each step took."""
     # Beside the runs' folders: a run that was stopped, or a study with more seeds, does only what is not done yet.
@@ -190,7 +190,7 @@ def _execute(
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder))
     _adapt(pipeline)
     with open_log(folder / "run.log") as log:
-        steps = StepLog(log, sys.stderr, places)
+        steps = StepLog(log, sys.stderr, labels)
         try:
             with contextlib.redirect_stdout(steps), warnings.catch_warnings():  # type: ignore[type-var]
                 warnings.simplefilter("ignore")  # the image's name, and resources that only a cluster grants

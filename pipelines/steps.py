@@ -32,7 +32,7 @@ class StepLog:
     would go on with the next turn after a failure: the announcement of a further step raises Stopped.
     """
 
-    def __init__(self, log: IO[str], terminal: TextIO, places: Mapping[tuple[int, ...], str] = MappingProxyType({})):
+    def __init__(self, log: IO[str], terminal: TextIO, labels: Mapping[tuple[int, ...], str] = MappingProxyType({})):
         self.seconds: dict[str, float] = {}
         """Wall-clock seconds of the steps that succeeded, in the order in which they ran."""
         self.failed: str | None = None
@@ -40,9 +40,9 @@ class StepLog:
         self._log = log
         self._terminal = terminal
         self._live = terminal.isatty()
-        self._places = places
-        """What a turn of the loops, by its numbers from the outermost loop on, is called."""
-        self._width = NAME_WIDTH + max((len(place) + 3 for place in places.values()), default=0)
+        self._labels = labels
+        """Labels of the turns of the loops, keyed by their numbers from the outermost loop on."""
+        self._width = NAME_WIDTH + max((len(label) + 3 for label in labels.values()), default=0)
         self._step: str | None = None
         self._started = 0.0
         self._lines: list[str] = []
@@ -82,7 +82,7 @@ class StepLog:
             self._lines.append(content)
             if match := OUTPUT.search(content):
                 turns = tuple(int(turn) for turn in TURN.findall(match[1]))
-                self._step += f" ({self._places[turns]})" if turns in self._places else ""
+                self._step += f" ({self._labels[turns]})" if turns in self._labels else ""
             elif match := EXECUTOR.match(content):
                 seconds = time.monotonic() - self._started
                 self._show(f"{self._step:{self._width}} {seconds:7.0f} s  {content[match.end() :]}", lasting=False)

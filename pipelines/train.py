@@ -36,6 +36,7 @@ def train(
     data_version: str = "",
     repository: str = f"{MODELS_MOUNT}/repository",
     runtime: str = RUNTIME,
+    instance_kind: str = "cpu",
 ) -> Outputs:
     """The two pretrainings are independent of each other; publishing waits for export and evaluation.
 
@@ -45,6 +46,7 @@ def train(
         data_version: Any string that changes with the footage.
         repository: The Triton model repository to publish to.
         runtime: Folder of the embedded Triton runtime.
+        instance_kind: `cpu` or `gpu`: where the Triton that serves the repository runs the models.
     """
     prepared = place(prepare_dataset(config=config, data_root=data_root, data_version=data_version))
     dataset = prepared.outputs["dataset"]
@@ -69,6 +71,7 @@ def train(
             evaluation=evaluated.outputs["evaluation"],
             repository=repository,
             runtime=runtime,
+            instance_kind=instance_kind,
         )
     )
     # Its result is a change to the repository, which a cached step would not make.

@@ -205,7 +205,8 @@ def _train_flow(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from stmae.serving.triton.launcher import Ports, serve
+    from stmae.serving.triton.launcher import serve
+    from stmae.serving.triton.ports import Ports
 
     ports = Ports(arguments.http_port, arguments.grpc_port, arguments.metrics_port)
     serve(arguments.repository, arguments.runtime, ports)
@@ -248,7 +249,7 @@ def _score(arguments: argparse.Namespace) -> int:
 
 
 def _only_deployment(repository: Path) -> str:
-    from stmae.serving.triton.launcher import find_deployments
+    from stmae.serving.repository import find_deployments
 
     found = find_deployments(repository) if repository.is_dir() else []
     if len(found) != 1:

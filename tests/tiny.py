@@ -22,15 +22,15 @@ class TinyExport:
     folder: Path
     config: Config
     model: Any
-    """As torch has it."""
+    """The STMAE that was exported."""
     calibration: Path
 
 
 def export_tiny(config: Config, root: Path) -> TinyExport:
-    """Export a model with random weights below `root`."""
+    """Exports a model with random weights below `root`."""
     torch = pytest.importorskip("torch")
-    # Imported here: most test sessions of one file need no torch.
-    from stmae.export import graphs as onnx
+    # Imported here, since most test files need no torch.
+    from stmae.export.graphs import export
     from stmae.model.build import build_stmae
 
     with torch.random.fork_rng():
@@ -38,20 +38,19 @@ def export_tiny(config: Config, root: Path) -> TinyExport:
         model = build_stmae(config).eval()
         # An untrained decoder predicts plain grey, whatever it sees: make its output depend on its input.
         model.decoder.output.weight.data *= 20
-        # LocationGaussian and looks that were never seen would all be alike.
-        model.locations.mean.normal_()
-        model.locations.spread.uniform_(0.5, 2)
-        model.feature_bank.samples.copy_(
-            torch.nn.functional.normalize(torch.randn_like(model.feature_bank.samples), dim=2)
-        )
-    onnx.export(config, model, root / "export", moving_blobs(7, config.model.frame_size))
+        # Location statistics and a feature bank that were never fitted would be the same everywhere.
+        model.location_gaussian.mean.normal_()
+        model.location_gaussian.std.uniform_(0.5, 2)
+        bank = model.feature_bank.items
+        bank.copy_(torch.nn.functional.normalize(torch.randn_like(bank), dim=2))
+    export(config, model, root / "export", moving_blobs(7, config.model.frame_size))
     calibration = root / "calibration.json"
     calibration.write_text(fit([calm(100, seed=0)]).to_json())
     return TinyExport(root / "export", config, model, calibration)
 
 
 def moving_blobs(frames: int, size: int, seed: int = 0) -> np.ndarray:
-    """A textured scene with a few bright blobs that move, uint8 [frames,size,size,3]."""
+    """Returns a textured scene with a few bright blobs that move, uint8 [frames,size,size,3]."""
     generator = np.random.default_rng(seed)
     ground = generator.integers(60, 120, (size // 8, size // 8, 3)).repeat(8, 0).repeat(8, 1)
     rows, columns = np.mgrid[:size, :size]

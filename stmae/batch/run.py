@@ -80,7 +80,6 @@ def score_archive(
     date: str | None = None,
     include: str | None = None,
     engine: str = "local",
-    in_flight: int = 2,
     deadline_seconds: float = 60.0,
 ) -> RunSummary:
     """Score every source of an archive that the tables do not cover yet.
@@ -107,7 +106,6 @@ def score_archive(
         model_digest=served.digest,
         size=served.size,
         segment_frames=served.segment_frames,
-        in_flight=in_flight,
         deadline_seconds=deadline_seconds,
         calibration=calibrated,
     )

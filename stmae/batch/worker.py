@@ -56,7 +56,6 @@ class Job:
     """The server must serve this very model from the first source to the last."""
     size: int
     segment_frames: int
-    in_flight: int
     deadline_seconds: float
     calibration: Calibration
 
@@ -92,9 +91,7 @@ class Worker:
         self.job = job
         self._archive = open_store(job.archive)
         self._tables = open_store(job.tables)
-        self._client = Client(
-            job.server_url, job.deployment, deadline_seconds=job.deadline_seconds, in_flight=job.in_flight
-        )
+        self._client = Client(job.server_url, job.deployment, deadline_seconds=job.deadline_seconds)
 
     def __enter__(self) -> Self:
         return self

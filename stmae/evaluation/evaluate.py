@@ -13,17 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from sklearn.metrics import roc_curve
-from torch import Tensor
 
 from stmae.config import Config
 from stmae.datasets.flow_cache import FlowCache
-from stmae.datasets.manifest import Clip, Manifest, scene_index
+from stmae.datasets.manifest import Clip, Manifest
 from stmae.evaluation import metrics
+from stmae.evaluation.inference import clip_raw_scores, flow_tiles
 from stmae.model.build import load_model
 from stmae.model.device import training_device
-from stmae.model.stmae import STMAE, moved_tiles, normalise_flow, shrink, to_signed, to_unit, windows
 from stmae.scoring import raw as score
 from stmae.scoring.calibration import Calibration, calibration_file, fit_calibration
 from stmae.scoring.combine import flow_magnitude, frame_score, tile_map
@@ -35,10 +33,6 @@ ALARM_CLIPS = 12
 join them. Of those the model may predict too much; but of two or three clips, the next one is often beyond."""
 ALARM_FRAMES = 2000
 """Of a training clip, at most, that joins them: an hour of each would take longer than the training."""
-SEGMENT = 36
-"""Frames a call of the model."""
-FLOWS = 512
-"""Flows at once whose tiles are taken."""
 Array = npt.NDArray[np.floating]
 
 
@@ -76,53 +70,6 @@ class Evaluation:
     clips: list[ScoredClip]
 
 
-def measure(
-    config: Config,
-    model: STMAE,
-    manifest: Manifest,
-    clip: Clip,
-    flow: FlowCache,
-    device: torch.device,
-    first: int | None = None,
-) -> RawScores:
-    """Run the model over a clip of a prepared dataset, or over its `first` frames."""
-    frames, flows = manifest.frames(clip)[:first], flow.flows(clip)[: first and first - 1]
-    return raw_scores_of(model, scene_index(config, manifest, clip), frames, flows, device)
-
-
-@torch.inference_mode()
-def raw_scores_of(
-    model: STMAE, scene: int, frames: npt.NDArray[np.uint8], flows: npt.NDArray[np.float16], device: torch.device
-) -> RawScores:
-    """Run the model over FRAMES [F,S,S,3] and the flow between them [F-1,2,h,w], in overlapping segments."""
-    parts = []
-    for start, stop in score.segments(len(frames), SEGMENT):
-        segment = to_signed(torch.from_numpy(np.array(frames[start:stop])).to(device))
-        between = torch.from_numpy(np.array(flows[start : stop - 1])).to(device).float()
-        parts.append(_measure(model, scene, segment, between))
-    return RawScores.join(parts)
-
-
-def _measure(model: STMAE, scene: int, frames_T3SS: Tensor, flow_T2hw: Tensor) -> RawScores:
-    count = len(frames_T3SS) - CLIP_FRAMES
-    small = shrink(frames_T3SS, model.flow_scale)
-    clips = windows(small, CLIP_FRAMES, count)
-    flows = windows(normalise_flow(flow_T2hw, model.size, model.flow_scale), CLIP_FRAMES - 1, count)
-    features, distances, places = model.encode(clips, flows, scene)
-    last = flow_T2hw[CLIP_FRAMES - 1 :]
-    looks = model.feature_bank(frames_T3SS[CLIP_FRAMES:], last, scene)
-    prediction, target = to_unit(model.decode(features)), to_unit(small[CLIP_FRAMES:])
-    error = score.error_tiles(prediction.cpu().numpy(), target.cpu().numpy())
-    return RawScores(
-        psnr=score.psnr(error.mean(axis=(1, 2))).astype(np.float32),
-        memory_distance=distances.cpu().numpy(),
-        error_tiles=error.astype(np.float32),
-        location_tiles=places.cpu().numpy(),
-        feature_tiles=looks.cpu().numpy(),
-        flow_tiles=moved_tiles(last, model.flow_side).cpu().numpy(),
-    )
-
-
 def normal_clips(manifest: Manifest, scene: str) -> list[Clip]:
     """The held-out clips of a scene and, evenly chosen, training clips that make them ALARM_CLIPS."""
     own = [clip for clip in manifest.clips if clip.scene == scene]
@@ -145,13 +92,6 @@ def calibrate(
         [(own[clip], clip.fps) for clip in own if clip.split == "train"],
         **dataclasses.asdict(config.score),
     )
-
-
-def flow_tiles(flows_Fxhw: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
-    """How what moves in each tile moves, [F,2,16,16], of the flow [F,2,h,w] of a whole clip: part by part, since in
-    single precision an hour of flow fills gigabytes."""
-    parts = (torch.from_numpy(np.array(flows_Fxhw[i : i + FLOWS])).float() for i in range(0, len(flows_Fxhw), FLOWS))
-    return np.concatenate([moved_tiles(part, part.shape[-1]).numpy() for part in parts])
 
 
 def scored_clip(manifest: Manifest, clip: Clip, evidence: RawScores, calibration: Calibration) -> ScoredClip:
@@ -233,7 +173,9 @@ def evaluate(config: Config, manifest: Manifest, flow_dir: Path, model_dir: Path
 
     def measured(clips: Iterable[Clip]) -> dict[Clip, RawScores]:
         first = {"train": ALARM_FRAMES}
-        return {clip: measure(config, model, manifest, clip, flow, device, first.get(clip.split)) for clip in clips}
+        return {
+            clip: clip_raw_scores(config, model, manifest, clip, flow, device, first.get(clip.split)) for clip in clips
+        }
 
     normal = measured(clip for scene in manifest.scenes for clip in normal_clips(manifest, scene))
     calibrations = {scene: calibrate(config, manifest, flow, scene, normal) for scene in manifest.scenes}

@@ -1,1 +1,1 @@
-"""From a trained model to a Triton repository: ONNX graphs, the parity gate, the repository's texts."""
+"""Export: a trained model as ONNX graphs, with a golden segment to check them."""

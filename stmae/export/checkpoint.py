@@ -1,4 +1,4 @@
-"""Export of a run's checkpoint: weights in, four checked ONNX graphs and a golden segment out."""
+"""Export of a trained model: its weights in, four checked ONNX graphs and a golden segment out."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from stmae.model.build import load_model
 from stmae.serving.parity import check
 
 GOLDEN_FRAMES = 12
+"""Frames of the golden segment, at most."""
 
 
 def export_checkpoint(config: Config, manifest: Manifest, model_dir: Path, out: Path) -> dict[str, float]:
-    """Write the ONNX export of `model_dir` to `out`; returns the largest differences between torch and onnxruntime.
+    """Writes the ONNX export of `model_dir` to `out`; returns the largest differences between torch and onnxruntime.
 
-    Where the dataset has several scenes, each is a deployment of its own, `<name>-<scene>`, in a folder of its name:
-    same weights, its own memory. The golden segment is the middle of a scene's first held-out clip.
-    Raises ParityError where torch and onnxruntime disagree.
+    If the dataset has several scenes, each becomes a deployment `<name>-<scene>` in a folder of its name, with the same
+    weights and a memory of its own. The golden segment is the middle of the first clip of the scene's calibration
+    split. Raises ParityError if torch and onnxruntime disagree.
     """
     model = load_model(config, model_dir, torch.device("cpu"))
     worst: dict[str, float] = {}

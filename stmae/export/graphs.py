@@ -1,18 +1,18 @@
-"""The served graphs: wrappers around a trained STM-AE, written as four ONNX models.
+"""The served graphs: the four stages of STM-AE, each written as an ONNX model, with a golden segment to check them.
 
-Legend: T frames of a segment, N = T - 4 predicted frames, S size of FRAMES, s what the auto-encoders see, h x w flow,
-h' x w' features.
-Windows are cut inside the graphs by slicing, so that the work per frame is one flow, one encode and one decode.
+The stages are methods of `STMAE`; nothing is computed here.
 """
 
 from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import hashlib
 import importlib.metadata
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,90 +22,53 @@ import torch
 from torch import Tensor, nn
 
 from stmae.config import Config
-from stmae.model.stmae import STMAE, moved_tiles, normalise_flow, shrink, to_unit, windows
-from stmae.scoring.raw import CLIP_FRAMES, MIN_MSE, TILES
+from stmae.model.stmae import STMAE
+from stmae.scoring.raw import CLIP_FRAMES
 from stmae.serving import tensors
 from stmae.serving.tensors import MIN_SEGMENT
 from stmae.storage.atomic import write_atomically
 
 Images = npt.NDArray[np.uint8]
 
-FILES = ("flow", "encode", "decode", "psnr")
 OPSET = 17
 EXAMPLE_FRAMES = 6
 EXAMPLE_SIZE = 64
-"""Frame size at which the shared graphs are traced: the same bytes, whatever deployment exports them."""
+"""Frame size at which the shared graphs are traced, so that every deployment exports the same bytes."""
 
 
-def _signed(frames_TSS3: Tensor) -> Tensor:
-    """`model.stmae.to_signed`, without the negative axes that the tracing exporter gets wrong: [T,3,S,S] in [-1, 1]."""
-    return frames_TSS3.permute(0, 3, 1, 2).float() / 127.5 - 1
+class Stage(nn.Module):
+    """A stage of the model as a module of its own, which is what the exporter takes."""
 
+    def __init__(self, compute: Callable[..., Tensor | tuple[Tensor, ...]], part: nn.Module | None) -> None:
+        """`compute` is the stage, `part` the module whose parameters it uses.
 
-class Flow(nn.Module):
-    def __init__(self, flow_net: nn.Module) -> None:
-        super().__init__()
-        self.flow_net = flow_net
-
-    def forward(self, frames_TSS3: Tensor) -> Tensor:
-        """Flow from each frame to the next, [T-1,2,h,w]."""
-        frames_T3SS = _signed(frames_TSS3)
-        flow: Tensor = self.flow_net(frames_T3SS[:-1], frames_T3SS[1:])
-        return flow
-
-
-class Encode(nn.Module):
-    def __init__(self, model: STMAE, scene: int) -> None:
-        super().__init__()
-        self.model, self.scene = model, scene
-
-    def forward(self, frames_TSS3: Tensor, flow_T2hw: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Features [N,4C,h',w'], memory distances [N,2], place and look tiles [N,16,16], flow tiles [N,2,16,16].
-
-        The last flow leads to the target: it is measured, and not seen by the encoders.
+        Names in a graph depend on all parameters of the module that is exported. The shared graphs are the same bytes
+        in every deployment because they hold no other part.
         """
-        model, count = self.model, frames_TSS3.shape[0] - CLIP_FRAMES
-        frames_T3SS = _signed(frames_TSS3)
-        clips = windows(shrink(frames_T3SS, model.flow_scale), CLIP_FRAMES, count)
-        flows = normalise_flow(flow_T2hw, model.size, model.flow_scale)
-        seen = model.encode(clips, windows(flows, CLIP_FRAMES - 1, count), self.scene)
-        last = flow_T2hw[CLIP_FRAMES - 1 :]
-        looks = model.feature_bank(frames_T3SS[CLIP_FRAMES:], last, self.scene)
-        return *seen, looks, moved_tiles(last, model.flow_side)
-
-
-class Decode(nn.Module):
-    def __init__(self, model: STMAE) -> None:
         super().__init__()
-        self.model = model
+        self.compute, self.part = compute, part
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Predicted frames [N,3,s,s] in [-1, 1]."""
-        return self.model.decode(features)
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Returns the stage's outputs in the order of `serving.tensors`."""
+        outputs = self.compute(*inputs)
+        return (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
 
 
-class Psnr(nn.Module):
-    """`score.psnr` and `score.error_tiles` as a graph."""
-
-    def forward(self, frames_TSS3: Tensor, prediction_N3ss: Tensor) -> tuple[Tensor, Tensor]:
-        """PSNR [N] in dB and error tiles [N,16,16]."""
-        # `shrink`, by whatever each deployment's frames are larger: all share this graph.
-        count, channels, height, width = prediction_N3ss.shape
-        target = _signed(frames_TSS3[CLIP_FRAMES:])
-        rows = target.reshape(count, channels, height, -1, target.shape[3]).mean(3)
-        seen = rows.reshape(count, channels, height, width, -1).mean(4)
-        error_Nss = ((to_unit(prediction_N3ss) - to_unit(seen)) ** 2).mean(1)
-        rows = error_Nss.reshape(error_Nss.shape[0], TILES, -1, error_Nss.shape[2]).mean(2)
-        means = rows.reshape(rows.shape[0], TILES, TILES, -1).mean(3)
-        return -10 * torch.log10(error_Nss.mean((1, 2)).clamp_min(MIN_MSE)), means
+def stages(model: STMAE, scene: int) -> dict[str, Stage]:
+    """Returns the four stages by the names of their files, in the order of `tensors.STEPS`."""
+    return {
+        "flow": Stage(model.flow, model.flow_net),
+        "encode": Stage(functools.partial(model.encode, scene=scene), model),
+        "decode": Stage(model.decode, model.decoder),
+        "psnr": Stage(model.prediction_error, None),
+    }
 
 
 def export(config: Config, model: STMAE, out: Path, golden: Images, scene: int = 0) -> None:
-    """Write `{flow,encode,decode,psnr}.onnx`, `golden.npz` and, last, `export.json` to the folder `out`.
+    """Writes `{flow,encode,decode,psnr}.onnx`, `golden.npz` and, last, `export.json` to the folder `out`.
 
-    `golden` is a segment uint8 [T,S,S,3], T >= 5, of real footage; golden.npz holds it as FRAMES with every tensor
-    as torch computes it. `scene` is the one whose memory, places and looks are served.
-    Raises ValueError for a golden segment of another shape.
+    `golden` is a segment uint8 [T,S,S,3], T >= 5, of real footage; golden.npz holds it as FRAMES with every served
+    tensor as torch computes it. `scene` is the one that is served. Raises ValueError for a segment of another shape.
     """
     size = config.model.frame_size
     if golden.dtype != np.uint8 or golden.shape[1:] != (size, size, 3) or len(golden) < MIN_SEGMENT:
@@ -119,38 +82,31 @@ def export(config: Config, model: STMAE, out: Path, golden: Images, scene: int =
     truth = reference(model, golden, scene)
     np.savez_compressed(out / "golden.npz", **truth)  # type: ignore[arg-type]
     small = np.zeros((EXAMPLE_FRAMES, EXAMPLE_SIZE, EXAMPLE_SIZE, 3), np.uint8)
-    scored = EXAMPLE_FRAMES - CLIP_FRAMES
     examples = {
         "flow": (small,),
         "encode": (truth["FRAMES"][:MIN_SEGMENT], truth["FLOW"][: MIN_SEGMENT - 1]),
         "decode": (truth["FEATURES"][:1],),
-        "psnr": (small, np.zeros((scored, 3, EXAMPLE_SIZE, EXAMPLE_SIZE), np.float32)),
+        "psnr": (small, np.zeros((EXAMPLE_FRAMES - CLIP_FRAMES, 3, EXAMPLE_SIZE, EXAMPLE_SIZE), np.float32)),
     }
-    for (name, graph), spec in zip(_graphs(model, scene).items(), tensors.STEPS, strict=True):
-        _write(graph, spec, examples[name], out / f"{name}.onnx")
+    for (name, stage), spec in zip(stages(model, scene).items(), tensors.STEPS, strict=True):
+        _write_graph(stage, spec, examples[name], out / f"{name}.onnx")
     _write_manifest(config, out)
 
 
 @torch.no_grad()
 def reference(model: STMAE, frames: Images, scene: int = 0) -> dict[str, npt.NDArray[Any]]:
-    """Every served tensor by its name, FRAMES included, as torch computes it for a segment uint8 [T,S,S,3]."""
+    """Returns every served tensor by its name, FRAMES included, as torch computes it for a segment uint8 [T,S,S,3]."""
     values = {tensors.FRAMES.name: torch.from_numpy(frames)}
-    for graph, spec in zip(_graphs(model, scene).values(), tensors.STEPS, strict=True):
-        results = graph(*(values[tensor.name] for tensor in spec.inputs))
-        results = results if isinstance(results, tuple) else (results,)
-        values |= zip((tensor.name for tensor in spec.outputs), results, strict=True)
+    for stage, spec in zip(stages(model, scene).values(), tensors.STEPS, strict=True):
+        outputs = stage(*(values[tensor.name] for tensor in spec.inputs))
+        values |= zip((tensor.name for tensor in spec.outputs), outputs, strict=True)
     return {name: value.numpy() for name, value in values.items()}
 
 
-def _graphs(model: STMAE, scene: int) -> dict[str, nn.Module]:
-    """The four steps in the order of `tensors.STEPS`."""
-    return {"flow": Flow(model.flow_net), "encode": Encode(model, scene), "decode": Decode(model), "psnr": Psnr()}
-
-
-def _write(graph: nn.Module, spec: tensors.Model, example: tuple[npt.NDArray[Any], ...], path: Path) -> None:
+def _write_graph(stage: Stage, spec: tensors.Model, example: tuple[npt.NDArray[Any], ...], path: Path) -> None:
     inputs, outputs = ([tensor.name for tensor in side] for side in (spec.inputs, spec.outputs))
-    varying = {
-        tensor.name: {axis: f"{tensor.name}_{axis}" for axis, dim in enumerate(tensor.dims) if _varies(spec, dim)}
+    dynamic = {
+        tensor.name: {axis: f"{tensor.name}_{axis}" for axis, dim in enumerate(tensor.dims) if _is_dynamic(spec, dim)}
         for tensor in (*spec.inputs, *spec.outputs)
     }
     with warnings.catch_warnings():
@@ -159,24 +115,24 @@ def _write(graph: nn.Module, spec: tensors.Model, example: tuple[npt.NDArray[Any
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.filterwarnings("ignore", "Constant folding")
         torch.onnx.export(
-            graph.eval(),
+            stage.eval(),
             tuple(torch.from_numpy(array) for array in example),
             str(path),
             dynamo=False,
             opset_version=OPSET,
             input_names=inputs,
             output_names=outputs,
-            dynamic_axes=varying,
+            dynamic_axes=dynamic,
         )
 
 
-def _varies(spec: tensors.Model, dim: tensors.Size) -> bool:
+def _is_dynamic(spec: tensors.Model, dim: tensors.Size) -> bool:
     return dim == -1 or (spec.shared and isinstance(dim, str))
 
 
 def _write_manifest(config: Config, out: Path) -> None:
-    """export.json, written last: a folder without it is unfinished."""
-    files = {name: hashlib.sha256((out / f"{name}.onnx").read_bytes()).hexdigest() for name in FILES}
+    """Writes export.json, last: a folder without it is unfinished."""
+    files = {spec.file: hashlib.sha256((out / f"{spec.file}.onnx").read_bytes()).hexdigest() for spec in tensors.STEPS}
     served = {"files": files, "model": dataclasses.asdict(config.model)}
     manifest = {
         "config": json.loads(config.to_json()),

@@ -28,7 +28,7 @@ FLOW_CHANNELS = 6
 
 
 def build_flow_net() -> FlowNet:
-    """The flow net with the weights of the package, frozen, in evaluation mode."""
+    """Returns the flow net with the weights of the package, frozen, in evaluation mode."""
     net = FlowNet()
     weights = {key.removeprefix("flow."): value for key, value in load_file(FLOW_WEIGHTS).items()}
     net.load_state_dict(weights)
@@ -36,37 +36,38 @@ def build_flow_net() -> FlowNet:
 
 
 def flow_digest() -> str:
-    """SHA-256 (hex) of the flow net's weights: the key of everything computed with it."""
+    """Returns the SHA-256 (hex) of the flow net's weights, the key of everything computed with it."""
     return hashlib.sha256(FLOW_WEIGHTS.read_bytes()).hexdigest()
 
 
 def build_stmae(config: Config) -> STMAE:
-    """STM-AE with random weights, but for the flow net's."""
+    """Returns STM-AE with random weights, except the flow net's."""
     width, items, scenes = config.model.width, config.model.memory_items, config.model.scenes
     shortcut = config.model.shortcuts
     channels, parts = 4 * width, len(config.model.used) + len(config.model.remembered)
     return STMAE(
         size=config.model.size,
         flow_scale=config.model.flow_scale,
-        used=config.model.used,
-        remembered=config.model.remembered,
+        streams=config.model.used,
+        memory_streams=config.model.remembered,
         flow_net=build_flow_net(),
         appearance_encoder=Encoder(CLIP_CHANNELS, width, APPEARANCE_STRIDES, shortcut=shortcut),
         motion_encoder=Encoder(FLOW_CHANNELS, width, MOTION_STRIDES, shortcut=shortcut),
         appearance_memory=Memory(scenes, items, channels),
         motion_memory=Memory(scenes, items, channels),
-        places=LocationGaussian(scenes, 2 * width, config.model.size // FEATURE_STRIDE),
-        looks=FeatureBank(scenes, config.model.frame_size),
+        location_gaussian=LocationGaussian(scenes, 2 * width, config.model.size // FEATURE_STRIDE),
+        feature_bank=FeatureBank(scenes, config.model.frame_size),
         decoder=Decoder(parts * channels, 3, width, 3, bounded=True, shortcut=shortcut),
     )
 
 
 def build_discriminator(config: Config) -> Discriminator:
+    """Returns a discriminator with random weights."""
     return Discriminator(max(config.model.width // 2, 4))
 
 
 def build_appearance_proxy(config: Config) -> nn.ModuleDict:
-    """Encoder and decoder of the denoising task."""
+    """Returns `encoder` and `decoder` of the denoising task, with random weights."""
     width, shortcut = config.model.width, config.model.shortcuts
     return nn.ModuleDict(
         {
@@ -77,7 +78,7 @@ def build_appearance_proxy(config: Config) -> nn.ModuleDict:
 
 
 def build_motion_proxy(config: Config) -> nn.ModuleDict:
-    """Encoder and decoder of the flow reconstruction task."""
+    """Returns `encoder` and `decoder` of the flow reconstruction task, with random weights."""
     width, shortcut = config.model.width, config.model.shortcuts
     return nn.ModuleDict(
         {
@@ -88,7 +89,7 @@ def build_motion_proxy(config: Config) -> nn.ModuleDict:
 
 
 def load_model(config: Config, model_dir: Path, device: torch.device) -> STMAE:
-    """The trained model of a run, in evaluation mode. Raises CheckpointError."""
+    """Returns the trained model of a run, in evaluation mode. Raises CheckpointError."""
     model = build_stmae(config)
     load_modules(model_dir / "model.safetensors", {"stmae": model})
     return model.to(device).eval()

@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors, written aside and renamed, complete enough for the identical next step."""
+"""Checkpoints: safetensors files, written aside and renamed; a training checkpoint gives the identical next step."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class CheckpointError(ValueError):
 
 
 def save_modules(path: Path, modules: Mapping[str, nn.Module], metadata: Mapping[str, str]) -> None:
-    """Write the weights of `modules` under their names, atomically. Raises CheckpointError where that fails."""
+    """Writes the weights of `modules` under their names, atomically. Raises CheckpointError if that fails."""
     _write(path, _module_tensors(modules), dict(metadata))
 
 
 def load_modules(path: Path, modules: Mapping[str, nn.Module]) -> dict[str, str]:
-    """Read weights into `modules`; returns the metadata. Raises CheckpointError where file and modules disagree."""
+    """Reads weights into `modules` and returns the metadata. Raises CheckpointError if file and modules disagree."""
     tensors, metadata = _read(path)
     _restore_modules(path, tensors, modules)
     return metadata
@@ -39,7 +39,7 @@ def save_training(
     step: int,
     digest: str,
 ) -> None:
-    """Write weights and optimizer state after `step` steps of the run whose settings have `digest`."""
+    """Writes weights and optimizer states after `step` steps of the run whose settings have `digest`."""
     tensors = _module_tensors(modules)
     for name, optimizer in optimizers.items():
         for index, state in optimizer.state_dict()["state"].items():
@@ -53,14 +53,14 @@ def load_training(
     optimizers: Mapping[str, torch.optim.Optimizer],
     digest: str,
 ) -> int:
-    """Restore what `save_training` wrote; returns the number of steps done.
+    """Restores what `save_training` wrote and returns the number of steps done.
 
-    Raises CheckpointError where the checkpoint belongs to other settings.
+    Raises CheckpointError if the checkpoint belongs to other settings.
     """
     tensors, metadata = _read(path)
     if metadata.get("digest") != digest:
         raise CheckpointError(
-            f"{path}: digest: is of a run with other settings or data; remove it or use another folder"
+            f"{path}: digest: written by a run with other settings or data; remove it or use another folder"
         )
     _restore_modules(path, tensors, modules)
     for name, optimizer in optimizers.items():
@@ -97,7 +97,7 @@ def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> 
         with atomic_path(path, shared=True) as aside:
             # One entry: safetensors writes several in random order, and equal weights should be equal bytes.
             save_file(tensors, aside, metadata={METADATA: json.dumps(metadata, sort_keys=True)})
-    except SafetensorError as error:  # of a full disk, say: safetensors hides the OSError
+    except SafetensorError as error:  # safetensors hides the OSError of a full disk in it
         raise CheckpointError(f"{path}: cannot be written ({error}); free some space and run again") from None
 
 

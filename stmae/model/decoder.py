@@ -1,4 +1,4 @@
-"""Decoders: five convolutions and an output, doubling the resolution on the way."""
+"""Decoders: five convolutions and an output layer, doubling the resolution on the way."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from stmae.model.encoder import block
 
 
 class Decoder(nn.Module):
-    """[B,inputs,h',w'] -> [B,outputs,H,W] with H = h' * 2**doublings.
+    """Decodes features [B,inputs,h',w'] to [B,outputs,H,W] with H = h' * 2**doublings.
 
-    The prediction decoder and the proxy decoders (six layers, the output counted) are of this one kind.
+    The prediction decoder and the proxy decoders (six layers, the output counted) are both built of it.
     """
 
     def __init__(
@@ -31,10 +31,10 @@ class Decoder(nn.Module):
         self.bounded = bounded
         self.growth = 2**doublings
         self.shortcut = nn.Conv2d(inputs, outputs * self.growth**2, 1) if shortcut else None
-        """A linear map of each feature to its patch, added to the output."""
+        """A linear map from each feature position to its patch, added to the output."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """A frame in [-1, 1] where bounded, else any value."""
+        """Returns values in [-1, 1] if bounded, any values otherwise."""
         x = features
         for index, layer in enumerate(self.layers):
             x = layer(self.upsample(x) if index in self.double_before else x)

@@ -1,4 +1,4 @@
-"""The device that computes, and the precision it computes in."""
+"""The device of a computation and its precision."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def training_device() -> torch.device:
 
 
 def autocast(config: Config, device: torch.device) -> torch.autocast:
-    """bf16 where the configuration asks for it and the hardware computes in it, else fp32."""
+    """Returns an autocast to bf16, disabled unless the configuration asks for it and the hardware supports it."""
     return torch.autocast(device.type, torch.bfloat16, enabled=config.train.bf16 and _has_bf16(device))
 
 
 def _has_bf16(device: torch.device) -> bool:
-    """Whether bf16 is faster than fp32: other CPUs emulate it, at a fraction of the speed."""
+    """Returns whether the hardware computes in bf16; CPUs that emulate it reach a fraction of the speed of fp32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

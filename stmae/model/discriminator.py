@@ -1,4 +1,4 @@
-"""PatchGAN: says for each patch of a frame whether it is filmed or predicted."""
+"""The PatchGAN discriminator: tells for each patch of a frame whether it is real or predicted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stmae.model.encoder import LEAK
 
 
 class Discriminator(nn.Module):
-    """[B,3,H,W] -> [B,1,H/8-2,W/8-2], trained to 1 on real patches and 0 on predicted ones (LSGAN)."""
+    """Judges the patches of frames [B,3,H,W], [B,1,H/8-2,W/8-2]: 1 for real, 0 for predicted (LSGAN)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -1,9 +1,10 @@
-"""How what moves usually looks: samples of the pictures of tiles in which something moved.
+"""The feature bank: nearest-neighbour distances of what moves to what moved in normal footage (PatchCore).
 
-The memory reads for every query a mean of its items, which says little of what none of them is like; this keeps what
-was seen as it was. A cyclist who goes as fast as walkers do looks like none of them. What is looked at are gradients of
-the frames, at most FINEST pixels wide, which show more than features of smaller ones; nothing is trained.
-Legend: B frames of S x S pixels, h x w flow, Q tiles in which something moves, C values of a look.
+A memory pool answers every query with a mean of its items and says little about a query that none of them resembles.
+The bank keeps descriptors of normal moving tiles as they were. A descriptor is a histogram of oriented gradients of the
+frame in and around a tile; nothing in it is trained.
+
+Legend: B frames of S x S pixels, h x w flow, Q descriptors of tiles in which something moves, C values of a descriptor.
 """
 
 from __future__ import annotations
@@ -16,80 +17,85 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stmae.model.memory import k_center_greedy, nearest_distances, queries_of
-from stmae.scoring.raw import TILES
-from stmae.scoring.usual import FINEST, STILL
+from stmae.scoring.raw import MOTION_FRAME_SIZE, STILL_SPEED, TILES
 
-DIRECTIONS = 8
-"""Of gradients, from dark to bright."""
-CELLS = 4
-"""A side of what a tile shows: its own two, and one more all around it."""
-CHANNELS = DIRECTIONS * CELLS**2 + 1
-FAINT = 0.02
-"""A gradient that every tile has besides its own, so that what hardly shows looks alike."""
-DARK = 1e-3
-"""Added to brightness before the root, which is steep at 0."""
-SAMPLES = 512
-CANDIDATES = 30_000
-"""FeatureBank, at most, from which the samples of a scene are taken."""
+ORIENTATIONS = 8
+"""Bins of a histogram: signed directions of a gradient, from dark to bright."""
+BLOCK_CELLS = 4
+"""Cells a side of a descriptor's block: a tile has 2 x 2 cells, and its block one more on every side."""
+CHANNELS = ORIENTATIONS * BLOCK_CELLS**2 + 1
+CONTRAST_FLOOR = 0.02
+"""A constant value in every descriptor before it is normalised, so that tiles with hardly any gradient look alike."""
+BRIGHTNESS_FLOOR = 1e-3
+"""Added to brightness in [0, 1] before the square root, whose slope is infinite at 0."""
+BANK_SIZE = 512
+"""Items of a scene."""
+MAX_CANDIDATES = 30_000
+"""Descriptors from which the items of a scene are chosen, at most."""
 
 
 class FeatureBank(nn.Module):
-    """Distance of what tiles show from the nearest sample (PatchCore, Roth et al. 2022, of what moves)."""
+    """A k-center-greedy coreset of the descriptors of normal moving tiles (PatchCore, Roth et al. 2022), per scene."""
 
-    samples: Tensor
+    items: Tensor
 
-    def __init__(self, scenes: int, size: int) -> None:
-        """`size` is S."""
+    def __init__(self, scenes: int, frame_size: int) -> None:
         super().__init__()
-        self.size = size
-        self.register_buffer("samples", torch.zeros(scenes, SAMPLES, CHANNELS))
+        self.frame_size = frame_size
+        self.register_buffer("items", torch.zeros(scenes, BANK_SIZE, CHANNELS))
 
     def forward(self, frames_B3SS: Tensor, flow_B2hw: Tensor, scene: int) -> Tensor:
-        """[B,16,16]: squared distance of unit vectors, 0 to 2; 2 everywhere where nothing was ever seen to move."""
-        looks = histograms(frames_B3SS, flow_B2hw, self.size)
-        return nearest_distances(self.samples[scene], queries_of(looks))[:, 0].view(-1, TILES, TILES)
+        """Returns the squared distance [B,16,16] of each tile's descriptor to its nearest item.
+
+        Descriptors are unit vectors, so it is in [0, 2]. It is 2 everywhere if nothing moved in normal footage.
+        """
+        descriptors = gradient_histograms(frames_B3SS, flow_B2hw, self.frame_size)
+        return nearest_distances(self.items[scene], queries_of(descriptors))[:, 0].view(-1, TILES, TILES)
 
     @torch.no_grad()
     def fit(self, scene: int, moving_QC: Tensor) -> None:
-        """Take samples far from each other of a scene's normal looks, unit vectors [Q,C]; of none, keep zeros."""
+        """Chooses the items of a scene from the descriptors of its normal moving tiles; keeps zeros if Q is 0."""
         if len(moving_QC):
-            every = -(-len(moving_QC) // CANDIDATES)
-            self.samples[scene] = k_center_greedy(moving_QC[::every], SAMPLES)
+            every = -(-len(moving_QC) // MAX_CANDIDATES)
+            self.items[scene] = k_center_greedy(moving_QC[::every], BANK_SIZE)
 
 
-def histograms(frames_B3SS: Tensor, flow_B2hw: Tensor, frame_size: int) -> Tensor:
-    """Histograms of oriented gradients (Dalal and Triggs 2005) of what moves in and around each tile, [B,C,16,16].
+def gradient_histograms(frames_B3SS: Tensor, flow_B2hw: Tensor, frame_size: int) -> Tensor:
+    """Returns histograms of oriented gradients (Dalal and Triggs 2005) of what moves in and around each tile.
 
-    Of frames in [-1, 1] and the flow that leads to them, in pixels of theirs. Each pixel counts for its directions as
-    much as it is moved, so that the pavement behind a walker does not. The last value is FAINT.
+    `frames_B3SS` are in [-1, 1], `flow_B2hw` leads to them, in pixels. The result is [B,C,16,16], unit vectors. Each
+    gradient is weighted by how much its pixel moves, so that the background of a walker does not count. Frames larger
+    than MOTION_FRAME_SIZE are reduced to it.
     """
-    light, size = _shrunk(frames_B3SS.mean(1, keepdim=True), frame_size)
-    light = ((light + 1) / 2 + DARK).sqrt()
-    wide = F.pad(light, (1, 1, 1, 1), mode="replicate")
-    speed = (flow_B2hw * flow_B2hw).sum(1, keepdim=True).sqrt() * min(1.0, FINEST / frame_size)
-    moved = F.interpolate(speed / (speed + STILL), size=(size, size), mode="bilinear", align_corners=False)
-    right = (wide[:, :, 1:-1, 2:] - wide[:, :, 1:-1, :-2]) * moved
-    down = (wide[:, :, 2:, 1:-1] - wide[:, :, :-2, 1:-1]) * moved
-    directed = _along(right, down)
-    cells = F.pad(F.avg_pool2d(directed, size // (2 * TILES)), (1, 1, 1, 1))
-    end = 2 * TILES
-    seen = [cells[:, :, y : y + end : 2, x : x + end : 2] for y in range(CELLS) for x in range(CELLS)]
-    return F.normalize(torch.cat((*seen, torch.full_like(seen[0][:, :1], FAINT)), 1), dim=1)
+    brightness, size = _reduce(frames_B3SS.mean(1, keepdim=True), frame_size)
+    brightness = ((brightness + 1) / 2 + BRIGHTNESS_FLOOR).sqrt()
+    padded = F.pad(brightness, (1, 1, 1, 1), mode="replicate")
+    speed = (flow_B2hw * flow_B2hw).sum(1, keepdim=True).sqrt() * min(1.0, MOTION_FRAME_SIZE / frame_size)
+    weight = F.interpolate(speed / (speed + STILL_SPEED), size=(size, size), mode="bilinear", align_corners=False)
+    dx = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]) * weight
+    dy = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]) * weight
+    cells = F.pad(F.avg_pool2d(_orientation_bins(dx, dy), size // (2 * TILES)), (1, 1, 1, 1))
+    end, side = 2 * TILES, BLOCK_CELLS
+    blocks = [cells[:, :, y : y + end : 2, x : x + end : 2] for y in range(side) for x in range(side)]
+    return F.normalize(torch.cat((*blocks, torch.full_like(blocks[0][:, :1], CONTRAST_FLOOR)), 1), dim=1)
 
 
-def _shrunk(light_B1SS: Tensor, size: int) -> tuple[Tensor, int]:
-    """At most FINEST pixels wide, and how wide: the mean of what each pixel covers."""
-    ratio = Fraction(size, FINEST)
+def _reduce(images_B1SS: Tensor, size: int) -> tuple[Tensor, int]:
+    """Returns images reduced to at most MOTION_FRAME_SIZE a side by area, and their new size."""
+    ratio = Fraction(size, MOTION_FRAME_SIZE)
     if ratio <= 1:
-        return light_B1SS, size
-    parts = F.interpolate(light_B1SS, scale_factor=float(ratio.denominator), mode="nearest")
-    return F.avg_pool2d(parts, ratio.numerator), FINEST
+        return images_B1SS, size
+    repeated = F.interpolate(images_B1SS, scale_factor=float(ratio.denominator), mode="nearest")
+    return F.avg_pool2d(repeated, ratio.numerator), MOTION_FRAME_SIZE
 
 
-def _along(right_B1SS: Tensor, down_B1SS: Tensor) -> Tensor:
-    """Of gradients their length along each of DIRECTIONS, [B,8,S,S]: all along their own, none along the next."""
-    between = 2 * math.pi / DIRECTIONS
-    angle = (torch.arange(DIRECTIONS) * between).view(-1, 1, 1).to(right_B1SS)
-    length = (right_B1SS * right_B1SS + down_B1SS * down_B1SS).sqrt()
-    along = right_B1SS * angle.cos() + down_B1SS * angle.sin()
+def _orientation_bins(dx_B1SS: Tensor, dy_B1SS: Tensor) -> Tensor:
+    """Returns each gradient's length split over the orientations, [B,8,S,S].
+
+    An orientation gets all of a gradient along it and none of one along its neighbours.
+    """
+    between = 2 * math.pi / ORIENTATIONS
+    angle = (torch.arange(ORIENTATIONS) * between).view(-1, 1, 1).to(dx_B1SS)
+    length = (dx_B1SS * dx_B1SS + dy_B1SS * dy_B1SS).sqrt()
+    along = dx_B1SS * angle.cos() + dy_B1SS * angle.sin()
     return (along - length * math.cos(between)).relu() / (1 - math.cos(between))

@@ -14,20 +14,20 @@ LEAK = 0.1
 FLOW_STRIDE = 2
 """Frame pixels a flow sample; H and W must be multiples of 16."""
 REACH = 4
-"""Flow samples, each way, over which the frames are compared at half resolution: 8 pixels."""
+"""Flow samples, in each direction, over which the frames are compared at half resolution: 8 pixels."""
 FINE_REACH = 2
-"""Pixels, each way, over which they are compared at full resolution: people on foot move about one a frame."""
+"""Pixels, in each direction, over which they are compared at full resolution: people on foot move about one a frame."""
 
 
 class Matching(nn.Module):
-    """How badly each shift within `reach` explains each point: mean |difference| of patches, and the best shift."""
+    """Block matching: the cost of every shift within `reach` at every point, and the expected shift."""
 
     shifts: Tensor
     patch: Tensor
     displacements: Tensor
 
     def __init__(self, reach: int, step: int, patch: int, stride: int) -> None:
-        """Shifts of `step` frame pixels each; patches of `patch` x `patch` samples, one every `stride`."""
+        """Shifts are `step` frame pixels apart; patches are `patch` x `patch` samples, one every `stride`."""
         super().__init__()
         side = 2 * reach + 1
         self.reach, self.count, self.stride = reach, side**2, stride
@@ -43,7 +43,10 @@ class Matching(nn.Module):
         self.register_buffer("displacements", displacements, persistent=False)
 
     def forward(self, pair_B2: Tensor) -> tuple[Tensor, Tensor]:
-        """Costs [B,shifts,h,w] and the mean shift [B,2,h,w], in frame pixels, weighted by how well each fits."""
+        """Returns the cost of each shift [B,shifts,h,w] and the expected shift [B,2,h,w] in frame pixels.
+
+        A cost is the mean absolute difference of two patches. The expectation is over a softmax of the costs.
+        """
         moved = F.conv2d(F.pad(pair_B2[:, 1:], (self.reach,) * 4, mode="replicate"), self.shifts)
         difference = (pair_B2[:, :1] - moved).abs()
         cost = F.conv2d(difference, self.patch, stride=self.stride, padding=self.padding, groups=self.count)
@@ -53,7 +56,7 @@ class Matching(nn.Module):
 
 
 class FlowNet(nn.Module):
-    """Displacement of every point of the first frame to the second, in pixels of the frames."""
+    """Estimates the displacement of every point of the first frame to the second, in pixels of the frames."""
 
     luma: Tensor
 
@@ -75,7 +78,7 @@ class FlowNet(nn.Module):
         self.register_buffer("luma", torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, first_B3HW: Tensor, second_B3HW: Tensor) -> Tensor:
-        """Frames in [-1, 1] -> flow [B,2,h,w], channels x (right) and y (down)."""
+        """Returns the flow [B,2,h,w] between frames in [-1, 1]; its channels are x (right) and y (down)."""
         first = (first_B3HW * self.luma).sum(1, keepdim=True)
         second = (second_B3HW * self.luma).sum(1, keepdim=True)
         # One mean and contrast for the pair: dim and bright scenes look alike, a change of light between frames stays.
@@ -92,10 +95,10 @@ class FlowNet(nn.Module):
         y8 = self.up_8(torch.cat((_double(x16), x8), 1))
         y4 = self.up_4(torch.cat((_double(y8), x4), 1))
         y2 = self.up_2(torch.cat((_double(y4), x2), 1))
-        # A share of each matching, how much of them to believe, and what is left.
-        share_B4hw = self.head(y2)
-        trust = torch.sigmoid(share_B4hw[:, 2:])
-        flow: Tensor = trust[:, :1] * far + trust[:, 1:] * near + share_B4hw[:, :2]
+        # The head gives a residual and the weight of each matching.
+        head_B4hw = self.head(y2)
+        weight = torch.sigmoid(head_B4hw[:, 2:])
+        flow: Tensor = weight[:, :1] * far + weight[:, 1:] * near + head_B4hw[:, :2]
         return flow
 
 

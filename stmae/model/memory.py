@@ -1,6 +1,7 @@
 """Memory pools: N prototypes of normal features, read by attention and written by a rule, not a gradient.
 
-Legend: Q queries (one a position of a feature map), C channels, N items, k queries that write to an item.
+Legend: B clips, h x w feature positions, Q = B*h*w queries (one a position), C channels, N items, k queries that write
+to an item.
 """
 
 from __future__ import annotations
@@ -11,20 +12,21 @@ from torch.nn import functional as F
 
 
 def queries_of(features_BChw: Tensor) -> Tensor:
-    """Features as unit vectors, one a position: [B,C,h,w] -> [B*h*w,C]."""
+    """Returns the features [B,C,h,w] as unit vectors, one a position, [B*h*w,C]."""
     return F.normalize(features_BChw.permute(0, 2, 3, 1).flatten(0, 2), dim=1)
 
 
 def read(items_NC: Tensor, queries_QC: Tensor) -> Tensor:
-    """z_hat = sum_n softmax_n(cos(z, m_n)) m_n: what the memory knows of each query, [Q,C]."""
+    """Returns z_hat = sum_n softmax_n(cos(z, m_n)) m_n for each query, [Q,C]."""
     weights_QN = torch.softmax(queries_QC @ items_NC.T, dim=1)
     return weights_QN @ items_NC
 
 
 def write(items_NC: Tensor, queries_QC: Tensor, top_k: int) -> Tensor:
-    """m <- L2norm(m + w Q): each item moves to the k queries most like it (all, where k is 0), softmax over those only.
+    """Returns the items [N,C] after m <- L2norm(m + w Q).
 
-    Returns new items [N,C]; the old ones are left as they are, since autograd may still need them.
+    Each item moves towards its k most similar queries (all, if `top_k` is 0), weighted by a softmax over those only.
+    The old items are left as they are, since autograd may still need them.
     """
     similarity_NQ = items_NC @ queries_QC.T
     best_Nk, index_Nk = similarity_NQ.topk(min(top_k or len(queries_QC), len(queries_QC)), dim=1)
@@ -34,13 +36,13 @@ def write(items_NC: Tensor, queries_QC: Tensor, top_k: int) -> Tensor:
 
 
 def nearest_distances(items_NC: Tensor, queries_QC: Tensor) -> Tensor:
-    """Squared distances of each query to its nearest and second nearest item, [Q,2]; all are unit vectors."""
+    """Returns the squared distances of each query to its nearest and second nearest item, [Q,2], all unit vectors."""
     closest_Q2 = (queries_QC @ items_NC.T).topk(2, dim=1).values
     return (2 - 2 * closest_Q2).clamp_min(0)
 
 
 def k_center_greedy(queries_QC: Tensor, count: int) -> Tensor:
-    """First items: `count` queries far from each other (farthest-point sampling from the first query), [count,C]."""
+    """Returns `count` queries far from each other, [count,C]: farthest-point sampling from the first query on."""
     chosen = [0]
     distance_Q = 1 - queries_QC @ queries_QC[0]
     while len(chosen) < count:
@@ -50,9 +52,9 @@ def k_center_greedy(queries_QC: Tensor, count: int) -> Tensor:
 
 
 class Memory(nn.Module):
-    """The items of one stream: a pool a scene and, where there are several scenes, one that they share.
+    """The items of one stream: one pool per scene and, if there are several scenes, one that they share.
 
-    Frozen while testing, so that scores don't depend on the order of footage.
+    It is never written in inference, so that scores don't depend on the order of footage.
     """
 
     pools: Tensor
@@ -65,11 +67,11 @@ class Memory(nn.Module):
         self.register_buffer("shared", F.normalize(torch.randn(items if scenes > 1 else 0, channels), dim=1))
 
     def items_of(self, scene: int) -> Tensor:
-        """What a scene's queries are compared with, [N,C] or, with the shared pool, [2N,C]."""
+        """Returns the items that a scene's queries are compared with, [N,C] or, with the shared pool, [2N,C]."""
         return self.pools[0] if self.scenes == 1 else torch.cat((self.pools[scene], self.shared))
 
     def forward(self, features_BChw: Tensor, scenes_B: Tensor) -> tuple[Tensor, Tensor]:
-        """Features -> what their scenes' memory reads for them [B,C,h,w] and squared distances [B*h*w,2]."""
+        """Returns z_hat [B,C,h,w] of clips of mixed scenes, and their queries' nearest distances [B*h*w,2]."""
         if self.scenes == 1:
             return self.recall(features_BChw, 0)
         present = sorted(set(scenes_B.tolist()))
@@ -79,7 +81,7 @@ class Memory(nn.Module):
         return torch.cat([read_BChw for read_BChw, _ in parts])[back], distances[back].flatten(0, 1)
 
     def recall(self, features_BChw: Tensor, scene: int) -> tuple[Tensor, Tensor]:
-        """The same for features of one scene."""
+        """Returns what `forward` does, for clips of one scene."""
         batch, channels, height, width = features_BChw.shape
         queries_QC, items_NC = queries_of(features_BChw), self.items_of(scene)
         read_QC = read(items_NC, queries_QC)
@@ -87,21 +89,21 @@ class Memory(nn.Module):
         return read_BChw, nearest_distances(items_NC, queries_QC)
 
     @torch.no_grad()
-    def write(self, features_BChw: Tensor, scenes: Tensor, top_k: int) -> None:
-        """Take a training step's features in; `scenes` [B] says whose they are. The shared pool takes all of them."""
+    def write(self, features_BChw: Tensor, scenes_B: Tensor, top_k: int) -> None:
+        """Writes a training step's features to the pool of each clip's scene, and all of them to the shared pool."""
         pools = self.pools.clone()
-        for scene in sorted(set(scenes.tolist())):
-            pools[scene] = write(self.pools[scene], queries_of(features_BChw[scenes == scene]), top_k)
+        for scene in sorted(set(scenes_B.tolist())):
+            pools[scene] = write(self.pools[scene], queries_of(features_BChw[scenes_B == scene]), top_k)
         self.pools = pools
         if len(self.shared):
             self.shared = write(self.shared, queries_of(features_BChw), top_k)
 
     @torch.no_grad()
-    def start(self, features_BChw: Tensor, scenes: Tensor) -> None:
-        """Begin from a sample of features; a scene without one begins from all of them."""
+    def start(self, features_BChw: Tensor, scenes_B: Tensor) -> None:
+        """Initialises each pool from the features of its scene; a scene without any takes those of all scenes."""
         count = self.pools.shape[1]
         for scene in range(len(self.pools)):
-            own = features_BChw[scenes == scene] if (scenes == scene).any() else features_BChw
+            own = features_BChw[scenes_B == scene] if (scenes_B == scene).any() else features_BChw
             self.pools[scene] = k_center_greedy(queries_of(own), count)
         if len(self.shared):
             self.shared = k_center_greedy(queries_of(features_BChw), count)

@@ -15,24 +15,13 @@ CLIP_FRAMES = 4
 """Frames a prediction looks at; the first frames of a video that have no score."""
 TILES = 16
 """Error tiles a side."""
-MIN_MSE = 1e-10
-"""Floor of the mean squared error: a perfect prediction has 100 dB, not infinity."""
+MOTION_FRAME_SIZE = 256
+"""Pixels a side at which motion is measured, at most; flow on larger frames is finer than the net is sure of."""
+STILL_SPEED = 0.2
+"""Pixels a frame below which a tile counts as still."""
 
 Floats = npt.NDArray[np.floating]
 Singles = npt.NDArray[np.float32]
-
-
-def psnr(mse: Floats) -> Floats:
-    """Peak signal-to-noise ratio in dB of a mean squared error over pixels in [0, 1]."""
-    return np.asarray(-10.0 * np.log10(np.maximum(mse, MIN_MSE)))
-
-
-def error_tiles(prediction: Floats, target: Floats) -> Floats:
-    """Mean squared error per tile. [..., 3, H, W] in [0, 1], H and W multiples of TILES -> [..., TILES, TILES]."""
-    *lead, _, height, width = prediction.shape
-    error = ((prediction - target) ** 2).mean(axis=-3)
-    tiles = error.reshape(*lead, TILES, height // TILES, TILES, width // TILES)
-    return np.asarray(tiles.mean(axis=(-3, -1)))
 
 
 def segments(frames: int, length: int) -> Iterator[tuple[int, int]]:

@@ -12,15 +12,12 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from stmae.scoring.raw import STILL_SPEED as STILL
 from stmae.scoring.raw import TILES
 
 Floats = npt.NDArray[np.floating]
 
 MAX_SPREADS = 30.0
-FINEST = 256
-"""Pixels a side at which what moves is measured, at most: those of larger frames are finer than flow is sure of."""
-STILL = 0.2
-"""Pixels a frame below which a tile does not move."""
 DIRECTIONS = 16
 SPEED_STEP = 0.22
 """Logarithm of the ratio of one bin's speed to the next one's."""

@@ -1,6 +1,6 @@
-"""gRPC client of a served deployment: segments, arrays and videos in, evidence out.
+"""gRPC client of a served deployment: segments, arrays and videos in, raw scores out.
 
-One client a process: its connection carries concurrent requests, of which at most `in_flight` are under way.
+A process needs one client: its connection carries concurrent requests.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from stmae.video.reader import FrameSource
 Cause = Literal["unavailable", "missing", "deadline", "bad input", "server"]
 
 DESCRIBE_SECONDS = 10.0
+IN_FLIGHT = 2
+"""Requests of a stream under way at a time: the server computes one while the next is decoded and sent."""
 
 
 class ServingError(RuntimeError):
-    """A request that got no scores; `cause` is for programs, the message names url, model and the mend."""
+    """A request that got no scores; `cause` is for programs, the message names the url, the model and the mend."""
 
     def __init__(self, cause: Cause, message: str) -> None:
         super().__init__(message)
@@ -37,36 +39,36 @@ class ServingError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Deployment:
-    """What the server says about the model that it serves under a name."""
+    """A deployment as the server describes it."""
 
     name: str
     digest: str
-    """SHA-256 (hex) of the four models and the configuration that serving depends on."""
+    """SHA-256 (hex) of the four models and of the configuration's section `model`."""
     size: int
     """Height and width of FRAMES, pixels."""
     segment_frames: int
-    """T that the deployment was configured for."""
+    """T of the requests that the deployment is configured for."""
     stmae_version: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class VideoScores:
-    """What was measured of a video of `frames` frames; row i is frame i + 4, the first 4 frames have none."""
+    """The raw scores of a video; row i is frame i + 4, the first 4 frames have none."""
 
     frames: int
-    evidence: RawScores
+    """Frames of the video."""
+    raw: RawScores
     health: DecodeHealth | None = None
-    """How decoding went; None for an array."""
+    """How the video decoded; None for an array."""
 
 
 class Client:
     """Scores segments with one deployment of the Triton server at `url` (host:port, gRPC)."""
 
-    def __init__(self, url: str, deployment: str, *, deadline_seconds: float = 60.0, in_flight: int = 2) -> None:
+    def __init__(self, url: str, deployment: str, *, deadline_seconds: float = 60.0) -> None:
         self.url = url
         self.deployment = deployment
         self.deadline_seconds = deadline_seconds
-        self.in_flight = in_flight
         # Without channel_args of our own the client keeps its 2 GiB message limit.
         self._server = triton.InferenceServerClient(url)
         # All outputs, always: asking an ensemble for a subset can deadlock its scheduler.
@@ -85,7 +87,7 @@ class Client:
         self._server.close()
 
     def describe(self) -> Deployment:
-        """The deployment as the server has it now (asked anew at each call). Raises ServingError."""
+        """Asks the server for the deployment as it is now. Raises ServingError."""
         try:
             answer = self._server.get_model_config(self.deployment, as_json=True, client_timeout=DESCRIBE_SECONDS)
             given = {key: value["string_value"] for key, value in answer["config"]["parameters"].items()}
@@ -107,20 +109,20 @@ class Client:
         return self._described
 
     def score_segment(self, frames: Images) -> RawScores:
-        """RawScores of frames 4..T-1 of one segment, uint8 [T,S,S,3] RGB with T >= 5. Raises ServingError."""
+        """Returns the raw scores of frames 4..T-1 of a segment uint8 [T,S,S,3] RGB, T >= 5. Raises ServingError."""
         return next(self.score_stream([frames]))
 
     def score_stream(self, segments: Iterable[Images]) -> Iterator[RawScores]:
-        """Score segments in their order, at most `in_flight` under way, each with its deadline.
+        """Yields the raw scores of segments in their order, with at most IN_FLIGHT requests under way.
 
-        Takes a segment from the iterable only when there is room for its request. Raises ServingError for the first
-        segment that fails; requests under way are then cancelled.
+        A segment is taken from the iterable only when there is room for its request. Raises ServingError for the
+        first segment that fails or takes longer than the deadline; requests under way are then cancelled.
         """
         under_way: collections.deque[_Request] = collections.deque()
         try:
             for segment in segments:
                 under_way.append(self._send(segment))
-                if len(under_way) >= self.in_flight:
+                if len(under_way) >= IN_FLIGHT:
                     yield self._receive(under_way.popleft())
             while under_way:
                 yield self._receive(under_way.popleft())
@@ -129,11 +131,11 @@ class Client:
                 request.cancel()
 
     def score_array(self, frames: Images) -> VideoScores:
-        """Score a whole video given as uint8 [F,S,S,3] RGB. Raises ServingError."""
+        """Scores a whole video, uint8 [F,S,S,3] RGB. Raises ServingError."""
         return self._score(iter(frames), None)
 
     def score_video(self, path: Path) -> VideoScores:
-        """Score a video file or a folder of frames; what cannot be decoded is told in `health`. Raises ServingError."""
+        """Scores a video file or a folder of frames; `health` tells what could not be decoded. Raises ServingError."""
         source = FrameSource(path, (self._described or self.describe()).size)
         return self._score((frame.image for frame in source), lambda: source.health)
 
@@ -147,8 +149,8 @@ class Client:
                 count += 1
                 yield image
 
-        evidence = RawScores.join(list(self.score_stream(cut(counted(), length))))
-        return VideoScores(count, evidence, health() if health else None)
+        raw = RawScores.join(list(self.score_stream(cut(counted(), length))))
+        return VideoScores(count, raw, health() if health else None)
 
     def _send(self, frames: Images) -> _Request:
         self._check(frames)
@@ -198,10 +200,10 @@ class Client:
         raise ServingError("bad input", f"{tensors.FRAMES.name} for model {self.deployment!r}: {problem}")
 
     def _explain(self, error: triton.InferenceServerException) -> ServingError:
-        """Sort what gRPC and Triton say into causes that a caller can act on."""
+        """Sorts the errors of gRPC and Triton into causes that a caller can act on."""
         status, message = str(error.status() or ""), str(error.message() or "")
         where = f"{self.url}: model {self.deployment!r}"
-        # Triton says "unavailable" of a model that it failed to load too: the server is there, the model isn't.
+        # Triton also says "unavailable" for a model that it failed to load: the server is there, the model isn't.
         if "unknown model" in message.lower() or status.endswith("NOT_FOUND"):
             return ServingError(
                 "missing",
@@ -225,7 +227,7 @@ class Client:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Request:
-    """A segment under way."""
+    """A request under way."""
 
     frames: int
     answer: concurrent.futures.Future[Any]

@@ -1,6 +1,6 @@
-"""The parity gate: what a runtime computes for the golden segment against what torch computed for it.
+"""The parity gate: compares what a runtime computes for the golden segment with what torch computed for it.
 
-Needs no torch: torch's values are in the export's golden.npz.
+It needs no torch, whose values are in the export's golden.npz.
 """
 
 from __future__ import annotations
@@ -14,34 +14,25 @@ import numpy.typing as npt
 
 from stmae.serving import tensors
 
-PSNR_DB = 0.01
-MEMORY_DISTANCE = 1e-4
-ERROR_TILES = 1e-4
-"""Absolute; a tile's mean squared error is in [0, 1]."""
-LOCATION_TILES = 1e-2
-"""In spreads, squared; 1 is usual."""
-FEATURE_TILES = 1e-3
-"""Squared distance of unit vectors."""
-FLOW_TILES = 0.01
-"""Pixels."""
-_TOLERANCES = {
-    tensors.PSNR.name: PSNR_DB,
-    tensors.MEMORY_DISTANCE.name: MEMORY_DISTANCE,
-    tensors.ERROR_TILES.name: ERROR_TILES,
-    tensors.LOCATION_TILES.name: LOCATION_TILES,
-    tensors.FEATURE_TILES.name: FEATURE_TILES,
-    tensors.FLOW_TILES.name: FLOW_TILES,
+TOLERANCES = {
+    tensors.PSNR.name: 0.01,  # dB
+    tensors.MEMORY_DISTANCE.name: 1e-4,
+    tensors.ERROR_TILES.name: 1e-4,  # mean squared errors are in [0, 1]
+    tensors.LOCATION_TILES.name: 1e-2,  # variances; about 1 on normal footage
+    tensors.FEATURE_TILES.name: 1e-3,  # squared distances of unit vectors
+    tensors.FLOW_TILES.name: 0.01,  # pixels
 }
+"""Largest absolute difference of each of the ensemble's outputs."""
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 class ParityError(RuntimeError):
-    """A runtime computes other scores than torch: the model must not be published."""
+    """A runtime computes other scores than torch, so that the model must not be published."""
 
 
 def load_golden(export_dir: Path) -> dict[str, npt.NDArray[Any]]:
-    """FRAMES and every served tensor as torch computes it. Raises ParityError for a folder without them."""
+    """Returns FRAMES and every served tensor as torch computed it. Raises ParityError for a folder without them."""
     path = export_dir / "golden.npz"
     try:
         with np.load(path) as stored:
@@ -51,12 +42,12 @@ def load_golden(export_dir: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def compare(runtime: str, computed: Arrays, golden: Arrays) -> dict[str, float]:
-    """Largest absolute difference of each of the ensemble's outputs.
+    """Returns the largest absolute difference of each of the ensemble's outputs.
 
-    Raises ParityError naming the runtime, the tensor, the difference and the tolerance.
+    Raises ParityError, which names the runtime, the tensor, the difference and the tolerance.
     """
     differences = {}
-    for name, tolerance in _TOLERANCES.items():
+    for name, tolerance in TOLERANCES.items():
         ours, theirs = computed[name], golden[name]
         if ours.shape != theirs.shape:
             raise ParityError(f"{runtime}: {name} has shape {list(ours.shape)}, torch {list(theirs.shape)}")
@@ -71,15 +62,15 @@ def compare(runtime: str, computed: Arrays, golden: Arrays) -> dict[str, float]:
 
 
 def check(export_dir: Path) -> dict[str, float]:
-    """Compare onnxruntime, step by step, with torch on the golden segment. Raises ParityError."""
+    """Compares onnxruntime, step by step, with torch on the golden segment. Raises ParityError."""
     import onnxruntime as ort
 
     golden = load_golden(export_dir)
     values: dict[str, npt.NDArray[Any]] = {tensors.FRAMES.name: golden[tensors.FRAMES.name]}
-    for name, spec in zip(("flow", "encode", "decode", "psnr"), tensors.STEPS, strict=True):
+    for spec in tensors.STEPS:
         options = ort.SessionOptions()
         options.log_severity_level = 3
-        session = ort.InferenceSession(export_dir / f"{name}.onnx", options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(export_dir / f"{spec.file}.onnx", options, providers=["CPUExecutionProvider"])
         outputs = _names(spec.outputs)
         results = session.run(outputs, {tensor: values[tensor] for tensor in _names(spec.inputs)})
         values |= zip(outputs, results, strict=True)

@@ -1,4 +1,4 @@
-"""Publishing: a model enters a served repository only after the real Triton has computed what torch computes."""
+"""Publishing: a model enters a served repository only after a real Triton has computed what torch computes."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from pathlib import Path
 from stmae.scoring.calibration import Calibration, calibration_file
 from stmae.serving import parity, tensors
 from stmae.serving.client import Client, ServingError
-from stmae.serving.repository import FILES, Kind, load_manifest, texts, write_configs, write_repository
+from stmae.serving.pbtxt import INSTANCE_KINDS, InstanceKind, texts
+from stmae.serving.repository import RepositoryError, find_deployments, load_manifest, write_configs, write_repository
 from stmae.serving.triton import runtime as runtimes
-from stmae.serving.triton.launcher import EmbeddedTriton, LauncherError, find_deployments
+from stmae.serving.triton.launcher import EmbeddedTriton, LauncherError
 
 LOGGER = logging.getLogger(__name__)
 
-SHARED = ("flow", "psnr")
+SHARED = tuple(spec.name for spec in tensors.STEPS if spec.shared)
 CALIBRATION = "calibration.json"
-"""Lies beside the ensemble's config.pbtxt, where Triton passes over it."""
+"""The calibration beside the ensemble's config.pbtxt, which Triton ignores."""
 
 
 class PublishError(ValueError):
@@ -34,17 +35,18 @@ def publish(
     calibration: Path,
     repository: Path,
     runtime: Path = runtimes.DEFAULT,
-    *,
-    kind: Kind = "cpu",
+    instance_kind: InstanceKind = "cpu",
 ) -> dict[str, float]:
-    """Gate an export through the embedded Triton, then install it; returns the largest difference of each output.
+    """Installs an export if the embedded Triton computes what torch did; returns the largest difference of each output.
 
     The gate serves a staged copy and compares every output of the ensemble on the golden segment with torch's. The
-    ensemble is installed last, so that a deployment appears complete or not at all. `kind` is that of the instances
-    in the installed texts; the gate itself runs on the CPU. Whatever is raised, `repository` is as it was before:
+    ensemble is installed last, so that a deployment appears complete or not at all. `instance_kind` goes into the
+    installed texts; the gate itself runs on the CPU. Whatever is raised, `repository` is as it was before:
     ParityError for a model that computes other scores or does not load, PublishError for files that don't fit,
     RuntimeFolderError for a Triton environment that is missing.
     """
+    if instance_kind not in INSTANCE_KINDS:
+        raise PublishError(f"instance_kind {instance_kind!r}: must be one of {', '.join(INSTANCE_KINDS)}")
     _check_export(export_dir)
     _check_calibration(calibration)
     runtimes.locate(runtime)  # a missing environment is not the model's fault
@@ -57,13 +59,13 @@ def publish(
         release = write_repository(export_dir, staged)
         _check_shared(staged, repository, release.deployment)
         differences = _gate(export_dir, staged, release.deployment, runtime)
-        if kind != "cpu":
-            write_configs(staged, release, kind)
+        if instance_kind != "cpu":
+            write_configs(staged, release, instance_kind)
         shutil.copyfile(calibration, staged / release.deployment / CALIBRATION)
         with _restored_on_error(repository, aside):
-            # Out first, in last: nobody who loads the deployment meanwhile finds half of it.
+            # The ensemble goes first and comes last: a server that loads it meanwhile never finds half of a deployment.
             _move_aside(repository / release.deployment, aside)
-            for model in texts(release, kind):
+            for model in texts(release, instance_kind):
                 if model in SHARED and _same(staged / model, repository / model):
                     continue
                 _move_aside(repository / model, aside)
@@ -72,15 +74,18 @@ def publish(
     return differences
 
 
-def publish_all(export_dir: Path, evaluation_dir: Path, repository: Path, runtime: Path) -> dict[str, float]:
-    """Publish an export, or the exports of all scenes in it, each with its calibration; raises what `publish` does.
+def publish_all(
+    export_dir: Path, evaluation_dir: Path, repository: Path, runtime: Path, instance_kind: InstanceKind = "cpu"
+) -> dict[str, float]:
+    """Publishes an export, or the exports of all scenes in it, each with its calibration.
 
-    Returns the largest difference of each output of the ensemble.
+    Returns the largest difference of each output of the ensemble; raises what `publish` does.
     """
     scenes = sorted(path.parent.name for path in export_dir.glob("*/export.json")) or [""]
     worst: dict[str, float] = {}
     for scene in scenes:
-        found = publish(export_dir / scene, evaluation_dir / calibration_file(scene), repository, runtime)
+        calibration = evaluation_dir / calibration_file(scene)
+        found = publish(export_dir / scene, calibration, repository, runtime, instance_kind)
         worst = {name: max(difference, worst.get(name, 0.0)) for name, difference in found.items()}
     return worst
 
@@ -89,23 +94,23 @@ def _gate(export_dir: Path, staged: Path, deployment: str, runtime: Path) -> dic
     golden = parity.load_golden(export_dir)
     try:
         with EmbeddedTriton(staged, runtime=runtime) as server, Client(server.grpc_url, deployment) as client:
-            evidence = client.score_segment(golden[tensors.FRAMES.name])
+            scores = client.score_segment(golden[tensors.FRAMES.name])
     except (LauncherError, ServingError) as error:
         raise parity.ParityError(f"Triton cannot serve {export_dir}, it is not published: {error}") from error
-    computed = {output.name: getattr(evidence, output.name.lower()) for output in tensors.ENSEMBLE.outputs}
+    computed = {output.name: getattr(scores, output.name.lower()) for output in tensors.ENSEMBLE.outputs}
     return parity.compare("Triton", computed, golden)
 
 
 def _check_export(export_dir: Path) -> None:
-    """The files are those that export.json was written for: a digest that names other weights would mislead."""
+    """Raises PublishError if files changed since export.json was written: its digest would name other weights."""
     try:
         files = load_manifest(export_dir)["files"]
-    except ValueError as error:
+    except RepositoryError as error:
         raise PublishError(str(error)) from None
     assert isinstance(files, dict)
-    for name in FILES:
-        path = export_dir / f"{name}.onnx"
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != files.get(name):
+    for spec in tensors.STEPS:
+        path = export_dir / f"{spec.file}.onnx"
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != files.get(spec.file):
             raise PublishError(f"{path}: missing, or changed since it was exported; export the model again")
 
 
@@ -141,7 +146,7 @@ def _move_aside(model: Path, aside: Path) -> None:
 
 @contextlib.contextmanager
 def _restored_on_error(repository: Path, aside: Path) -> Iterator[None]:
-    """Put back what was moved aside when the block fails; what is new then goes."""
+    """Puts back what was moved aside if the block fails, and removes what is new."""
     before = {path.name for path in repository.iterdir()}
     try:
         yield

@@ -1,4 +1,4 @@
-"""Streaming cutter: a video of any length as requests of bounded size, the same cuts as `score.segments`."""
+"""Cuts a stream of frames into segments of bounded size, where `scoring.raw.segments` cuts a video."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Images = npt.NDArray[np.uint8]
 
 
 def cut(frames: Iterable[Images], length: int) -> Iterator[Images]:
-    """Cut a stream of frames uint8 [S,S,3] into segments [T,S,S,3], 5 <= T <= `length`, that overlap by 4 frames.
+    """Yields segments [T,S,S,3], 5 <= T <= `length`, of a stream of frames uint8 [S,S,3]; they overlap by 4 frames.
 
-    Every frame from the fifth on is predicted in exactly one segment, in order; fewer than 5 frames give none.
-    Holds one segment at a time.
+    Every frame from the fifth on is predicted in exactly one segment, in order; fewer than 5 frames give none. One
+    segment is held at a time. Raises ValueError for a length below 5.
     """
     if length <= CLIP_FRAMES:
         raise ValueError(f"segment length {length}: must be at least {CLIP_FRAMES + 1}")

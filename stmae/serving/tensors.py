@@ -1,7 +1,7 @@
 """THE table of served tensors. The export, the repository writer, the client and the tests read it.
 
-A request is a segment of T >= 5 frames of size S x S; h x w is the flow's resolution, s x s what the auto-encoders see
-(S, or half of it), C the feature channels, h' x w' their resolution. -1 in `dims` is a dimension that varies between
+A request is a segment of T >= 5 frames of S x S pixels. h x w is the flow's resolution, s x s that of the auto-encoders
+(S or a fraction of it), C a stream's feature channels and h' x w' their resolution. A -1 in `dims` varies between
 requests or deployments.
 """
 
@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from stmae.scoring.raw import CLIP_FRAMES, TILES
+from stmae.scoring.raw import CLIP_FRAMES, MOTION_FRAME_SIZE, TILES
 
 Size = int | Literal["S", "s", "h", "w", "4C", "h'", "w'"]
 
+DEPLOYMENT = "{deployment}"
+"""Stands for the deployment's name in the names of models."""
+
 
 class Tensor(NamedTuple):
-    """A named tensor of a served model; `shape` in words is for people, `dims` for Triton."""
+    """A tensor of a served model; `dims` is for Triton, `meaning` for people."""
 
     name: str
     dtype: Literal["uint8", "float32"]
@@ -24,63 +27,73 @@ class Tensor(NamedTuple):
 
 
 class Model(NamedTuple):
-    """A served model: `name` with {deployment} filled in, its inputs and outputs."""
+    """A served model: its name with {deployment} in it unless it is shared, its inputs and its outputs."""
 
     name: str
     shared: bool
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 
+    @property
+    def file(self) -> str:
+        """The name of its ONNX file in an export, without the suffix."""
+        return self.name.removeprefix(f"{DEPLOYMENT}_")
 
-FRAMES = Tensor("FRAMES", "uint8", (-1, "S", "S", 3), "[T,S,S,3] RGB, consecutive frames")
-FLOW = Tensor("FLOW", "float32", (-1, 2, "h", "w"), "[T-1,2,h,w] x and y displacement from a frame to the next, px")
+    def served_name(self, deployment: str) -> str:
+        """Returns its name on the server."""
+        return self.name.format(deployment=deployment)
+
+
+FRAMES = Tensor("FRAMES", "uint8", (-1, "S", "S", 3), "[T,S,S,3] consecutive frames, RGB")
+FLOW = Tensor("FLOW", "float32", (-1, 2, "h", "w"), "[T-1,2,h,w] x and y displacement from each frame to the next, px")
 FEATURES = Tensor(
-    "FEATURES", "float32", (-1, "4C", "h'", "w'"), "[T-4,4C,h',w'] features and what memory reads for them"
+    "FEATURES", "float32", (-1, "4C", "h'", "w'"), "[T-4,4C,h',w'] features of both streams and what memory reads"
 )
 MEMORY_DISTANCE = Tensor(
     "MEMORY_DISTANCE",
     "float32",
     (-1, 2),
-    "[T-4,2] mean squared distance to the nearest item: appearance, motion",
+    "[T-4,2] mean squared distance to the nearest memory item: appearance, motion",
 )
 LOCATION_TILES = Tensor(
     "LOCATION_TILES",
     "float32",
     (-1, TILES, TILES),
-    f"[T-4,{TILES},{TILES}] squared distance per tile from what is usual at the place, in its spreads",
+    f"[T-4,{TILES},{TILES}] squared deviation from the location's mean appearance, in its variances",
 )
 FEATURE_TILES = Tensor(
     "FEATURE_TILES",
     "float32",
     (-1, TILES, TILES),
-    f"[T-4,{TILES},{TILES}] squared distance per tile from the nearest look of what was seen to move, 0 to 2",
+    f"[T-4,{TILES},{TILES}] squared distance, 0 to 2, of what moves in a tile to its nearest neighbour in the bank",
 )
 FLOW_TILES = Tensor(
     "FLOW_TILES",
     "float32",
     (-1, 2, TILES, TILES),
-    f"[T-4,2,{TILES},{TILES}] displacement since the frame before of what moves in the tile, px (at most 256 a side)",
+    f"[T-4,2,{TILES},{TILES}] speed-weighted mean flow from the frame before, x and y, px of FRAMES, "
+    f"of {MOTION_FRAME_SIZE} a side if they are larger",
 )
 PREDICTION = Tensor("PREDICTION", "float32", (-1, 3, "s", "s"), "[T-4,3,s,s] predicted frame, in [-1,1]")
-PSNR = Tensor("PSNR", "float32", (-1,), "[T-4] dB, of pixels in [0,1]")
+PSNR = Tensor("PSNR", "float32", (-1,), "[T-4] of the predicted against the true frame, dB, pixels in [0,1]")
 ERROR_TILES = Tensor(
-    "ERROR_TILES",
-    "float32",
-    (-1, TILES, TILES),
-    f"[T-4,{TILES},{TILES}] mean squared error per tile, pixels in [0,1]",
+    "ERROR_TILES", "float32", (-1, TILES, TILES), f"[T-4,{TILES},{TILES}] mean squared error, pixels in [0,1]"
 )
 
 FLOW_MODEL = Model("flow", True, (FRAMES,), (FLOW,))
 ENCODE = Model(
-    "{deployment}_encode", False, (FRAMES, FLOW), (FEATURES, MEMORY_DISTANCE, LOCATION_TILES, FEATURE_TILES, FLOW_TILES)
+    f"{DEPLOYMENT}_encode",
+    False,
+    (FRAMES, FLOW),
+    (FEATURES, MEMORY_DISTANCE, LOCATION_TILES, FEATURE_TILES, FLOW_TILES),
 )
-DECODE = Model("{deployment}_decode", False, (FEATURES,), (PREDICTION,))
+DECODE = Model(f"{DEPLOYMENT}_decode", False, (FEATURES,), (PREDICTION,))
 PSNR_MODEL = Model("psnr", True, (FRAMES, PREDICTION), (PSNR, ERROR_TILES))
 STEPS = (FLOW_MODEL, ENCODE, DECODE, PSNR_MODEL)
 """The ensemble's steps, in order."""
 
 ENSEMBLE = Model(
-    "{deployment}", False, (FRAMES,), (PSNR, MEMORY_DISTANCE, ERROR_TILES, LOCATION_TILES, FEATURE_TILES, FLOW_TILES)
+    DEPLOYMENT, False, (FRAMES,), (PSNR, MEMORY_DISTANCE, ERROR_TILES, LOCATION_TILES, FEATURE_TILES, FLOW_TILES)
 )
 
 MIN_SEGMENT = CLIP_FRAMES + 1
@@ -88,13 +101,13 @@ MIN_SEGMENT = CLIP_FRAMES + 1
 FLOW_STRIDE = 2
 """Pixels of FRAMES a flow sample: h = w = S / 2."""
 FEATURE_STRIDE = 8
-"""Pixels that the auto-encoders see a feature: h' = w' = s / 8."""
+"""Pixels of the auto-encoders a feature position: h' = w' = s / 8."""
 
 
 def dims(model: Model, tensor: Tensor, *, size: int, flow_scale: int, width: int) -> tuple[int, ...]:
-    """Sizes of a tensor in a deployment with s = `size`, S = `flow_scale` x `size` and C = 4 x `width`; -1 varies.
+    """Returns the sizes of a tensor in a deployment with s = `size`, S = `flow_scale` * `size` and C = 4 * `width`.
 
-    A shared model serves deployments of every size, so whatever depends on it varies there.
+    A -1 varies. A shared model serves deployments of every size, so whatever depends on the size varies there.
     """
     frame = size * flow_scale
     flow, feature = frame // FLOW_STRIDE, size // FEATURE_STRIDE

@@ -17,6 +17,8 @@ from stmae.training.loop import adam, code_digest, descend, run, seeded
 from stmae.training.motion import motion_pairs, warp
 
 MOVING_WEIGHT = 3.0
+MOVING_SPEED = 0.25
+"""Pixels a frame above which a point counts as moving."""
 EPOCH = 500
 """Steps between checkpoints."""
 PHOTOMETRIC_WEIGHT = 2.0
@@ -26,7 +28,7 @@ OCCLUDED = 0.3
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class FlowRecipe:
-    """How the flow net is trained; the defaults are those of the weights in the package."""
+    """How the flow net is trained; the weights in the package were trained with the defaults."""
 
     seed: int = 1
     steps: int = 16_000
@@ -37,32 +39,32 @@ class FlowRecipe:
 
 
 def end_point_error(flow: Tensor, truth: Tensor) -> Tensor:
-    """Mean Euclidean distance in pixels between two flows [B,2,h,w]."""
+    """Returns the mean Euclidean distance in pixels between two flows [B,2,h,w]."""
     error: Tensor = torch.linalg.vector_norm(flow - truth, dim=1).mean()
     return error
 
 
 def weighted_error(flow: Tensor, truth: Tensor) -> Tensor:
-    """End-point error in which moving points weigh MOVING_WEIGHT: most of a surveillance scene stands still."""
-    weight = torch.where(torch.linalg.vector_norm(truth, dim=1) > 0.25, MOVING_WEIGHT, 1.0)
+    """Returns the end-point error with moving points weighted by MOVING_WEIGHT, since most points are still."""
+    weight = torch.where(torch.linalg.vector_norm(truth, dim=1) > MOVING_SPEED, MOVING_WEIGHT, 1.0)
     error: Tensor = (torch.linalg.vector_norm(flow - truth, dim=1) * weight).mean()
     return error
 
 
 def photometric_error(flow_B2hw: Tensor, first_B3HW: Tensor, second_B3HW: Tensor) -> Tensor:
-    """Mean absolute difference of the first frame and the second one warped back to it, capped at OCCLUDED."""
+    """Returns the mean absolute difference of the first frame and the second warped back to it, capped at OCCLUDED."""
     flow_B2HW = F.interpolate(flow_B2hw, scale_factor=float(FLOW_STRIDE), mode="bilinear", align_corners=False)
     error: Tensor = (warp(second_B3HW[:, :1], flow_B2HW) - first_B3HW[:, :1]).abs().clamp_max(OCCLUDED).mean()
     return error
 
 
 def at_flow_resolution(flow_B2HW: Tensor) -> Tensor:
-    """True flow of every pixel -> the mean of each sample of the flow net."""
+    """Averages the true flow of every pixel to the flow net's resolution."""
     return F.avg_pool2d(flow_B2HW, FLOW_STRIDE)
 
 
 class FlowStage:
-    """Adam on the end-point and the photometric error, bf16 autocast."""
+    """Trains with Adam on the end-point and the photometric error, in bf16 autocast."""
 
     def __init__(self, recipe: FlowRecipe, device: torch.device) -> None:
         torch.manual_seed(recipe.seed)
@@ -72,6 +74,7 @@ class FlowStage:
         self.optimizers = {"flow": adam([{"params": self.net.parameters(), "lr": recipe.learning_rate}])}
 
     def step(self, index: int) -> dict[str, Tensor]:
+        """Trains on the synthetic pairs of this step; returns the errors."""
         generator = seeded(self.recipe.seed, index, self.device)
         first, second, truth = motion_pairs(self.recipe.batch, self.recipe.size, generator)
         with torch.autocast(self.device.type, torch.bfloat16):
@@ -86,16 +89,16 @@ class FlowStage:
             "end_point_error_of_no_motion": end_point_error(torch.zeros_like(truth), truth),
         }
 
-    def heldout(self) -> dict[str, float]:
-        """No figures."""
+    def validate(self) -> dict[str, float]:
+        """Returns no figures."""
         return {}
 
     def finish(self) -> None:
-        """Nothing is left to do."""
+        """Does nothing."""
 
 
 def train_flow(recipe: FlowRecipe, out: Path) -> dict[str, float]:
-    """Train from scratch or continue; `out/model.safetensors` is what `stmae/model/weights` ships."""
+    """Trains the flow net from scratch or continues; `out/model.safetensors` is what `stmae/model/weights` ships."""
     stage = FlowStage(recipe, training_device())
     identity = hashlib.sha256(f"{config.digest(recipe)}\n{code_digest()}".encode()).hexdigest()
     return run(stage, steps=recipe.steps, epoch=EPOCH, out=out, identity=identity, checkpoint_steps=EPOCH)

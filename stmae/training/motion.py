@@ -1,7 +1,7 @@
 """Synthetic motion: pairs of frames with exact flow, made on the training device.
 
-Layered scenes as surveillance sees them: a static textured background, a few objects with their own texture
-that move a little (translate, turn, grow, bend) and hide what is behind them, then light change, blur and noise.
+A pair is a layered scene as a surveillance camera sees it: a static textured background, a few textured objects that
+move a little (translate, turn, grow, bend) and hide what is behind them, then a change of light, blur and noise.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ OBJECTS = 7
 MAX_STEP = 9.0
 """Largest displacement of an object, pixels a frame."""
 MAX_BEND = 0.6
-"""Largest standard deviation, in pixels, of what an object's parts move by themselves."""
+"""Largest standard deviation, in pixels, of the motion of an object's parts relative to the object."""
 BEND = 20
-"""Pixels between points that bend independently."""
+"""Pixels between the points of an object that bend independently."""
 
 
 def textures(count: int, size: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    """Random grey textures in [0, 1], [count,1,size,size]: octaves of noise, half of them with hard edges."""
+    """Returns random grey textures in [0, 1], [count,1,size,size]: octaves of noise, half of them with hard edges."""
     total = torch.zeros(count, 1, size, size, device=device)
     side = 3
     roughness = torch.rand(count, 1, 1, 1, generator=generator, device=device) * 1.2 + 0.2
@@ -41,9 +41,9 @@ def textures(count: int, size: int, generator: torch.Generator, device: torch.de
 
 
 def motion_pairs(count: int, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """First and second frames [count,3,size,size] in [-1, 1] and the flow [count,2,size,size] in pixels.
+    """Returns first frames, second frames [count,3,size,size] in [-1, 1] and the flow [count,2,size,size] in pixels.
 
-    The flow is that of the visible layer at each point of the first frame.
+    The flow at a point of the first frame is that of the layer that is visible there.
     """
     device = generator.device
     grid = _pixel_grid(size, device)
@@ -68,12 +68,12 @@ def motion_pairs(count: int, size: int, generator: torch.Generator) -> tuple[Ten
 
 
 def warp(frame_BcHW: Tensor, flow_B2HW: Tensor) -> Tensor:
-    """Look a frame up where the flow leads: the second frame of a pair, drawn as the first one."""
+    """Samples the second frame of a pair where the flow leads, which gives the first frame."""
     return _sample(frame_BcHW, _pixel_grid(frame_BcHW.shape[-1], frame_BcHW.device) + flow_B2HW.permute(0, 2, 3, 1))
 
 
 def _another(texture: Tensor, generator: torch.Generator) -> Tensor:
-    """A different texture for an object, from those at hand: another image's, mirrored, with its own light."""
+    """Returns textures for objects: those of other pairs, transposed, with a brightness and contrast of their own."""
     count, device = texture.shape[0], texture.device
     order = torch.randperm(count, generator=generator, device=device)
     light = torch.rand(count, 2, 1, 1, generator=generator, device=device)
@@ -83,9 +83,9 @@ def _another(texture: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _object_motion(offset: Tensor, generator: torch.Generator) -> Tensor:
-    """Displacement of each point of an object around the zero of `offset`, both [count,size,size,2].
+    """Returns the displacement of each point of an object centred at the zero of `offset`, both [count,size,size,2].
 
-    A step, small for most objects, with a little turning, growing and bending; some objects stand still.
+    It is a translation, small for most objects, with a little turning, growing and bending; some objects stand still.
     """
     count, size, device = offset.shape[0], offset.shape[1], offset.device
     angle = torch.rand(count, generator=generator, device=device) * 2 * math.pi
@@ -103,7 +103,7 @@ def _object_motion(offset: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _blob(offset: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """Soft-edged wobbly ellipses [count,1,size,size] around the zero of `offset` [count,size,size,2]."""
+    """Returns soft-edged irregular ellipses [count,1,size,size] around the zero of `offset` [count,size,size,2]."""
     count, device = offset.shape[0], offset.device
     shape = torch.rand(count, 5, generator=generator, device=device)
     radius = size * (0.015 + 0.2 * shape[:, 0] ** 2)[:, None, None]
@@ -116,7 +116,7 @@ def _blob(offset: Tensor, size: int, generator: torch.Generator) -> Tensor:
 
 
 def _camera(first: Tensor, second: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """What a camera adds: blur common to both frames, a small change of light, noise of its own in each."""
+    """Adds what a camera does: blur common to both frames, a small change of light, independent noise in each."""
     count, device = first.shape[0], first.device
     amount = torch.rand(count, 4, 1, 1, generator=generator, device=device)
     blur = (amount[:, :1] < 0.4).float() * amount[:, 1:2]
@@ -136,7 +136,7 @@ def _pixel_grid(size: int, device: torch.device) -> Tensor:
 
 
 def _sample(image: Tensor, points: Tensor) -> Tensor:
-    """Bilinear samples of [count,c,size,size] at pixel positions [count,size,size,2]; the edge is repeated."""
+    """Returns bilinear samples of [count,c,size,size] at pixel positions [count,size,size,2]; the edge is repeated."""
     size = image.shape[-1]
     points = points.expand(image.shape[0], -1, -1, -1)
     return F.grid_sample(image, points * (2 / (size - 1)) - 1, padding_mode="border", align_corners=True)

@@ -1,4 +1,4 @@
-"""Muon: momentum whose step is orthogonalised, for the kernels of convolutions.
+"""Muon: gradient descent with orthogonalised momentum, for the kernels of convolutions.
 
 K. Jordan et al., *Muon: an optimizer for hidden layers in neural networks* (2024). A kernel is seen as a matrix of
 outputs x (inputs * height * width); Newton-Schulz iterations bring the singular values of its momentum near 1, so that
@@ -16,18 +16,18 @@ from torch import Tensor, nn
 MOMENTUM = 0.95
 ITERATIONS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the quintic a X + b XX'X + c XX'XX'X, steepest at 0 among those that bring [0, 1] into about [0.7, 1.2]."""
+"""a, b, c of the quintic a X + b XX'X + c XX'XX'X: the steepest at 0 of those that map [0, 1] to about [0.7, 1.2]."""
 MIN_OUTPUTS = 4
-"""Kernels of fewer outputs (a frame's colours, a flow's axes) are output layers, which Muon is not for."""
+"""Kernels with fewer outputs (a frame's colours, a flow's axes) belong to output layers, which Muon is not for."""
 
 
 def is_kernel(parameter: nn.Parameter) -> bool:
-    """Whether Muon is for this parameter; norms, biases and output layers are left to Adam."""
+    """Returns whether Muon trains this parameter; batch normalisation, biases and output layers are left to Adam."""
     return parameter.ndim == 4 and parameter.shape[0] >= MIN_OUTPUTS
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:
-    """A matrix with the same singular vectors and singular values near 1 (those that are not nearly 0)."""
+    """Returns a matrix with the same singular vectors and singular values near 1, except those that are nearly 0."""
     a, b, c = COEFFICIENTS
     tall = matrix.shape[0] > matrix.shape[1]
     x: Tensor = matrix.T if tall else matrix
@@ -40,13 +40,14 @@ def orthogonalise(matrix: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, orthogonalised a kernel; `lr` is about the relative change of a kernel in a step."""
+    """Nesterov momentum, orthogonalised per kernel; `lr` is about the relative change of a kernel in a step."""
 
     def __init__(self, groups: Iterable[dict[str, Any]]) -> None:
         super().__init__(groups, {"lr": 0.02})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Makes one step; `closure` is ignored."""
         for group in self.param_groups:
             for kernel in group["params"]:
                 if kernel.grad is not None:

@@ -1,4 +1,4 @@
-"""Pretraining: the two proxy tasks that teach each encoder its own stream."""
+"""Pretraining: the two proxy tasks, each of which trains the encoder of one stream."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stmae.training.windows import Windows
 
 
 class ProxyStage:
-    """What both tasks share: an encoder and a decoder, learnt together."""
+    """What both tasks share: an encoder and a decoder that are trained together."""
 
     def __init__(self, config: Config, windows: Windows, proxy: nn.ModuleDict, device: torch.device) -> None:
         self.config, self.windows, self.device = config, windows, device
@@ -28,28 +28,31 @@ class ProxyStage:
         self.optimizers = optimizers(config, "proxy", {proxy: 1.0})
 
     def loss(self, index: int) -> Tensor:
+        """Returns the loss on the batch of a step."""
         raise NotImplementedError
 
     def step(self, index: int) -> dict[str, Tensor]:
+        """Trains encoder and decoder on the batch of this step; returns the loss."""
         loss = self.loss(index)
         descend(loss, self.optimizers.values())
         return {"loss": loss.detach()}
 
-    def heldout(self) -> dict[str, float]:
-        """No figures."""
+    def validate(self) -> dict[str, float]:
+        """Returns no figures."""
         return {}
 
     def finish(self) -> None:
-        """Nothing is left to do."""
+        """Does nothing."""
 
     def reconstruct(self, x: Tensor) -> Tensor:
+        """Returns what the auto-encoder makes of its input."""
         with autocast(self.config, self.device):
             y: Tensor = self.modules["decoder"](self.modules["encoder"](x))
         return y.float()
 
 
 class AppearanceStage(ProxyStage):
-    """Denoising: the clean clip from one with salt and pepper."""
+    """Denoising: restores a clip from one with salt-and-pepper noise."""
 
     def loss(self, index: int) -> Tensor:
         train = self.config.train
@@ -60,7 +63,7 @@ class AppearanceStage(ProxyStage):
 
 
 class MotionStage(ProxyStage):
-    """Reconstruction of the three flows between a clip's frames."""
+    """Reconstruction: reproduces the three flows between a clip's frames."""
 
     def loss(self, index: int) -> Tensor:
         order = self.windows.order(index, self.config.train.batch, self.config.seed)
@@ -69,7 +72,7 @@ class MotionStage(ProxyStage):
 
 
 def pretrain_appearance(config: Config, manifest: Manifest, out: Path) -> dict[str, float]:
-    """Train f_a on the denoising task; writes `out/model.safetensors` and returns the last losses."""
+    """Trains f_a on the denoising task, writes `out/model.safetensors` and returns the last losses."""
     torch.manual_seed(config.seed)
     windows = Windows(config, manifest, "train")
     stage = AppearanceStage(config, windows, build_appearance_proxy(config), training_device())
@@ -77,7 +80,7 @@ def pretrain_appearance(config: Config, manifest: Manifest, out: Path) -> dict[s
 
 
 def pretrain_motion(config: Config, manifest: Manifest, flow_dir: Path, out: Path) -> dict[str, float]:
-    """Train f_m on flow reconstruction; writes `out/model.safetensors` and returns the last losses."""
+    """Trains f_m on flow reconstruction, writes `out/model.safetensors` and returns the last losses."""
     torch.manual_seed(config.seed)
     flow = FlowCache.of(flow_dir, manifest)
     windows = Windows(config, manifest, "train", flow=flow)

@@ -91,7 +91,7 @@ def night(triton_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Night
     with Client(triton_server.grpc_url, triton_server.deployment) as client:
         for seed in range(len(GOOD)):
             film(folder / f"{seed}.mp4", 29, seed)
-            normal.append(client.score_video(folder / f"{seed}.mp4").evidence)
+            normal.append(client.score_video(folder / f"{seed}.mp4").raw)
     (folder / "calibration.json").write_text(alert(normal).to_json())
     return Night(triton_server.grpc_url, triton_server.deployment, folder / "calibration.json")
 

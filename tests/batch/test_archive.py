@@ -72,10 +72,10 @@ def test_scores_equal_those_of_the_client(scored: Path, archive: Path, night: Ni
     kept = read(scored, "scores", format="parquet").filter(ds.field("camera") == "site").sort_by("frame")
     evidence = raw_scores_of(kept)
     for field in dataclasses.fields(evidence):
-        ours, theirs = getattr(evidence, field.name), getattr(expected.evidence, field.name)
+        ours, theirs = getattr(evidence, field.name), getattr(expected.raw, field.name)
         rounded = field.name.endswith("tiles")
         np.testing.assert_allclose(ours, theirs, rtol=rounded / 256, atol=(field.name == "flow_tiles") / 128)
-    assert kept["peak_tile"].to_pylist() == expected.evidence.error_tiles.reshape(-1, 256).argmax(1).tolist()
+    assert kept["peak_tile"].to_pylist() == expected.raw.error_tiles.reshape(-1, 256).argmax(1).tolist()
 
 
 def test_events_have_thumbnails_of_their_peak(scored: Path) -> None:

@@ -15,10 +15,9 @@ from tiny import TINY, export_tiny
 from stmae import config as configs
 from stmae.datasets.flow_cache import FlowCache, extract_flow
 from stmae.datasets.manifest import Clip, Manifest
-from stmae.evaluation.evaluate import measure
-from stmae.model.stmae import FAINT
-from stmae.scoring import raw as score
-from stmae.scoring.usual import FINEST
+from stmae.evaluation.inference import clip_raw_scores
+from stmae.model.stmae import SPEED_FLOOR
+from stmae.scoring.raw import MOTION_FRAME_SIZE
 from stmae.serving import parity, tensors
 from stmae.serving.client import Client
 from stmae.serving.repository import write_repository
@@ -29,7 +28,7 @@ SHARP = ["name=sharp", "model.size=128", "model.flow_scale=3"]
 
 @pytest.fixture(scope="module")
 def sharp_export(tmp_path_factory):
-    """A model whose auto-encoders see a third of the frames' resolution, and looks two thirds."""
+    """A model of 384 x 384 frames: its auto-encoders see a third of the resolution, its feature bank two thirds."""
     return export_tiny(configs.load("walkway", [*TINY, *SHARP]), tmp_path_factory.mktemp("sharp"))
 
 
@@ -40,7 +39,7 @@ def exported(request, tiny_export, sharp_export):
 
 @pytest.fixture(scope="module")
 def served(triton_runtime, tiny_export, sharp_export, tmp_path_factory):
-    """One Triton that serves both."""
+    """One Triton that serves both models."""
     repository = tmp_path_factory.mktemp("served")
     for export in (tiny_export, sharp_export):
         write_repository(export.folder, repository)
@@ -48,8 +47,8 @@ def served(triton_runtime, tiny_export, sharp_export, tmp_path_factory):
         yield server
 
 
-def evidence_as_outputs(evidence):
-    return {output.name: getattr(evidence, output.name.lower()) for output in tensors.ENSEMBLE.outputs}
+def as_outputs(scores):
+    return {output.name: getattr(scores, output.name.lower()) for output in tensors.ENSEMBLE.outputs}
 
 
 def test_onnxruntime_computes_what_torch_computes(exported):
@@ -65,12 +64,12 @@ def test_triton_computes_what_torch_computes(exported, served):
 
     with Client(served.grpc_url, exported.config.name) as client:
         assert client.describe().size == exported.config.model.frame_size
-        evidence = client.score_segment(golden["FRAMES"])
+        scores = client.score_segment(golden["FRAMES"])
 
-    parity.compare("Triton", evidence_as_outputs(evidence), golden)
+    parity.compare("Triton", as_outputs(scores), golden)
 
 
-def test_evaluation_measures_what_is_served(exported, tmp_path):
+def test_evaluation_computes_what_is_served(exported, tmp_path):
     golden = parity.load_golden(exported.folder)
     frames = golden["FRAMES"]
     size = exported.config.model.frame_size
@@ -82,37 +81,38 @@ def test_evaluation_measures_what_is_served(exported, tmp_path):
     extract_flow(exported.config, manifest, tmp_path)
 
     flow = FlowCache.of(tmp_path, manifest)
-    evidence = measure(exported.config, exported.model, manifest, clip, flow, torch.device("cpu"))
+    scores = clip_raw_scores(exported.config, exported.model, manifest, clip, flow, torch.device("cpu"))
 
-    parity.compare("evaluation", evidence_as_outputs(evidence), golden)
-    part = measure(exported.config, exported.model, manifest, clip, flow, torch.device("cpu"), first=7)
+    parity.compare("evaluation", as_outputs(scores), golden)
+    part = clip_raw_scores(exported.config, exported.model, manifest, clip, flow, torch.device("cpu"), first=7)
     assert len(part) == 3
-    np.testing.assert_allclose(part.flow_tiles, evidence.flow_tiles[:3], atol=1e-5)
-    np.testing.assert_allclose(part.psnr, evidence.psnr[:3], atol=1e-3)
+    np.testing.assert_allclose(part.flow_tiles, scores.flow_tiles[:3], atol=1e-5)
+    np.testing.assert_allclose(part.psnr, scores.psnr[:3], atol=1e-3)
 
 
-def test_golden_values_are_those_of_the_scoring_functions(exported):
+def test_golden_psnr_and_error_tiles_are_those_of_the_prediction(exported):
     golden = parity.load_golden(exported.folder)
     prediction = (golden["PREDICTION"].astype(np.float64) + 1) / 2
     scale, size = exported.config.model.flow_scale, exported.config.model.size
     target = golden["FRAMES"][4:].transpose(0, 3, 1, 2) / 255.0
     target = target.reshape(*target.shape[:2], size, scale, size, scale).mean((3, 5))
 
-    tiles = score.error_tiles(prediction, target)
+    error = ((prediction - target) ** 2).mean(1)
+    tiles = error.reshape(len(error), 16, size // 16, 16, size // 16).mean((2, 4))
 
     np.testing.assert_allclose(golden["ERROR_TILES"], tiles, atol=1e-6)
-    np.testing.assert_allclose(golden["PSNR"], score.psnr(tiles.mean(axis=(1, 2))), atol=1e-4)
+    np.testing.assert_allclose(golden["PSNR"], -10 * np.log10(error.mean((1, 2))), atol=1e-4)
 
 
 def test_flow_tiles_are_the_flow_that_leads_to_each_scored_frame_weighted_by_its_speed(exported):
     golden = parity.load_golden(exported.folder)
 
-    flow = golden["FLOW"][3:] * min(1.0, FINEST / exported.config.model.frame_size)
+    flow = golden["FLOW"][3:] * min(1.0, MOTION_FRAME_SIZE / exported.config.model.frame_size)
     speed = np.hypot(flow[:, :1], flow[:, 1:])
     cut = (-1, 16, flow.shape[2] // 16, 16, flow.shape[3] // 16)
     weighted, total = (field.reshape(len(field), *cut).mean((3, 5)) for field in (flow * speed, speed))
 
-    np.testing.assert_allclose(golden["FLOW_TILES"], weighted / (total + FAINT), atol=1e-5)
+    np.testing.assert_allclose(golden["FLOW_TILES"], weighted / (total + SPEED_FLOOR), atol=1e-5)
 
 
 def test_the_table_of_tensors_has_the_shapes_that_the_graphs_have(exported):
@@ -134,6 +134,15 @@ def test_graphs_name_their_tensors_as_the_table_does(tiny_export):
 
         assert [value.name for value in graph.input] == [tensor.name for tensor in spec.inputs]
         assert [value.name for value in graph.output] == [tensor.name for tensor in spec.outputs]
+
+
+def test_shared_graphs_are_the_same_bytes_whatever_deployment_exports_them(tiny_export, sharp_export, tmp_path):
+    ablation = [*TINY, "name=ablation", "model.shortcuts=true", "model.streams=motion", "model.scenes=2"]
+    exports = (tiny_export, sharp_export, export_tiny(configs.load("walkway", ablation), tmp_path))
+
+    for spec in tensors.STEPS:
+        if spec.shared:
+            assert len({(each.folder / f"{spec.file}.onnx").read_bytes() for each in exports}) == 1
 
 
 def test_a_perturbed_graph_does_not_pass(tiny_export, tmp_path):

@@ -14,8 +14,8 @@ import pytest
 
 from stmae import __version__
 from stmae.serving import tensors
-from stmae.serving.client import Client, ServingError
-from stmae.serving.triton.launcher import Ports
+from stmae.serving.client import IN_FLIGHT, Client, ServingError
+from stmae.serving.triton.ports import Ports
 from stmae.video.writer import write_video
 
 SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "client.py"
@@ -37,13 +37,13 @@ def test_a_deployment_tells_what_it_is(client, tiny_export):
 
 @pytest.mark.parametrize("frames", [5, 64])
 def test_a_segment_has_a_score_for_each_frame_from_the_fifth_on(client, film, frames):
-    evidence = client.score_segment(film(frames, 64))
+    scores = client.score_segment(film(frames, 64))
 
     for output in tensors.ENSEMBLE.outputs:
-        array = getattr(evidence, output.name.lower())
+        array = getattr(scores, output.name.lower())
         assert array.shape == (frames - 4, *output.dims[1:])
         assert array.dtype == np.float32
-    np.testing.assert_allclose(evidence.psnr, -10 * np.log10(evidence.error_tiles.mean(axis=(1, 2))), atol=1e-3)
+    np.testing.assert_allclose(scores.psnr, -10 * np.log10(scores.error_tiles.mean(axis=(1, 2))), atol=1e-3)
 
 
 def test_overlapping_segments_score_as_one_long_segment(client, film):
@@ -55,7 +55,7 @@ def test_overlapping_segments_score_as_one_long_segment(client, film):
     assert cut.frames == 50
     for field in dataclasses.fields(whole):
         np.testing.assert_allclose(
-            getattr(cut.evidence, field.name), getattr(whole, field.name), atol=1e-3, err_msg=field.name
+            getattr(cut.raw, field.name), getattr(whole, field.name), atol=1e-3, err_msg=field.name
         )
 
 
@@ -64,8 +64,8 @@ def test_scores_of_a_stream_come_in_the_order_of_its_segments(client, film):
 
     streamed = list(client.score_stream(segments))
 
-    for segment, evidence in zip(segments, streamed, strict=True):
-        np.testing.assert_allclose(evidence.psnr, client.score_segment(segment).psnr, atol=1e-4)
+    for segment, scores in zip(segments, streamed, strict=True):
+        np.testing.assert_allclose(scores.psnr, client.score_segment(segment).psnr, atol=1e-4)
 
 
 def test_a_stream_is_read_no_further_than_its_requests_in_flight(triton_server, film):
@@ -77,12 +77,12 @@ def test_a_stream_is_read_no_further_than_its_requests_in_flight(triton_server, 
             taken += 1
             yield film(5, 64, seed=index)
 
-    with Client(triton_server.grpc_url, "tiny", in_flight=3) as client:
+    with Client(triton_server.grpc_url, "tiny") as client:
         stream = client.score_stream(segments())
         next(stream)
-        assert taken == 3
+        assert taken == IN_FLIGHT
         next(stream)
-        assert taken == 4
+        assert taken == IN_FLIGHT + 1
         stream.close()
 
 
@@ -92,7 +92,7 @@ def test_a_video_is_scored_from_its_file(client, film, tmp_path):
     scores = client.score_video(tmp_path / "walk.mp4")
 
     assert scores.frames == 23
-    assert len(scores.evidence) == 19
+    assert len(scores.raw) == 19
     assert scores.health is not None
     assert scores.health.status == "scored"
 
@@ -102,8 +102,8 @@ def test_a_video_of_fewer_than_five_frames_has_no_scores(client, film, frames):
     scores = client.score_array(film(5, 64)[:frames])
 
     assert scores.frames == frames
-    assert len(scores.evidence) == 0
-    assert scores.evidence.flow_tiles.shape == (0, 2, 16, 16)
+    assert len(scores.raw) == 0
+    assert scores.raw.flow_tiles.shape == (0, 2, 16, 16)
 
 
 def test_a_segment_that_is_too_short_is_refused(client, film):

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from stmae.serving.triton import runtime as runtimes
-from stmae.serving.triton.launcher import EmbeddedTriton, LauncherError, Ports
+from stmae.serving.triton.launcher import EmbeddedTriton, LauncherError
+from stmae.serving.triton.ports import Ports
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,8 +66,10 @@ def test_the_server_ends_with_the_program_that_started_it(triton_runtime, triton
 def test_a_foreground_server_ends_with_an_interrupt(triton_runtime, triton_server):
     ports = Ports.free()
     code = (
-        "import signal, sys; from pathlib import Path; from stmae.serving.triton.launcher import Ports, serve\n"
-        # Whoever runs the tests in the background of a shell has interrupts ignored, and children inherit that.
+        "import signal, sys; from pathlib import Path\n"
+        "from stmae.serving.triton.launcher import serve\n"
+        "from stmae.serving.triton.ports import Ports\n"
+        # A shell ignores interrupts in background jobs, and children inherit that.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "serve(Path(sys.argv[1]), Path(sys.argv[2]), Ports(*map(int, sys.argv[3:])))"
     )
@@ -105,7 +108,7 @@ def test_a_missing_environment_is_told_with_its_mend(triton_server, tmp_path):
 
 @pytest.fixture
 def environment_with_numpy_2(triton_runtime, tmp_path):
-    """An environment whose interpreter sees the true one's packages, and the metadata of NumPy 2."""
+    """Returns an environment whose interpreter sees the real one's packages, and the metadata of NumPy 2."""
     environment = tmp_path / ".triton"
     metadata = tmp_path / "newer" / "numpy-2.4.6.dist-info"
     metadata.mkdir(parents=True)
@@ -166,7 +169,7 @@ def test_a_model_that_does_not_load_is_told_with_the_end_of_the_log(triton_runti
 
 
 def members(group: int) -> list[int]:
-    """Processes of a process group that are not zombies."""
+    """Returns the processes of a process group that are not zombies."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -179,9 +182,9 @@ def members(group: int) -> list[int]:
     return found
 
 
-def wait_until(true, seconds: float) -> None:
+def wait_until(condition, seconds: float) -> None:
     end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "in vain"
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s"
         os.sched_yield()
         time.sleep(0.05)

@@ -19,7 +19,8 @@ from stmae.serving import tensors
 from stmae.serving.client import Client
 from stmae.serving.parity import ParityError
 from stmae.serving.publish import PublishError, publish, publish_all
-from stmae.serving.triton.launcher import EmbeddedTriton, find_deployments
+from stmae.serving.repository import find_deployments
+from stmae.serving.triton.launcher import EmbeddedTriton
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def published_once(tiny_export, triton_runtime, tmp_path_factory):
 
 @pytest.fixture
 def published(published_once, repository):
-    """A repository that already serves the model."""
+    """Returns a repository that already serves the model."""
     return Path(shutil.copytree(published_once[0], repository))
 
 
@@ -55,6 +56,22 @@ def test_a_published_model_is_served(tiny_export, published_once, triton_runtime
         Client(server.grpc_url, "tiny") as client,
     ):
         assert client.score_segment(film(5, 64)).psnr.shape == (1,)
+
+
+def test_a_model_is_published_for_the_cpu_unless_for_the_gpu(tiny_export, published_once, repository, triton_runtime):
+    publish(tiny_export.folder, tiny_export.calibration, repository, triton_runtime, "gpu")
+
+    for folder, kind in ((published_once[0], "KIND_CPU"), (repository, "KIND_GPU")):
+        for spec in tensors.STEPS:
+            assert f"kind: {kind}\n" in (folder / spec.served_name("tiny") / "config.pbtxt").read_text()
+    assert (repository / "tiny" / "1").is_dir()
+
+
+def test_an_unknown_instance_kind_is_refused(tiny_export, repository, triton_runtime):
+    with pytest.raises(PublishError, match="instance_kind 'tpu': must be one of cpu, gpu"):
+        publish(tiny_export.folder, tiny_export.calibration, repository, triton_runtime, "tpu")
+
+    assert not repository.exists()
 
 
 def test_each_scene_of_a_model_is_published_with_its_own_calibration(repository, triton_runtime, tmp_path):
@@ -140,7 +157,7 @@ def test_an_installation_that_fails_halfway_is_taken_back(
 
 
 def exchange(export_dir, name, change):
-    """Change a model as if it had been exported so."""
+    """Changes a model and its digest in export.json, as if it had been exported so."""
     path = export_dir / f"{name}.onnx"
     change(path)
     manifest = json.loads((export_dir / "export.json").read_text())

@@ -12,7 +12,7 @@ from stmae import config as configs
 from stmae.scoring.raw import RawScores
 from stmae.serving import repository as repositories
 from stmae.serving import tensors
-from stmae.serving.repository import Release, texts
+from stmae.serving.pbtxt import Release, texts
 
 COMMITTED = Path(__file__).resolve().parents[2] / "model_repository"
 DEPLOYMENTS = ("walkway", "ped2")
@@ -39,7 +39,7 @@ def test_shared_models_are_the_same_in_every_deployment():
     assert walkway["psnr"] == ped2["psnr"]
 
 
-def test_an_ensemble_has_the_evidence_and_nothing_else():
+def test_an_ensemble_has_its_outputs_and_four_steps_and_nothing_else():
     text = texts(Release.of(configs.load("ped2")))["ped2"]
 
     assert re.findall(r'^output \{\n  name: "(\w+)"', text, re.M) == [
@@ -48,14 +48,7 @@ def test_an_ensemble_has_the_evidence_and_nothing_else():
     assert re.findall(r'model_name: "(\w+)"', text) == ["flow", "ped2_encode", "ped2_decode", "psnr"]
 
 
-def test_instances_are_of_the_environment_s_kind():
-    release = Release.of(configs.load("ped2"))
-
-    assert "KIND_CPU" in texts(release, "cpu")["flow"]
-    assert "KIND_GPU" in texts(release, "gpu")["flow"]
-
-
-def test_outputs_of_an_ensemble_are_the_evidence_in_its_order():
+def test_outputs_of_an_ensemble_are_the_raw_scores_in_their_order():
     assert [output.name.lower() for output in tensors.ENSEMBLE.outputs] == [
         field.name for field in dataclasses.fields(RawScores)
     ]

@@ -11,7 +11,7 @@ import pytest
 from evidence import FPS, calm
 
 from stmae.datasets.manifest import Clip, Manifest, Split
-from stmae.evaluation.evaluate import ALARM_CLIPS, ScoredClip, figures_of, flow_tiles, normal_clips
+from stmae.evaluation.evaluate import ALARM_CLIPS, ScoredClip, figures_of, normal_clips
 from stmae.scoring.norm import KINDS, Kind
 
 
@@ -115,14 +115,6 @@ def test_masks_of_one_class_of_frames_give_no_figure_that_needs_both() -> None:
 def test_figures_tell_how_many_clips_they_are_of() -> None:
     found = figures(clip([0, 1]), clip(None, psnr=[30, 20, 10]))
     assert (found["clips"], found["labelled_clips"], found["frames"], found["abnormal_frames"]) == (2, 1, 5, 1)
-
-
-def test_flow_tiles_of_a_long_clip_are_those_of_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    flow = np.random.default_rng(0).normal(0, 2, (11, 2, 16, 16)).astype(np.float16)
-    whole = flow_tiles(flow)
-    assert whole.shape == (11, 2, 16, 16)
-    monkeypatch.setattr("stmae.evaluation.evaluate.FLOWS", 4)
-    np.testing.assert_array_equal(flow_tiles(flow), whole)
 
 
 def test_unlabelled_footage_has_scores_but_no_auc() -> None:

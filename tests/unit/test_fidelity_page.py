@@ -1,4 +1,4 @@
-"""docs/fidelity.md: what it says is in the code, in the settings and in the tests is there."""
+"""docs/fidelity.md: the code, the settings and the tests that it names exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses: each equation at points where its value is known."""
+"""Losses: each equation at points with a known value."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ def test_motion_loss_is_the_mean_absolute_difference_of_flows() -> None:
     assert losses.motion_loss(torch.tensor([1.0, -2.0]), torch.tensor([0.0, 0.0])) == pytest.approx(1.5)
 
 
-def test_the_generator_is_content_where_its_patches_are_taken_for_real() -> None:
+def test_the_adversarial_loss_is_zero_if_patches_are_taken_for_real() -> None:
     assert losses.adversarial_loss(torch.ones(4)) == 0
     assert losses.adversarial_loss(torch.zeros(4)) == pytest.approx(0.5)
 
 
-def test_the_discriminator_wants_1_on_real_and_0_on_predicted() -> None:
+def test_the_discriminator_loss_is_zero_at_1_on_real_and_0_on_predicted_patches() -> None:
     assert losses.discriminator_loss(torch.ones(4), torch.zeros(4)) == 0
     assert losses.discriminator_loss(torch.zeros(4), torch.ones(4)) == pytest.approx(1.0)
 
 
-def test_compactness_asks_the_nearest_item_to_win_by_the_margin() -> None:
+def test_compactness_loss_is_zero_if_the_nearest_item_is_nearer_by_the_margin() -> None:
     distances = torch.tensor([[0.1, 2.0], [0.5, 0.7]])
     assert losses.compactness_loss(distances, 1.0) == pytest.approx((0 + 0.8) / 2)
 
 
-def test_the_generator_loss_weighs_its_parts_as_equation_6() -> None:
+def test_the_generator_loss_weighs_its_parts_as_equation_10() -> None:
     one = torch.ones(())
     total = losses.generator_loss(
         one, 2 * one, 3 * one, 4 * one, lambda_motion=0.6, lambda_compact=0.01, lambda_adversarial=0.05

@@ -1,6 +1,8 @@
-"""The model: shapes of design, memory rules, a flow net that sees motion, gradients where they belong."""
+"""The model: shapes, memory rules, prediction error, a flow net that sees motion."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import pytest
 import torch
@@ -18,7 +20,8 @@ from stmae.model.build import (
     build_motion_proxy,
     build_stmae,
 )
-from stmae.model.stmae import moved_tiles, to_signed, to_unit, windows
+from stmae.model.stmae import STMAE, RawScoreTensors, moved_tiles, psnr, to_signed, to_unit, windows
+from stmae.scoring.raw import RawScores
 from stmae.training.flow import at_flow_resolution, end_point_error
 from stmae.training.motion import motion_pairs
 
@@ -29,18 +32,57 @@ def unit(*shape: int, seed: int = 0) -> torch.Tensor:
     return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=-1)
 
 
+def segment(count: int, size: int = 64) -> torch.Tensor:
+    """Returns uint8 frames of noise [T,S,S,3]."""
+    return torch.randint(0, 256, (count, size, size, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+
+
+@torch.no_grad()
 def test_shapes_from_frames_to_prediction() -> None:
-    model = build_stmae(TINY).eval()
-    frames = torch.rand(2, 3, 64, 64) * 2 - 1
-    flow = model.flow_net(frames, frames)
-    assert flow.shape == (2, 2, 32, 32)
-    features, distances, places = model.encode(torch.rand(2, 12, 64, 64), torch.rand(2, 6, 32, 32))
-    assert features.shape == (2, 4 * 32, 8, 8)
-    assert distances.shape == (2, 2)
-    assert places.shape == model.feature_bank(frames, flow, 0).shape == (2, 16, 16)
-    prediction = model.decode(features)
+    model, frames = build_stmae(TINY).eval(), segment(6)
+    flow = model.flow(frames)
+    assert flow.shape == (5, 2, 32, 32)
+    encoding = model.encode(frames, flow)
+    assert encoding.features.shape == (2, 4 * 32, 8, 8)
+    prediction = model.decode(encoding.features)
     assert prediction.shape == (2, 3, 64, 64)
     assert prediction.abs().max() <= 1
+    scores = model(frames, flow)
+    assert scores.psnr.shape == (2,)
+    assert scores.memory_distance.shape == (2, 2)
+    assert scores.error_tiles.shape == scores.location_tiles.shape == scores.feature_tiles.shape == (2, 16, 16)
+    assert scores.flow_tiles.shape == (2, 2, 16, 16)
+
+
+def test_the_model_s_outputs_are_named_as_the_raw_scores_of_scoring() -> None:
+    assert RawScoreTensors._fields == tuple(field.name for field in dataclasses.fields(RawScores))
+
+
+@torch.no_grad()
+def test_the_encoders_never_see_the_frame_that_is_predicted() -> None:
+    model, frames = build_stmae(TINY).eval(), segment(5)
+    other = frames.clone()
+    other[4] = 255 - other[4]
+    one, two = (model.encode(each, model.flow(each)) for each in (frames, other))
+    torch.testing.assert_close(one.features, two.features)
+    assert (one.flow_tiles != two.flow_tiles).any()
+
+
+def test_psnr_of_known_errors() -> None:
+    assert psnr(torch.tensor([1.0, 0.1, 0.001, 0.0])).tolist() == pytest.approx([0, 10, 30, 100])
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+def test_error_tiles_lie_where_the_error_is_and_average_to_that_of_psnr(scale: int) -> None:
+    frames = segment(6)
+    prediction = to_signed(frames[4:])
+    prediction[1, :, 8:12, 60:64] *= -1
+    large = frames.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
+    psnr_N, tiles_N = STMAE.prediction_error(large, prediction)
+    assert tiles_N.shape == (2, 16, 16)
+    assert tiles_N[1].argmax() == 2 * 16 + 15
+    assert tiles_N[0].max() < 1e-12
+    assert psnr_N[1] == pytest.approx(float(-10 * tiles_N[1].mean().log10()), rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -50,10 +92,11 @@ def test_shapes_from_frames_to_prediction() -> None:
 def test_an_ablation_predicts_from_fewer_features(streams: str, memories: str, parts: int) -> None:
     settings = config.load("walkway", ["model.size=64", f"model.streams={streams}", f"model.memories={memories}"])
     model = build_stmae(settings).eval()
-    features, distances, *_ = model.encode(torch.rand(1, 12, 64, 64), torch.rand(1, 6, 32, 32))
-    assert features.shape[1] == parts * 4 * settings.model.width
-    assert model.decode(features).shape == (1, 3, 64, 64)
-    assert distances.shape == (1, 2)
+    frames = segment(5)
+    encoding = model.encode(frames, model.flow(frames))
+    assert encoding.features.shape[1] == parts * 4 * settings.model.width
+    assert model.decode(encoding.features).shape == (1, 3, 64, 64)
+    assert encoding.memory_distance.shape == (1, 2)
 
 
 def test_without_top_k_all_queries_write() -> None:
@@ -93,10 +136,10 @@ def test_a_shortcut_adds_a_linear_map_of_each_patch(stream: str) -> None:
     assert added.abs().max() < 1e-5, "no other patch changed"
 
 
-@pytest.mark.parametrize("share", [1.0, 0.5, 0.25])
-def test_a_tile_moves_as_what_moves_in_it_however_much_of_it_that_covers(share: float) -> None:
+@pytest.mark.parametrize("columns", [4, 2, 1])
+def test_the_flow_of_a_tile_is_that_of_what_moves_however_little_of_the_tile_it_covers(columns: int) -> None:
     flow = torch.zeros(1, 2, 64, 64)
-    flow[:, 0, 8:12, 20 : 20 + int(4 * share)], flow[:, 1, 8:12, 20 : 20 + int(4 * share)] = 3.0, -4.0
+    flow[:, 0, 8:12, 20 : 20 + columns], flow[:, 1, 8:12, 20 : 20 + columns] = 3.0, -4.0
     moved = moved_tiles(flow, 64)
     assert moved.shape == (1, 2, 16, 16)
     assert moved[0, :, 2, 5].tolist() == pytest.approx([3.0, -4.0], rel=0.02)
@@ -105,7 +148,7 @@ def test_a_tile_moves_as_what_moves_in_it_however_much_of_it_that_covers(share: 
 
 
 @pytest.mark.parametrize(("side", "unit_px"), [(64, 1.0), (128, 1.0), (192, 1.5), (256, 2.0)])
-def test_what_moves_is_told_in_pixels_of_at_most_256_a_side(side: int, unit_px: float) -> None:
+def test_flow_tiles_are_in_pixels_of_at_most_256_a_side(side: int, unit_px: float) -> None:
     flow = torch.tensor([3.0, -4.0]).view(1, 2, 1, 1).expand(1, 2, side, side) * unit_px
     moved = moved_tiles(flow, side)
     torch.testing.assert_close(moved[0, :, 5, 5], torch.tensor([3.0, -4.0]), rtol=0.01, atol=0)

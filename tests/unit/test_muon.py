@@ -1,4 +1,4 @@
-"""Muon: steps along the singular vectors, all about as long."""
+"""Muon: its steps have the singular vectors of the momentum and singular values of about the learning rate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stmae.training.muon import Muon, is_kernel, orthogonalise
 
 
 def matrix_of(rows: int, columns: int, values: torch.Tensor) -> torch.Tensor:
-    """With the given singular values."""
+    """Returns a matrix with the given singular values."""
     generator = torch.Generator().manual_seed(0)
     left, _ = torch.linalg.qr(torch.randn(rows, len(values), generator=generator))
     right, _ = torch.linalg.qr(torch.randn(columns, len(values), generator=generator))
@@ -18,7 +18,7 @@ def matrix_of(rows: int, columns: int, values: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 30), (30, 8)])
-def test_singular_values_come_near_1_and_singular_vectors_stay(shape: tuple[int, int]) -> None:
+def test_orthogonalising_keeps_singular_vectors_and_brings_singular_values_near_1(shape: tuple[int, int]) -> None:
     matrix = matrix_of(*shape, torch.logspace(0, -1.5, 8))
     result = orthogonalise(matrix)
     values = torch.linalg.svdvals(result)
@@ -35,17 +35,17 @@ def test_the_size_of_a_gradient_does_not_matter(scale: float) -> None:
     torch.testing.assert_close(orthogonalise(scale * matrix), orthogonalise(matrix), atol=0.02, rtol=0)
 
 
-def test_a_gradient_of_nothing_moves_nothing() -> None:
+def test_a_gradient_of_zeros_gives_a_step_of_zeros() -> None:
     assert not orthogonalise(torch.zeros(4, 9)).any()
 
 
-def test_it_is_for_kernels_of_hidden_layers() -> None:
+def test_muon_trains_the_kernels_of_hidden_layers_only() -> None:
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 3, 3))
     chosen = [name for name, parameter in net.named_parameters() if is_kernel(parameter)]
     assert chosen == ["0.weight"]
 
 
-def test_a_kernel_learns_in_steps_of_the_learning_rate() -> None:
+def test_a_kernel_converges_in_steps_of_the_learning_rate() -> None:
     kernel = nn.Parameter(torch.zeros(4, 2, 3, 3))
     target = matrix_of(4, 18, torch.tensor([1.0, 0.3, 0.1, 0.03])).view_as(kernel)
     optimizer = Muon([{"params": [kernel], "lr": 0.05}])

@@ -1,4 +1,4 @@
-"""Several scenes under one model: each has pools and places of its own, and all share one more pool."""
+"""Several scenes under one model: each has a memory pool and statistics of its own, and all share one more pool."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def test_pools_begin_from_features_of_their_own_scene() -> None:
     torch.testing.assert_close(closest, torch.ones(4))
 
 
-def test_usual_footage_is_about_1_away_from_what_is_usual_and_another_scene_far() -> None:
-    places = LocationGaussian(2, 6, 3)
-    usual = features(200, 4) * 0.1 + torch.arange(6.0).view(6, 1, 1)
-    places.fit(0, usual.split(64))
-    places.fit(1, (-usual).split(64))
-    assert places(usual, 0).mean() == pytest.approx(1.0, abs=0.1)
-    assert places(usual, 1).mean() > 20
+def test_normal_footage_deviates_by_about_one_variance_and_that_of_another_scene_by_far_more() -> None:
+    gaussian = LocationGaussian(2, 6, 3)
+    normal = features(200, 4) * 0.1 + torch.arange(6.0).view(6, 1, 1)
+    gaussian.fit(0, normal.split(64))
+    gaussian.fit(1, (-normal).split(64))
+    assert gaussian(normal, 0).mean() == pytest.approx(1.0, abs=0.1)
+    assert gaussian(normal, 1).mean() > 20
 
 
 @pytest.fixture

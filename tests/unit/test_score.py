@@ -1,4 +1,4 @@
-"""Scores: PSNR, segments, smoothing, quantiles and events keep their definitions for any input."""
+"""Scores: segments, smoothing, quantiles and events keep their definitions for any input."""
 
 from __future__ import annotations
 
@@ -16,21 +16,6 @@ from stmae.scoring import raw as score
 from stmae.scoring.raw import CLIP_FRAMES, TILES, RawScores
 
 curves = arrays(np.float64, st.integers(1, 60), elements=st.floats(-50, 50))
-
-
-def test_psnr_of_known_errors() -> None:
-    assert score.psnr(np.array([1.0, 0.1, 0.001])).tolist() == pytest.approx([0, 10, 30])
-    assert score.psnr(np.array([0.0]))[0] == pytest.approx(100)
-
-
-def test_error_tiles_average_to_the_mean_squared_error_and_lie_where_the_error_is() -> None:
-    target = np.random.default_rng(0).random((2, 3, 64, 64))
-    prediction = target.copy()
-    prediction[1, :, 8:12, 60:64] += 0.5
-    tiles = score.error_tiles(prediction, target)
-    assert tiles.shape == (2, TILES, TILES)
-    assert tiles[1].argmax() == 2 * TILES + 15
-    assert tiles.mean(axis=(1, 2)) == pytest.approx(((prediction - target) ** 2).mean(axis=(1, 2, 3)))
 
 
 @given(frames=st.integers(0, 500), length=st.integers(CLIP_FRAMES + 1, 80))

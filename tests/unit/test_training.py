@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,19 +15,20 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
+import stmae
 from stmae import config
 from stmae.config import Config
 from stmae.datasets.flow_cache import FlowCache, compute_flow, extract_flow
 from stmae.datasets.manifest import Clip, Manifest, Split
-from stmae.evaluation.evaluate import evaluate, raw_scores_of
+from stmae.evaluation.evaluate import evaluate
+from stmae.evaluation.inference import raw_scores
 from stmae.model.build import build_appearance_proxy, build_flow_net, load_model
 from stmae.model.checkpoint import CheckpointError, load_modules
-from stmae.model.features import FeatureBank, histograms
+from stmae.model.features import FeatureBank, gradient_histograms
 from stmae.model.memory import queries_of
 from stmae.model.stmae import moved_tiles
 from stmae.scoring.calibration import Calibration
-from stmae.scoring.raw import RawScores
-from stmae.scoring.usual import STILL
+from stmae.scoring.raw import STILL_SPEED, RawScores
 from stmae.training import loop
 from stmae.training.adversarial import AdversarialStage, train_adversarial
 from stmae.training.flow import FlowRecipe, train_flow
@@ -47,7 +49,7 @@ CONFIG = config.load("walkway", SETTINGS)
 
 @pytest.fixture(scope="module", autouse=True)
 def without_lasting_checkpoints() -> Iterator[None]:
-    """Whatever the environment of the tests says."""
+    """Ignores the folder for checkpoints that the environment of the tests may name."""
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv(loop.CHECKPOINTS, raising=False)
         yield
@@ -59,7 +61,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 
 def _write_dataset(root: Path, scale: int) -> Manifest:
-    """Two training clips, one held out, one to test: a bright block that drifts, and jumps where it is abnormal."""
+    """Writes two training clips, a calibration and a test clip of a bright block that drifts, or jumps if abnormal."""
     splits: tuple[Split, ...] = ("train", "train", "calibration", "test")
     clips = [_write_clip(root, f"{number:02d}", split, number, scale) for number, split in enumerate(splits)]
     manifest = Manifest.of(root, "blocks", 32 * scale, tuple(clips))
@@ -85,7 +87,7 @@ def _write_clip(root: Path, name: str, split: Split, seed: int, scale: int) -> C
 
 @pytest.fixture(scope="module")
 def trained(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the three stages of an undisturbed run."""
+    """Returns a folder with the three stages of an undisturbed run."""
     out = tmp_path_factory.mktemp("run")
     extract_flow(CONFIG, manifest, out / "flow")
     pretrain_appearance(CONFIG, manifest, out / "appearance")
@@ -150,39 +152,40 @@ def test_a_run_killed_at_any_step_resumes_to_the_same_weights_bit_for_bit(
     assert (out / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
 
-def test_a_finished_model_knows_what_each_place_of_the_training_footage_shows(
+def test_a_finished_model_has_the_location_statistics_of_the_training_footage(
     manifest: Manifest, trained: Path
 ) -> None:
     model = load_model(CONFIG, trained / "stmae", torch.device("cpu"))
     windows = Windows(CONFIG, manifest, "train")
     clips = windows.frames(np.arange(len(windows)), torch.device("cpu"))[:, :4].flatten(1, 2)
     with torch.no_grad():
-        _, detail = model.appearance_encoder.with_detail(clips)
-        torch.testing.assert_close(model.locations.mean[0], F.normalize(detail, dim=1).mean(0), atol=1e-4, rtol=1e-3)
-        assert 0 < model.locations(detail, 0).mean() <= 1
+        _, early = model.appearance_encoder.with_early(clips)
+        mean = F.normalize(early, dim=1).mean(0)
+        torch.testing.assert_close(model.location_gaussian.mean[0], mean, atol=1e-4, rtol=1e-3)
+        assert 0 < model.location_gaussian(early, 0).mean() <= 1
 
 
-def test_a_finished_model_knows_how_what_moves_in_the_training_footage_looks(manifest: Manifest, trained: Path) -> None:
-    """Nearly every look of a tile that moves is near a sample; of other footage few are."""
+def test_a_finished_model_has_a_bank_near_what_moves_in_the_training_footage(manifest: Manifest, trained: Path) -> None:
+    """Moving tiles of the training footage are near an item, those of mirrored footage are not."""
     model = load_model(CONFIG, trained / "stmae", torch.device("cpu"))
-    device, samples = torch.device("cpu"), model.feature_bank.samples[0]
-    torch.testing.assert_close(samples.norm(dim=1), torch.ones(len(samples)))
+    device, items = torch.device("cpu"), model.feature_bank.items[0]
+    torch.testing.assert_close(items.norm(dim=1), torch.ones(len(items)))
     windows = Windows(CONFIG, manifest, "train", flow=FlowCache.of(trained / "flow", manifest))
-    frames, flow = windows.moved(np.arange(len(windows)), device)
-    moves = moved_tiles(flow, model.flow_side).norm(dim=1) > STILL
+    frames, flow = windows.targets(np.arange(len(windows)), device)
+    moves = moved_tiles(flow, model.flow_side).norm(dim=1) > STILL_SPEED
     known, mirrored = model.feature_bank(frames, flow, 0)[moves], model.feature_bank(frames.flip(2), flow, 0)[moves]
-    assert len(known) > len(samples)
+    assert len(known) > len(items)
     assert known.mean() < mirrored.mean() / 4
 
 
-def test_what_moves_is_known_by_its_speed_in_pixels_of_the_frames(trained: Path, tmp_path: Path) -> None:
-    """Where flow is of larger frames than the auto-encoders see: the left half of the view is as fast as moves."""
+def test_the_bank_takes_tiles_that_move_by_pixels_of_the_frames(trained: Path, tmp_path: Path) -> None:
+    """With flow on frames larger than those of the auto-encoders; only the left half of the view is fast enough."""
     settings = config.load("walkway", [*SETTINGS, "model.flow_scale=2"])
     manifest = _write_dataset(tmp_path / "dataset", 2)
     flow = extract_flow(settings, manifest, tmp_path / "flow")
     for clip in manifest.clips:
         speeds = np.zeros_like(flow.flows(clip))
-        speeds[:, 0, :, :16], speeds[:, 0, :, 16:] = 1.5 * STILL, 0.75 * STILL
+        speeds[:, 0, :, :16], speeds[:, 0, :, 16:] = 1.5 * STILL_SPEED, 0.75 * STILL_SPEED
         np.save(flow.path(clip), speeds)
     pretrained = trained / "appearance", trained / "motion"
     train_adversarial(settings, manifest, tmp_path / "flow", *pretrained, tmp_path / "stmae")
@@ -190,12 +193,12 @@ def test_what_moves_is_known_by_its_speed_in_pixels_of_the_frames(trained: Path,
     model = load_model(settings, tmp_path / "stmae", device)
     windows = Windows(settings, manifest, "train", flow=flow)
     expected = FeatureBank(1, settings.model.frame_size)
-    looks = histograms(*windows.moved(np.arange(len(windows)), device), settings.model.frame_size)
-    expected.fit(0, queries_of(looks[..., :8]))
-    torch.testing.assert_close(model.feature_bank.samples, expected.samples)
+    descriptors = gradient_histograms(*windows.targets(np.arange(len(windows)), device), settings.model.frame_size)
+    expected.fit(0, queries_of(descriptors[..., :8]))
+    torch.testing.assert_close(model.feature_bank.items, expected.items)
 
 
-def test_a_model_of_two_scenes_knows_what_each_shows_and_how_what_moves_there_looks(
+def test_a_model_of_two_scenes_has_statistics_and_a_bank_for_each(
     manifest: Manifest, trained: Path, tmp_path: Path
 ) -> None:
     settings = config.load("walkway", [*SETTINGS, "model.scenes=2"])
@@ -209,10 +212,8 @@ def test_a_model_of_two_scenes_knows_what_each_shows_and_how_what_moves_there_lo
     device = torch.device("cpu")
     model = load_model(settings, tmp_path / "stmae", device)
     for scene, other, clip in ((0, 1, two.clips[0]), (1, 0, two.clips[1])):
-        own, foreign = (
-            raw_scores_of(model, each, two.frames(clip), flow.flows(clip), device) for each in (scene, other)
-        )
-        moves = np.hypot(own.flow_tiles[:, 0], own.flow_tiles[:, 1]) > STILL
+        own, foreign = (raw_scores(model, each, two.frames(clip), flow.flows(clip), device) for each in (scene, other))
+        moves = np.hypot(own.flow_tiles[:, 0], own.flow_tiles[:, 1]) > STILL_SPEED
         assert own.location_tiles.mean() < foreign.location_tiles.mean() / 2
         assert own.feature_tiles[moves].mean() < foreign.feature_tiles[moves].mean() / 2
 
@@ -253,7 +254,7 @@ def test_a_lasting_checkpoint_continues_no_run_over_other_windows_or_steps(
     assert len(list((tmp_path / "lasting").iterdir())) == 3
 
 
-def test_what_was_learnt_is_kept_when_test_footage_changes(
+def test_a_change_of_test_footage_or_labels_keeps_checkpoints_and_flow(
     manifest: Manifest, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(loop.CHECKPOINTS, str(tmp_path / "lasting"))
@@ -282,7 +283,7 @@ def test_there_is_a_checkpoint_every_few_steps_and_at_each_epochs_end(
     assert saved == found
 
 
-def test_a_checkpoint_is_never_of_weights_that_diverged(manifest: Manifest, tmp_path: Path) -> None:
+def test_weights_that_diverged_are_never_written(manifest: Manifest, tmp_path: Path) -> None:
     wild = config.load("walkway", [*SETTINGS, "train.optimizer=adam", "train.learning_rate=1e30"])
     with pytest.raises(ValueError, match="training diverged"):
         pretrain_appearance(wild, manifest, tmp_path)
@@ -298,8 +299,8 @@ def test_deterministic_training_gives_the_weights_that_a_cpu_always_gives(
         assert torch.are_deterministic_algorithms_enabled()
     finally:
         torch.use_deterministic_algorithms(False)
-    ours, usual = (load_file(folder / "model.safetensors") for folder in (tmp_path, trained / "stmae"))
-    assert all(torch.equal(ours[name], value) for name, value in usual.items())
+    ours, default = (load_file(folder / "model.safetensors") for folder in (tmp_path, trained / "stmae"))
+    assert all(torch.equal(ours[name], value) for name, value in default.items())
 
 
 def test_each_epoch_leaves_a_point_of_the_learning_curve(manifest: Manifest, trained: Path) -> None:
@@ -324,6 +325,13 @@ def test_a_model_that_does_not_fit_or_is_no_model_is_refused(trained: Path, tmp_
     (tmp_path / "model.safetensors").write_text("not weights")
     with pytest.raises(CheckpointError, match="not a safetensors file"):
         load_modules(tmp_path / "model.safetensors", {})
+
+
+def test_the_code_digest_covers_all_of_scoring_that_training_computes_with() -> None:
+    package = Path(stmae.__file__).parent
+    sources = [*package.glob("model/*.py"), *package.glob("training/*.py")]
+    imported = {name for path in sources for name in re.findall(r"stmae\.scoring\.(\w+) import", path.read_text())}
+    assert imported == {"raw"}, "stmae.training.loop.code_digest covers scoring/raw.py only"
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0])
@@ -390,7 +398,7 @@ def test_evaluation_scores_each_test_frame_from_the_fifth_on(manifest: Manifest,
         np.testing.assert_array_equal(kept[f"{clip.name}/combined"], calibration.score(evidence, clip.fps))
 
 
-def test_frames_twice_as_large_are_shrunk_for_all_but_the_flow(
+def test_frames_twice_as_large_are_reduced_for_the_auto_encoders(
     manifest: Manifest, trained: Path, tmp_path: Path
 ) -> None:
     settings = config.load("walkway", [*SETTINGS, "model.flow_scale=2"])

@@ -1,20 +1,17 @@
 """The embedded Triton: the real server as a child process on the loopback interface, for one machine.
 
-`EmbeddedTriton` is for programs and tests, `serve` for the foreground. On a cluster the container takes this place
-and loads the same model repository.
+`EmbeddedTriton` is for programs and tests, `serve` for the foreground. On a cluster the Triton container takes its
+place and loads the same model repository.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import errno
 import http.client
 import logging
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,17 +24,18 @@ import numpy as np
 
 from stmae.serving import tensors
 from stmae.serving.client import Client, ServingError
+from stmae.serving.repository import RepositoryError, check_servable, find_deployments
 from stmae.serving.triton import runtime as runtimes
+from stmae.serving.triton.ports import HOST, PortError, Ports
 
 LOGGER = logging.getLogger(__name__)
 
-HOST = "127.0.0.1"
 START_SECONDS = 120.0
-"""Longest wait for the server and its models; a cold disk reads the wheel's libraries slowly."""
+"""Longest wait for the server and its models; the wheel's libraries are read slowly from a cold disk."""
 EXIT_SECONDS = 10
 POLL_SECONDS = 0.2
 LOG_WIDTH = 600
-# Large tensors come and go with each request; without these, glibc maps and zeroes fresh pages every time.
+# Large tensors are allocated in each request; without these, glibc maps and zeroes fresh pages every time.
 _ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
@@ -52,27 +50,11 @@ class LauncherError(RuntimeError):
     """The server did not start or died; the message says why and gives the mend."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Ports:
-    http: int = 8000
-    grpc: int = 8001
-    metrics: int = 8002
-
-    @classmethod
-    def free(cls) -> Ports:
-        """Three ports that nothing uses at the moment."""
-        with contextlib.ExitStack() as stack:
-            sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
-            for sock in sockets:
-                sock.bind((HOST, 0))
-            return cls(*(sock.getsockname()[1] for sock in sockets))
-
-
 class EmbeddedTriton:
-    """A running Triton over one model repository; as a context manager it is ready inside and gone outside.
+    """A Triton server over one model repository, as a context manager: it is ready inside and has ended outside.
 
-    `ports` None takes free ones. The server's log goes to `log`, or to a temporary file.
-    Raises LauncherError on entering when the server cannot serve every model of the repository.
+    Without `ports` it takes free ones. Its log goes to `log`, or to a temporary file. Entering raises LauncherError
+    if the server cannot serve every model of the repository.
     """
 
     def __init__(
@@ -108,13 +90,13 @@ class EmbeddedTriton:
         return self._process
 
     def __enter__(self) -> Self:
-        deployments = _check_repository(self.repository)
         try:
+            deployments = check_servable(self.repository)
             found = runtimes.locate(self.runtime)
-        except runtimes.RuntimeFolderError as error:
+            self.ports = self._given_ports or Ports.free()
+            self.ports.check()
+        except (RepositoryError, runtimes.RuntimeFolderError, PortError) as error:
             raise LauncherError(str(error)) from None
-        self.ports = self._given_ports or Ports.free()
-        _check_free(self.ports)
         started = time.monotonic()
         self._start(found)
         try:
@@ -134,7 +116,7 @@ class EmbeddedTriton:
             self.log.unlink(missing_ok=True)
 
     def stop(self) -> None:
-        """End the server and its model processes: SIGTERM, then SIGKILL for what is left. Safe to call twice."""
+        """Ends the server and its model processes by SIGTERM, then SIGKILL for what is left. It may be called twice."""
         if self._process is None:
             return
         _signal_group(self._process.pid, signal.SIGTERM)
@@ -146,7 +128,7 @@ class EmbeddedTriton:
         self._process.wait()
 
     def trouble(self, lines: int = 10) -> str:
-        """What the server's log says about a failure: its last errors, or its last lines where it has none."""
+        """Returns what the server's log says about a failure: its last errors, or its last lines if it has none."""
         try:
             log = self.log.read_text(errors="replace").splitlines()
         except OSError:
@@ -203,7 +185,7 @@ class EmbeddedTriton:
             time.sleep(0.05)
 
     def _infer_once(self, deployments: list[str]) -> None:
-        """One smallest segment through each deployment: readiness alone stays true when a model's process has died."""
+        """Scores a shortest segment with each deployment: readiness stays true when a model's process has died."""
         for name in deployments:
             try:
                 with Client(self.grpc_url, name) as client:
@@ -214,7 +196,7 @@ class EmbeddedTriton:
 
 
 def serve(repository: Path, runtime: Path = runtimes.DEFAULT, ports: Ports | None = None) -> None:
-    """Serve in the foreground until interrupted (Ctrl-C or SIGTERM). Raises LauncherError when the server dies."""
+    """Serves in the foreground until interrupted (Ctrl-C or SIGTERM). Raises LauncherError if the server dies."""
 
     def terminate(signum: int, frame: object) -> None:
         raise KeyboardInterrupt
@@ -238,49 +220,6 @@ def serve(repository: Path, runtime: Path = runtimes.DEFAULT, ports: Ports | Non
         print("Triton has ended", file=sys.stderr)
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def find_deployments(repository: Path) -> list[str]:
-    """Names of the deployments (ensembles) in a model repository, sorted."""
-    configs = sorted(repository.glob("*/config.pbtxt"))
-    return [path.parent.name for path in configs if 'platform: "ensemble"' in path.read_text(encoding="utf-8")]
-
-
-def _check_repository(repository: Path) -> list[str]:
-    """The deployments of a repository that is fit to be served. Triton itself would end with a longer tale.
-
-    Raises LauncherError for a folder without models, and for a model whose weights are missing: a repository as it
-    is committed, before its weights are built.
-    """
-    deployments = find_deployments(repository)
-    models = sorted({path.parent for path in repository.glob("*/config.pbtxt")})
-    if not models:
-        raise LauncherError(
-            f"{repository}: holds no model (no */config.pbtxt); run `make model-repository`, or the training pipeline"
-        )
-    for folder in models:
-        if folder.name not in deployments and not (folder / "1" / "model.onnx").is_file():
-            raise LauncherError(
-                f"{folder}/1/model.onnx: no such file, this repository has no weights; run `make model-repository`, "
-                "or the training pipeline, and serve the repository that it names"
-            )
-    return deployments
-
-
-def _check_free(ports: Ports) -> None:
-    for protocol, port in dataclasses.asdict(ports).items():
-        with socket.socket() as sock:
-            # As the server itself binds: connections that linger from an earlier run don't count as in use.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                sock.bind((HOST, port))
-            except OSError as error:
-                if error.errno == errno.EACCES:
-                    raise LauncherError(f"port {port} ({protocol}): not permitted; give one above 1023") from None
-                raise LauncherError(
-                    f"port {port} ({protocol}) is in use: end the program that listens there "
-                    f"(`ss -ltnp 'sport = :{port}'` shows it) or serve with --{protocol}-port"
-                ) from None
 
 
 def _answers_ready(port: int) -> bool:

@@ -55,17 +55,19 @@ class Runtime:
     """A checked Triton environment: what the launcher needs to start the server."""
 
     python: Path
-    """Interpreter whose packages the backends import."""
+    """The interpreter whose packages the backends import."""
     server: Path
     """The tritonserver program."""
     backends: Path
+    """Folder of the backends."""
     library_path: tuple[Path, ...]
+    """Folders of the server's shared libraries."""
 
 
 def locate(environment: Path = DEFAULT) -> Runtime:
-    """Check an environment that `assemble` has finished.
+    """Returns an environment that `assemble` has finished, checked.
 
-    Raises RuntimeFolderError where it is missing, incomplete, or holds NumPy 2.
+    Raises RuntimeFolderError if it is missing or incomplete, or holds NumPy 2.
     """
     environment = environment.absolute()
     found = _probe(environment)
@@ -83,9 +85,10 @@ def locate(environment: Path = DEFAULT) -> Runtime:
 
 
 def assemble(environment: Path = DEFAULT) -> Path:
-    """Copy the backends to `<environment>/runtime/backends`; returns that folder. Copies what changed only.
+    """Copies the backends that changed to `<environment>/runtime/backends` and returns that folder.
 
-    Copies, not links: the server resolves a link and then looks for the stub beside its target.
+    They are copies and not links: the server resolves a link and then looks for the stub beside its target. Raises
+    RuntimeFolderError if the environment cannot serve.
     """
     environment = environment.absolute()
     found = _probe(environment)
@@ -104,7 +107,7 @@ def assemble(environment: Path = DEFAULT) -> Path:
 
 
 def _probe(environment: Path) -> dict[str, str]:
-    """Versions and places in the environment, as its own interpreter sees them."""
+    """Returns versions and paths of the environment as its own interpreter sees them."""
     python = environment / "bin" / "python"
     if not python.exists():
         raise RuntimeFolderError(f"{environment}: no Triton environment there; {_mend(environment)}")

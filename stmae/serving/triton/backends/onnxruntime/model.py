@@ -15,7 +15,7 @@ import onnxruntime as ort
 import triton_python_backend_utils as pb_utils
 
 THREADS = "intra_op_thread_count"
-"""Parameter of config.pbtxt, as the native backend names it; 0 or absent: all cores this process may use."""
+"""Parameter of config.pbtxt, named as in the native backend; 0 or absent means all cores that this process may use."""
 
 
 class TritonPythonModel:

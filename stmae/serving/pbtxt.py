@@ -1,0 +1,110 @@
+"""config.pbtxt texts of a deployment's models, generated from the table of tensors."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal, get_args
+
+import stmae
+from stmae.config import Config
+from stmae.serving import tensors
+
+InstanceKind = Literal["cpu", "gpu"]
+"""Where a model's instances run: a property of the environment that serves it, not of the deployment."""
+INSTANCE_KINDS: tuple[InstanceKind, ...] = get_args(InstanceKind)
+
+UNBUILT = "unbuilt"
+"""The digest in committed texts: there are no weights that it would describe."""
+_TYPES = {"uint8": "TYPE_UINT8", "float32": "TYPE_FP32"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Release:
+    """A deployment as its config.pbtxt texts describe it."""
+
+    deployment: str
+    digest: str
+    size: int
+    """s of tensors.py."""
+    flow_scale: int
+    width: int
+    segment_frames: int
+
+    @classmethod
+    def of(cls, config: Config, digest: str = UNBUILT) -> Release:
+        """Returns the release of a configuration; `digest` names its weights."""
+        return cls(
+            deployment=config.name,
+            digest=digest,
+            size=config.model.size,
+            flow_scale=config.model.flow_scale,
+            width=config.model.width,
+            segment_frames=config.serve.segment_frames,
+        )
+
+
+def texts(release: Release, instance_kind: InstanceKind = "cpu") -> dict[str, str]:
+    """Returns the config.pbtxt of each served model by its name, the ensemble last."""
+    steps = {spec.served_name(release.deployment): _step(release, spec, instance_kind) for spec in tensors.STEPS}
+    return steps | {release.deployment: _ensemble(release)}
+
+
+def _step(release: Release, spec: tensors.Model, instance_kind: InstanceKind) -> str:
+    return (
+        f'name: "{spec.served_name(release.deployment)}"\n'
+        'backend: "onnxruntime"\n'
+        "max_batch_size: 0\n"
+        + _tensors(release, spec)
+        + f"instance_group {{\n  count: 1\n  kind: KIND_{instance_kind.upper()}\n}}\n"
+        + ("" if spec.shared else _warmup(release, spec))
+    )
+
+
+def _tensors(release: Release, spec: tensors.Model) -> str:
+    """Returns the input and output blocks of a model."""
+    return "".join(
+        f'{field} {{\n  name: "{tensor.name}"\n  data_type: {_TYPES[tensor.dtype]}\n'
+        f"  dims: {_dims(release, spec, tensor)}\n}}\n"
+        for field, side in (("input", spec.inputs), ("output", spec.outputs))
+        for tensor in side
+    )
+
+
+def _warmup(release: Release, spec: tensors.Model) -> str:
+    """Returns a warm-up by a shortest segment of zeros at load. A shared model has no size to be warmed up at."""
+    lead = {"FRAMES": tensors.MIN_SEGMENT, "FLOW": tensors.MIN_SEGMENT - 1}
+    inputs = ""
+    for tensor in spec.inputs:
+        _, *rest = _dims(release, spec, tensor)
+        inputs += (
+            f'  inputs {{\n    key: "{tensor.name}"\n    value {{\n      data_type: {_TYPES[tensor.dtype]}\n'
+            f"      dims: {[lead.get(tensor.name, 1), *rest]}\n      zero_data: true\n    }}\n  }}\n"
+        )
+    # Triton skips a warm-up of batch_size 0 without a word.
+    return f'model_warmup {{\n  name: "shortest segment"\n  batch_size: 1\n{inputs}}}\n'
+
+
+def _ensemble(release: Release) -> str:
+    text = f'name: "{release.deployment}"\nplatform: "ensemble"\nmax_batch_size: 0\n'
+    text += _tensors(release, tensors.ENSEMBLE) + "ensemble_scheduling {\n"
+    for spec in tensors.STEPS:
+        text += f'  step {{\n    model_name: "{spec.served_name(release.deployment)}"\n    model_version: -1\n'
+        for field, side in (("input_map", spec.inputs), ("output_map", spec.outputs)):
+            for tensor in side:
+                text += f'    {field} {{\n      key: "{tensor.name}"\n      value: "{tensor.name}"\n    }}\n'
+        text += "  }\n"
+    text += "}\n"
+    # Clients read these from the server, since they may have no access to the repository's files.
+    parameters = {
+        "digest": release.digest,
+        "size": str(release.size * release.flow_scale),
+        "segment_frames": str(release.segment_frames),
+        "stmae_version": stmae.__version__,
+    }
+    for key, value in parameters.items():
+        text += f'parameters {{\n  key: "{key}"\n  value {{\n    string_value: "{value}"\n  }}\n}}\n'
+    return text
+
+
+def _dims(release: Release, spec: tensors.Model, tensor: tensors.Tensor) -> list[int]:
+    return list(tensors.dims(spec, tensor, size=release.size, flow_scale=release.flow_scale, width=release.width))
