@@ -1,4 +1,4 @@
-"""Step: put the evaluations of a study side by side."""
+"""Pipeline step that puts the evaluations of a study side by side."""
 
 from kfp import dsl
 
@@ -14,14 +14,14 @@ def compare(
     metrics: dsl.Output[dsl.Metrics],
     report: dsl.Output[dsl.HTML],
 ):
-    """Write one table, one page and the mean of each figure over the seeds.
+    """Writes one table, one page and the mean of each figure over the seeds.
 
     Args:
-        study: Its name, of stmae/evaluation/study.py.
-        variants: Those that were evaluated, each with `name`, `columns` and `config`; tables need none.
-        evaluations: Of its variants, or tables that this step made of some of them.
-        table: `study.json`.
-        metrics: A mean over the seeds for each figure of each variant.
+        study: Name of the study; stmae/evaluation/study.py has them all.
+        variants: The evaluated variants, each with `name`, `columns` and `config`; empty where tables are compared.
+        evaluations: Evaluations of the variants, or tables that this step made from some of them.
+        table: Folder with `study.json`.
+        metrics: The mean over the seeds of each figure of each variant.
         report: One self-contained page.
     """
     from pathlib import Path

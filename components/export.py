@@ -1,4 +1,4 @@
-"""Step: the trained model as ONNX, checked against torch."""
+"""Pipeline step that exports the trained model to ONNX and checks it against torch."""
 
 from kfp import dsl
 
@@ -12,11 +12,11 @@ def export(
     model: dsl.Input[dsl.Model],
     onnx: dsl.Output[dsl.Model],
 ):
-    """Write the four ONNX models and a golden segment; fails where onnxruntime and torch disagree.
+    """Writes the four ONNX models and a golden segment; fails where onnxruntime and torch disagree.
 
     Args:
         config: The resolved configuration as JSON.
-        dataset: The prepared dataset; the golden segment comes from it.
+        dataset: The prepared dataset, from which the golden segment is taken.
         model: The trained model.
         onnx: The four ONNX files, `golden.npz` and `export.json`.
     """

@@ -1,4 +1,4 @@
-"""Step: proxy task of the appearance stream."""
+"""Pipeline step that trains the appearance stream on its proxy task."""
 
 from kfp import dsl
 
@@ -12,13 +12,13 @@ def pretrain_appearance(
     appearance: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
 ):
-    """Train the appearance auto-encoder to remove noise from normal clips.
+    """Trains the appearance auto-encoder to remove noise from normal clips.
 
     Args:
         config: The resolved configuration as JSON.
         dataset: The prepared dataset.
-        appearance: Checkpoint, TensorBoard logs and `metrics.json`.
-        metrics: The last losses, averaged over some hundred steps.
+        appearance: The checkpoint, TensorBoard logs and `metrics.json`.
+        metrics: The last losses, as a moving average over some hundred steps.
     """
     from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Step: install the exported model into the Triton repository, if Triton computes what torch computed."""
+"""Pipeline step that installs the exported model into the Triton repository if Triton computes what torch computed."""
 
 from kfp import dsl
 
@@ -13,14 +13,14 @@ def publish(
     runtime: str,
     metrics: dsl.Output[dsl.Metrics],
 ):
-    """Load a staged copy in a real Triton, compare with the golden segment, then install it.
+    """Loads a staged copy in a real Triton, compares its output with the golden segment, then installs it.
 
     Args:
         onnx: The exported model.
-        evaluation: Holds the calibrations that are published with the model, one a scene.
-        repository: The Triton model repository; untouched where the comparison fails.
+        evaluation: The evaluation with the calibrations, one a scene, that are published with the model.
+        repository: The Triton model repository; it is left as it was where the comparison fails.
         runtime: Folder of the embedded Triton runtime.
-        metrics: Largest difference between Triton and torch, an output of the ensemble each.
+        metrics: The largest difference between Triton and torch for each output of the ensemble.
     """
     from pathlib import Path
 
