@@ -1,15 +1,15 @@
-"""How well a trained model tells normal footage from the same footage once something in it goes faster.
+"""Measures how well a trained model tells normal clips from the same clips with synthetic anomalies in them.
 
 python benchmarks/faster.py --run work/runs/train/NAME-TIME --out DIR
 
-What the combined score is made of may not be chosen on test clips, and a synthetic scene is not the camera's own. So
-its normal clips go on, from their middle, with a part that plays at 1.5 and 2 times the speed, or with one walker more:
-who is carried, a third faster than they walked, or as fast and twice as wide, or who comes into the view. What moves
-there has to be told from the clips as they were, and from what came before, by calibrations that know neither: again
-and again some clips are drawn to be judged, some to calibrate on as held-out clips, the others as training clips.
-Figures are AUCs over frames: `combined` and `baseline` (flow magnitude), the mean of the draws, and `_lowest` of them;
-of each alteration against the clips as they were, and of all of them `together` against a few frames before each. Most
-of the clips were trained on; a model that overfits predicts them too well, and knows what moves in them too well.
+Nothing may be chosen on test clips, and synthetic footage is not the camera's own. So the anomalies are made from the
+camera's normal clips (altered.py): from the middle of a clip on, a region plays at 1.5 or 2 times the speed, or a copy
+of a walker appears: a third faster than the walker, or twice as wide, or entering at the edge. In each of DRAWS random
+draws some clips are scored, and the calibration is fitted on others, with the rest as its training clips.
+
+Figures are AUCs over frames: `combined` and `baseline` (flow magnitude), the mean over the draws and the lowest of them
+(`_lowest`); for each anomaly against the unaltered clips, and `together` for all anomalies against the frames before
+them. Most of the clips were trained on, and a model that overfits predicts them too well.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
-from altered import Flows, Frames, Truth, carried, faster
+from altered import Flows, Frames, Labels, carried, faster
 from record import record
 from sklearn.metrics import roc_auc_score
 
@@ -42,110 +42,111 @@ from stmae.scoring.combine import flow_magnitude
 from stmae.scoring.raw import CLIP_FRAMES, RawScores
 
 FACTORS = (1.5, 2.0)
-"""Times the speed, of a part of the picture."""
+"""Factors of the speed of a region."""
 CARRIED = 1.3
-"""Times the speed of a walker, whose legs go on as they did."""
+"""Factor of the speed of a walker's copy, whose legs move at their own pace."""
 COMES = 1.4
-"""... who comes into the view."""
+"""Factor of the speed of a copy that enters at the edge."""
 WIDE = 2.0
-"""Times the width of a walker, who is as fast as they were: nobody looks like that."""
+"""Factor of the width of a copy that is as fast as the walker."""
 DRAWS = 12
 JUDGED, CALIBRATING = 0.25, 0.2
-"""Shares of the normal clips."""
+"""Fractions of the normal clips that are scored, and that the calibration is fitted on."""
 ALTERED = (*(f"x{factor:g}" for factor in FACTORS), "carried", "wide", "comes")
 TOGETHER, BEFORE = "together", 30
-"""All of them in one figure, with no more than so many usual frames before each: as test sets are."""
+"""Name of the figure of all anomalies at once, and the most normal frames before each: as test sets have them."""
 Floats = npt.NDArray[np.floating]
 
 
 @dataclasses.dataclass(frozen=True)
 class Played:
-    """A normal clip, and what the model measures of it as it was and altered."""
+    """A normal clip with the raw scores of its frames, unaltered and altered."""
 
     clip: Clip
-    usual: RawScores
-    altered: dict[str, tuple[RawScores, Truth]]
-    """One of ALTERED -> evidence, truth; none of a walker where nobody walks alone."""
+    normal: RawScores
+    altered: dict[str, tuple[RawScores, Labels]]
+    """Raw scores and labels by the name of the anomaly; those of walkers are missing where nobody walks alone."""
 
 
-def measure(model: STMAE, frames: Frames, usual: Flows, first: int) -> RawScores:
-    """Of frames [F,S,S,3] that are those of a clip, with that flow, up to the `first` one that is altered."""
+def measure(model: STMAE, frames: Frames, normal: Flows, first: int) -> RawScores:
+    """Returns the raw scores of frames [F,S,S,3] that equal a clip, with flow `normal`, before the frame `first`."""
     device = training_device()
-    flows = np.concatenate([usual[: first - 1], *compute_flow(model.flow_net, frames[first - 1 :], device)])
+    flows = np.concatenate([normal[: first - 1], *compute_flow(model.flow_net, frames[first - 1 :], device)])
     return evaluate.raw_scores_of(model, 0, frames, flows, device)
 
 
-def speeds(evidence: RawScores) -> Floats:
-    """[F,16,16] pixels a frame."""
-    return np.asarray(np.hypot(evidence.flow_tiles[:, 0], evidence.flow_tiles[:, 1]))
+def speeds(raw: RawScores) -> Floats:
+    """Returns the speed of each tile [F,16,16] in pixels a frame."""
+    return np.asarray(np.hypot(raw.flow_tiles[:, 0], raw.flow_tiles[:, 1]))
 
 
-def played(model: STMAE, manifest: Manifest, clip: Clip, flow: FlowCache, usual: RawScores) -> Played:
+def played(model: STMAE, manifest: Manifest, clip: Clip, flow: FlowCache, normal: RawScores) -> Played:
+    """Returns the clip with each anomaly that can be made of it."""
     frames, flows = np.array(manifest.frames(clip)), flow.flows(clip)
-    clips = {f"x{factor:g}": faster(frames, flows, speeds(usual), factor) for factor in FACTORS}
+    clips = {f"x{factor:g}": faster(frames, flows, speeds(normal), factor) for factor in FACTORS}
     for name, speed, width in (("carried", CARRIED, 1.0), ("wide", 1.0, WIDE), ("comes", COMES, 1.0)):
         made = carried(frames, flows, speed, width, comes=name == "comes")
         clips |= {name: made} if made else {}
     measured = {
-        name: (measure(model, altered, flows, int(np.argmax(truth != 0))), truth[CLIP_FRAMES:])
-        for name, (altered, truth) in clips.items()
+        name: (measure(model, altered, flows, int(np.argmax(labels != 0))), labels[CLIP_FRAMES:])
+        for name, (altered, labels) in clips.items()
     }
-    return Played(clip, usual, measured)
+    return Played(clip, normal, measured)
 
 
 def draws(clips: list[Played], config: Config) -> Iterator[tuple[Calibration, list[Played]]]:
-    """Calibrations, each with clips that it does not know."""
+    """Yields calibrations, each with the clips to score, which it was not fitted on."""
     random = np.random.default_rng(config.seed)
-    judged, calibrating = (max(round(share * len(clips)), 1) for share in (JUDGED, CALIBRATING))
+    judged, calibrating = (max(round(fraction * len(clips)), 1) for fraction in (JUDGED, CALIBRATING))
     for _ in range(DRAWS):
         order = [clips[index] for index in random.permutation(len(clips))]
         own, others = order[judged : judged + calibrating], order[judged + calibrating :]
         calibration = fit_calibration(
-            [one.usual for one in own],
+            [one.normal for one in own],
             [one.clip.fps for one in own],
-            [(one.usual.flow_tiles, one.clip.fps) for one in others],
-            [(one.usual, one.clip.fps) for one in others],
+            [(one.normal.flow_tiles, one.clip.fps) for one in others],
+            [(one.normal, one.clip.fps) for one in others],
             **dataclasses.asdict(config.score),
         )
         yield calibration, order[:judged]
 
 
 def aucs(clips: list[Played], config: Config) -> dict[str, float]:
-    """The figures; none of what is in no clip."""
+    """Returns the figures of the anomalies that at least one clip has."""
     values: dict[str, list[float]] = defaultdict(list)
 
-    def baseline(evidence: RawScores, fps: float) -> Floats:
-        return score.smooth(flow_magnitude(evidence.flow_tiles), config.score.smoothing_seconds * fps)
+    def baseline(raw: RawScores, fps: float) -> Floats:
+        return score.smooth(flow_magnitude(raw.flow_tiles), config.score.smoothing_seconds * fps)
 
     for calibration, drawn in draws(clips, config):
         for name in (*ALTERED, TOGETHER):
             parts = list(judged(drawn, name))
-            labels = [truth[truth >= 0] for _, _, truth in parts]
-            if not any(each.any() for each in labels):
+            known = [labels[labels >= 0] for _, _, labels in parts]
+            if not any(each.any() for each in known):
                 continue
-            for kind, curve in (("combined", calibration.score), ("baseline", baseline)):
-                scores = [curve(evidence, fps)[truth >= 0] for evidence, fps, truth in parts]
-                auc = roc_auc_score(np.concatenate(labels), np.concatenate(scores))
-                values[f"{kind}_{name}"].append(float(auc))
+            for score_name, curve in (("combined", calibration.score), ("baseline", baseline)):
+                scores = [curve(raw, fps)[labels >= 0] for raw, fps, labels in parts]
+                auc = roc_auc_score(np.concatenate(known), np.concatenate(scores))
+                values[f"{score_name}_{name}"].append(float(auc))
     lowest = {f"{name}_lowest": min(each) for name, each in values.items()}
     return {name: round(value, 4) for name, value in ({n: fmean(each) for n, each in values.items()} | lowest).items()}
 
 
-def judged(clips: list[Played], name: str) -> Iterator[tuple[RawScores, float, Truth]]:
-    """RawScores, frames a second and truth of the clips that a figure is of."""
+def judged(clips: list[Played], name: str) -> Iterator[tuple[RawScores, float, Labels]]:
+    """Yields raw scores, frames a second and labels of the clips that count for a figure."""
     for clip in clips:
         fps = clip.clip.fps
-        for altered, (evidence, truth) in clip.altered.items():
+        for altered, (raw, labels) in clip.altered.items():
             if name == altered:
-                yield clip.usual, fps, np.zeros(len(clip.usual), int)
-                yield evidence, fps, truth
+                yield clip.normal, fps, np.zeros(len(clip.normal), int)
+                yield raw, fps, labels
             elif name == TOGETHER:
-                early = np.arange(len(truth)) < np.argmax(truth != 0) - BEFORE
-                yield evidence, fps, np.where(early, -1, truth)
+                early = np.arange(len(labels)) < np.argmax(labels != 0) - BEFORE
+                yield raw, fps, np.where(early, -1, labels)
 
 
 def main() -> int:
-    """0, or 2 where the folder is no run's."""
+    """Returns 0, or 2 where the folder is not that of a run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--run", type=Path, required=True, help="folder of a run of the training pipeline or of a study"
@@ -156,7 +157,7 @@ def main() -> int:
     if not models:
         print(f"{arguments.run}: no trained model in it; pass the `run` of a summary.json", file=sys.stderr)
         return 2
-    # Of this very model: a study has several, with seeds and settings of their own.
+    # The evaluation of this very model: a study has several, with seeds and settings of their own.
     evaluation = models[0].parents[1] / "evaluate" / "evaluation" / "evaluation.json"
     config = from_json(json.dumps(json.loads(evaluation.read_text(encoding="utf-8"))["config"]))
     if config.model.scenes > 1:
@@ -168,10 +169,10 @@ def main() -> int:
     model = load_model(config, models[0], training_device())
     clips = []
     for clip in (*manifest.split("calibration"), *manifest.split("train")):
-        usual = evaluate.measure(config, model, manifest, clip, flow, training_device())
-        clips.append(played(model, manifest, clip, flow, usual))
+        normal = evaluate.measure(config, model, manifest, clip, flow, training_device())
+        clips.append(played(model, manifest, clip, flow, normal))
     figures = {"clips": len(clips), "draws": DRAWS, "seed": config.seed, **aucs(clips, config)}
-    run = Path(*arguments.run.resolve().parts[-4:])  # in a workspace, wherever that is
+    run = Path(*arguments.run.resolve().parts[-4:])  # from the workspace on, wherever that lies
     command = f"python benchmarks/faster.py --run {run} --out {arguments.out}"
     print(record(f"faster-{config.name}", command, figures, arguments.out))
     return 0

@@ -1,9 +1,11 @@
-"""What the size of FRAMES tells of speeds: python benchmarks/resolution.py --data DIR --out DIR
+"""Measures how well speeds can be told apart at several sizes of FRAMES.
+
+python benchmarks/resolution.py --data DIR --out DIR
 
 On the normal footage of UCSD Ped2, whose frames are 360 x 240, at each size:
-- `faster_<size>`: how often a tile that moved FASTER times as fast as it did would be faster than another one of its
-  row (an AUC; 0.5 is chance), mean over the rows, weighted by how much moves there. Velocities are those over a step,
-  of tiles that move at every size.
+- `faster_<size>`: AUC with which the speeds of a tile row's moving tiles, multiplied by FASTER, are told from the
+  speeds as they are; the mean over the rows, weighted by the number of moving tiles. Velocities are averaged over a
+  walking step. Only tiles that move at every size count.
 """
 
 from __future__ import annotations
@@ -32,18 +34,19 @@ from stmae.video.reader import FrameSource
 
 SIZES = (128, 256, 384)
 CLIPS = 8
-"""Training clips, evenly chosen."""
+"""Number of training clips, evenly chosen."""
 FASTER = 1.25
+"""Factor of the speeds that have to be told from the normal ones."""
 MOVING = 0.001
-"""Of the frame's width, a frame: what is slower stands still."""
+"""Lowest speed of a moving tile, in frame widths a frame."""
 SAMPLES = 5000
-"""Tiles of a row, and as many of the faster ones."""
+"""Number of normal and of faster tiles that are drawn from each row."""
 
 Speeds = npt.NDArray[np.floating]
 
 
 def speeds(net: FlowNet, clip: Path, size: int) -> Speeds:
-    """[F,16,16] of a clip's tiles over a step, as shares of the frame's width."""
+    """Returns the speeds [F,16,16] of a clip's tiles, averaged over a step, in frame widths a frame."""
     tiles = []
     frames = [to_signed(torch.from_numpy(frame.image)[None]) for frame in FrameSource(clip, size)]
     with torch.inference_mode():
@@ -56,20 +59,20 @@ def speeds(net: FlowNet, clip: Path, size: int) -> Speeds:
 
 
 def faster(speeds_FRC: Speeds, moves_FRC: npt.NDArray[np.bool_]) -> float:
-    """AUC of the speeds of a row's moving tiles times FASTER against these."""
+    """Returns the AUC that tells the moving tiles' speeds times FASTER from these speeds, row by row."""
     random, aucs, weights = np.random.default_rng(0), [], []
     for row in range(TILES):
         seen = speeds_FRC[:, row][moves_FRC[:, row]]
         if len(seen):
-            usual, other = random.choice(seen, SAMPLES), random.choice(seen, SAMPLES)
+            normal, other = random.choice(seen, SAMPLES), random.choice(seen, SAMPLES)
             labels = np.repeat([0, 1], SAMPLES)
-            aucs.append(roc_auc_score(labels, np.concatenate((usual, FASTER * other))))
+            aucs.append(roc_auc_score(labels, np.concatenate((normal, FASTER * other))))
             weights.append(len(seen))
     return float(np.average(aucs, weights=weights))
 
 
 def main() -> int:
-    """0, or 2 where the data set is absent or damaged."""
+    """Returns 0, or 2 where the data set is absent or damaged."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of UCSD Ped2, or the one above")
     parser.add_argument("--out", type=Path, required=True)

@@ -45,11 +45,11 @@ def _accuracy(stages: dict[str, Any], train: dict[str, Any]) -> dict[str, Any]:
     evaluated = {seed: one for seed, one in _seeds(stages).items() if one["complete"]}
     if not evaluated:
         return {}
-    shared = [key for key in next(iter(evaluated.values()))["figures"] if key != "ms_step"]
+    names = [key for key in next(iter(evaluated.values()))["figures"] if key != "ms_step"]
     figures: dict[str, Any] = {"seed": list(evaluated), "footage": "WebP, quality 90"}
     figures["epochs_pretraining_configured"] = train["pretrain_epochs"]
     figures["epochs_adversarial_configured"] = train["adversarial_epochs"]
-    for key in shared:
+    for key in names:
         figures[key] = [one["figures"].get(key) for one in evaluated.values()]
     return figures | _unfinished({name: one for name, one in stages.items() if name.startswith("seed-")})
 

@@ -20,9 +20,9 @@ from stmae.config import load
 
 FILE = "gpu.json"
 BOXES = {"prepare": 0.15, "serving": 0.2, "step": 0.1}
-"""Largest shares of the time; the trainings have what these leave."""
+"""Largest fractions of the time; the trainings have what these leave."""
 CLOSING = 0.02
-"""Share of the time that is kept for the end."""
+"""Fraction of the time that is kept for the end."""
 
 
 def measure(data: Path, out: Path, seeds: Sequence[int], seconds: float, overrides: Sequence[str], command: str) -> int:

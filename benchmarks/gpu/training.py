@@ -33,7 +33,7 @@ MARGIN = 1.15
 PROXY = 0.5
 """Seconds of a step of a proxy task for each second of an adversarial one; it only divides the time between them."""
 EVALUATION = 0.15
-"""Share of a training's time box that is kept for the evaluation."""
+"""Fraction of a training's time box that is kept for the evaluation."""
 
 
 def prepare_dataset(notes: Notes, config: Config, data: Path, work: Path) -> None:

@@ -1,4 +1,4 @@
-"""The benchmark that plays parts of normal clips faster: on a run as a user has it."""
+"""The benchmark on synthetic anomalies in normal clips: it measures the model of a run as a user has it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stmae.datasets.manifest import Clip
 SCRIPT = ROOT / "benchmarks" / "faster.py"
 
 
-def test_a_run_s_model_is_measured_on_its_normal_clips(finished: Run, tmp_path: Path) -> None:
+def test_the_model_of_a_run_is_measured_on_its_normal_clips(finished: Run, tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), "--run", finished.summary["run"], "--out", str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True)
     figures = json.loads((tmp_path / "faster-walkway.json").read_text())["figures"]
@@ -35,7 +35,7 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     assert "no trained model" in run.stderr
 
 
-def test_faster_parts_are_found_by_their_speed_and_calibrations_know_no_judged_clip(
+def test_faster_regions_are_found_by_calibrations_that_were_not_fitted_on_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
@@ -44,24 +44,24 @@ def test_faster_parts_are_found_by_their_speed_and_calibrations_know_no_judged_c
 
     clips = []
     for seed in range(6):
-        usual = calm(60, seed)
-        truth = np.repeat([0, 1], [40, 20])
-        # Hardly faster, so that not everything is found.
-        by = {factor: np.where(truth, factor**0.3, 1.0)[:, None, None, None] for factor in FACTORS}
+        normal = calm(60, seed)
+        labels = np.repeat([0, 1], [40, 20])
+        # Only a little faster, so that not everything is found.
+        by = {factor: np.where(labels, factor**0.3, 1.0)[:, None, None, None] for factor in FACTORS}
         faster = {
-            f"x{factor:g}": (dataclasses.replace(usual, flow_tiles=usual.flow_tiles * by[factor]), truth)
+            f"x{factor:g}": (dataclasses.replace(normal, flow_tiles=normal.flow_tiles * by[factor]), labels)
             for factor in FACTORS
         }
-        clips.append(Played(Clip(str(seed), "train", "", 64, FPS, 48, 64, "0", "", False, False), usual, faster))
-    row, _ = busiest(speeds(clips[0].usual))
+        clips.append(Played(Clip(str(seed), "train", "", 64, FPS, 48, 64, "0", "", False, False), normal, faster))
+    row, _ = busiest(speeds(clips[0].normal))
     assert row <= 12 < row + 7, "they walk in row 12"
     for calibration, drawn in draws(clips, config.load("walkway")):
         assert len(drawn) == 2
         assert calibration.frames == 60
-    together = [truth for _, _, truth in judged(clips, TOGETHER)]
+    together = [labels for _, _, labels in judged(clips, TOGETHER)]
     assert len(together) == 6 * len(FACTORS)
-    assert all([(truth == each).sum() for each in (-1, 0, 1)] == [40 - BEFORE, BEFORE, 20] for truth in together)
-    assert sum(truth.any() for _, _, truth in judged(clips, "x2")) == len(list(judged(clips, "x2"))) / 2 == 6
+    assert all([(labels == each).sum() for each in (-1, 0, 1)] == [40 - BEFORE, BEFORE, 20] for labels in together)
+    assert sum(labels.any() for _, _, labels in judged(clips, "x2")) == len(list(judged(clips, "x2"))) / 2 == 6
     figures = aucs(clips, config.load("walkway"))
     assert figures["combined_x2"] > 0.99
     assert figures["combined_x2"] > figures["combined_x1.5"] > figures["combined_x1.5_lowest"]

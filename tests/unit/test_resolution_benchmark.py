@@ -1,4 +1,4 @@
-"""The benchmark of sizes: it finds how far speeds of a row lie apart, whatever rows there are."""
+"""The benchmark of frame sizes: it measures how far apart the speeds of a row lie, whatever their scale."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 @pytest.mark.parametrize(("spread", "expected"), [(0.01, 1.0), (0.25, 0.74), (5.0, 0.51)])
-def test_who_is_faster_stands_out_where_the_others_of_the_row_are_alike(
+def test_faster_tiles_stand_out_where_the_speeds_of_the_row_are_alike(
     spread: float, expected: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of log-normal speeds with a spread s, ln 1.25 / (s sqrt 2) standard deviations apart."""
+    """Log-normal speeds of spread s and their 1.25-fold lie ln 1.25 / (s sqrt 2) standard deviations apart."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     from resolution import faster
 
