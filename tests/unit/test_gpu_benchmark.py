@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from tiny import moving_blobs
 
+from stmae import config
+
 ROOT = Path(__file__).resolve().parents[2]
 ABSENT = ("pyarrow", "pandas", "kfp", "tritonclient", "boto3", "ray")
 """Packages that the machine does not have."""
@@ -187,6 +189,22 @@ def test_a_run_whose_time_is_up_says_what_it_was_doing(folder: Path, tmp_path: P
     recorded = gpu("record", tmp_path / "gpu.json", "--out", tmp_path / "results")
     assert recorded.returncode == 1
     assert not (tmp_path / "results").exists()
+
+
+def test_a_training_that_does_not_fit_is_shortened_and_says_so(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.gpu import training
+    from benchmarks.gpu.stages import Notes
+
+    settings = config.load("ped2", [*TINY[:2], "train.pretrain_epochs=9", "train.adversarial_epochs=90"])
+    training.prepare_dataset(Notes(tmp_path / "prepare.json"), settings, folder, tmp_path)
+    training.train_seed(Notes(tmp_path / "seed-1.json"), settings, tmp_path, seconds=0.1)
+    found = json.loads((tmp_path / "seed-1.json").read_text())
+    assert found["shortened"].startswith("1 of 9 epochs of pretraining and 1 of 90 of adversarial training")
+    assert (found["figures"]["epochs_pretraining"], found["figures"]["epochs_adversarial"]) == (1, 1)
+    assert 0 <= found["figures"]["combined_auc_micro_raw"] <= 1
 
 
 @pytest.mark.parametrize(("wanted", "fit", "epochs"), [(60, 17.9, 17), (60, 100.0, 60), (60, 0.2, 1), (60, -3.0, 1)])
