@@ -30,12 +30,19 @@ option    = $(if $(2),--$(1) '$(2)')
 study     = $(filter-out train,$(PIPELINE))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint pipeline-run compile model-repository serve score report bench-flow bench-resolution bench-training clean
+# Every target but the three stamp files below. A file of the same name must not hide one of them.
+.PHONY: help setup demo test lint hooks pipeline-run compile model-repository serve score report \
+	bench bench-training bench-flow bench-resolution gpu-folder clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {split($$2, part, " \\| "); printf "  make %-17s %s\n", $$1, part[1]; \
+		if (part[2]) printf "  %22s %s\n", "", part[2]}' $(MAKEFILE_LIST)
+	@echo 'Everything a run makes goes below $(WORKSPACE)/ (WORKSPACE=dir). Measurements go to $(RESULTS)/ (RESULTS=dir).'
 
 setup: $(READY) $(TRITON) ## Set up both environments (.venv and .triton)
+
+hooks: $(READY) ## Check what is committed with ruff and mypy from now on (pre-commit)
+	$(VENV)/pre-commit install
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -72,7 +79,7 @@ lint: $(READY) ## ruff, mypy, import rules
 	$(VENV)/mypy
 	$(VENV)/lint-imports
 
-pipeline-run: $(READY) $(TRITON) ## Run a pipeline: DATASET=name [PIPELINE=seeds|ablation|sensitivity|encoders|effects|scenes [SEEDS="1 2 3"]] [DATA_ROOT=dir] [SET="a.b=c"] [KFP_HOST=url]
+pipeline-run: $(READY) $(TRITON) ## Train and publish DATASET=name, on the cluster at KFP_HOST=url where that is set | [DATA_ROOT=dir] [SET="a.b=c"] [PIPELINE=seeds|ablation|sensitivity|encoders|effects|scenes [SEEDS="1 2 3"]]
 	@done="$$($(VENV)/python -m pipelines run --pipeline $(PIPELINE) --config $(DATASET) --seeds '$(SEEDS)' \
 		$(overrides) $(data_root) --workspace $(WORKSPACE))" || exit $$?; echo "$$done"; \
 	case "$$done" in *.json) $(VENV)/python benchmarks/record.py pipeline "$$done" --out $(RESULTS) \
@@ -88,7 +95,7 @@ model-repository: $(READY) $(TRITON) ## Train and publish DATASET's model where 
 serve: $(READY) $(TRITON) ## Serve REPOSITORY with the embedded Triton: gRPC 8001, HTTP 8000, metrics 8002
 	$(VENV)/stmae serve --repository $(REPOSITORY)
 
-score: $(READY) $(TRITON) ## Score ARCHIVE=uri into TABLES=uri [DATE=..] [DEPLOYMENT=name] [INCLUDE=globs] [SERVER=host:port] [ENGINE=local|ray (needs stmae[ray])]
+score: $(READY) $(TRITON) ## Score ARCHIVE=uri into TABLES=uri; paths, file:// and s3:// | [DATE=..] [DEPLOYMENT=name] [INCLUDE=globs] [SERVER=host:port] [ENGINE=local|ray (needs stmae[ray])]
 	$(VENV)/stmae score --archive '$(ARCHIVE)' --tables '$(TABLES)' --repository $(REPOSITORY) --engine $(ENGINE) \
 		$(call option,date,$(DATE)) $(call option,include,$(INCLUDE)) $(call option,server,$(SERVER)) \
 		$(call option,deployment,$(DEPLOYMENT))
@@ -96,14 +103,24 @@ score: $(READY) $(TRITON) ## Score ARCHIVE=uri into TABLES=uri [DATE=..] [DEPLOY
 report: $(READY) ## Write the morning report of TABLES=uri [DATE=..]
 	$(VENV)/stmae report --tables '$(TABLES)' $(call option,date,$(DATE)) --out $(WORKSPACE)/reports/night.html
 
-bench-resolution: $(READY) ## What the size of frames tells of speeds, on UCSD Ped2 (DATA_ROOT=dir)
-	$(VENV)/python benchmarks/resolution.py --data '$(DATA_ROOT)' --out $(RESULTS)
+bench: bench-training ## Run the benchmarks of this machine; the one on real footage needs DATA_ROOT=dir
+ifdef DATA_ROOT
+	@$(MAKE) --no-print-directory bench-flow
+else
+	@echo 'not run: bench-flow; it compares flow on UCSD Ped2 and CUHK Avenue: make bench DATA_ROOT=dir (docs/data.md)' >&2
+endif
 
-bench-flow: $(READY) ## Compare the flow net with OpenCV's (DATA_ROOT=dir)
+bench-training: $(READY) ## Time the parts of DATASET's training step, on synthetic footage
+	$(VENV)/python benchmarks/training.py --config $(DATASET) --out $(RESULTS)
+
+bench-flow: $(READY) ## Compare the flow net with OpenCV's, on synthetic and real pairs (DATA_ROOT=dir)
 	$(VENV)/python benchmarks/flow.py --data '$(DATA_ROOT)' --out $(RESULTS)
 
-bench-training: $(READY) ## Take DATASET's training step apart: milliseconds of each part
-	$(VENV)/python benchmarks/training.py --config $(DATASET) --out $(RESULTS)
+bench-resolution: $(READY) ## Measure what the size of frames tells of speeds, on UCSD Ped2 (DATA_ROOT=dir)
+	$(VENV)/python benchmarks/resolution.py --data '$(DATA_ROOT)' --out $(RESULTS)
+
+gpu-folder: $(READY) ## Assemble .gpu/ for the benchmark on a machine with a GPU (DATA_ROOT=dir, benchmarks/gpu/README.md)
+	$(VENV)/python -m benchmarks.gpu folder --data-root '$(DATA_ROOT)'
 
 clean: ## Remove the workspace and caches; the environments stay
 	rm -rf $(WORKSPACE) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info

@@ -1,17 +1,17 @@
-"""Compare the flow net of the package with OpenCV's DIS and Farneback, and with no motion at all.
+"""Compares the flow net of the package with OpenCV's DIS and Farneback, and with zero flow.
 
 python benchmarks/flow.py --data DIR --out DIR
 
-All get pairs of 8-bit grey frames, 256 x 256. A figure's suffix names the method (`_dis`, `_farneback`, `_none`); the
-flow net's have none.
-- `epe`: mean end-point error in pixels on synthetic pairs that training never drew; `epe_moving`: of moving points.
+Every method gets the same pairs of 8-bit grey frames, 256 x 256. The suffix of a figure names the method (`_dis`,
+`_farneback`, `_none`); figures of the flow net have no suffix.
+- `epe`: mean end-point error in pixels on synthetic pairs that training never drew; `epe_moving`: at moving points.
 - `photometric`: mean |first - second warped back by the flow| in grey levels on consecutive frames of normal footage of
   UCSD Ped2 and CUHK Avenue, the mean of the two.
-- `doubled`: on the same footage, how often the fastest tiles of a moment at twice the speed are faster than those of
-  another at its own speed (an AUC; 0.5 is chance), the mean of the two data sets. It is what scores need of a flow.
-  Tiles as the scores have them; `doubled_mean` with plain means of the tiles instead.
+- `doubled`: AUC with which the fastest tiles tell frames at twice the speed (every second frame) from frames at their
+  own speed, on the same footage, the mean of the two data sets. The motion detector needs exactly this of a flow. Tiles
+  are weighted by speed as in the served model; `doubled_mean` takes plain means over the tiles instead.
 - `ms`: median milliseconds of a pair, from the frames to flow at full resolution.
-- `gflop` of a pair and `mib` of the weights, of the flow net alone.
+- `gflop`: billions of floating point operations of a pair, and `mib`: size of the weights, of the flow net only.
 """
 
 from __future__ import annotations
@@ -50,23 +50,23 @@ from stmae.video.reader import FrameSource
 SIZE = 256
 SYNTHETIC_PAIRS = 64
 SYNTHETIC_SEED = 20_001
-"""Training draws from seeds above 1,000,000 (see `stmae.training.loop.seeded`)."""
+"""Seed of the synthetic pairs. Training uses seeds above 1,000,000 (see `stmae.training.loop.seeded`)."""
 MOVING = 0.5
-"""Pixels a frame above which a point counts as moving."""
-REAL_MOMENTS = 100
-"""At most, of each data set; spread evenly over its training footage."""
+"""Speed in pixels a frame above which a point counts as moving."""
+REAL_TRIPLES = 100
+"""Largest number of frame triples of a data set, spread evenly over its training footage."""
 WARM_UP = 5
 
 Grey = npt.NDArray[np.uint8]
 Pair = tuple[Grey, Grey]
 Triple = tuple[Grey, Grey, Grey]
-"""Consecutive frames."""
+"""Three consecutive frames."""
 Method = Callable[[Grey, Grey], Tensor]
-"""Two frames [S,S] -> flow [2,S,S] in pixels, x (right) and y (down), of each point of the first."""
+"""Maps two frames [S,S] to the displacement [2,S,S] in pixels, x (right) and y (down), of each point of the first."""
 
 
 def methods(net: FlowNet) -> dict[str, Method]:
-    """By the suffix of their figures."""
+    """Returns the methods by the suffix of their figures."""
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def ours(first: Grey, second: Grey) -> Tensor:
@@ -91,14 +91,14 @@ def _planes(flow_SS2: npt.NDArray[Any]) -> Tensor:
 
 
 def synthetic_pairs() -> tuple[list[Pair], Tensor]:
-    """Made-up pairs and their true flow [P,2,S,S]."""
+    """Returns synthetic pairs and their true flow [P,2,S,S]."""
     first, second, truth = motion_pairs(SYNTHETIC_PAIRS, SIZE, torch.Generator().manual_seed(SYNTHETIC_SEED))
     frames = [((signed[:, 0] + 1) * 127.5).round().byte().numpy() for signed in (first, second)]
     return list(zip(*frames, strict=True)), truth
 
 
 def real_triples(footage: list[Footage]) -> list[Triple]:
-    """Consecutive frames of the training clips. Raises DatasetError where one is damaged."""
+    """Returns triples of consecutive frames of the training clips. Raises DatasetError where a clip is damaged."""
     triples: list[Triple] = []
     for clip in (item for item in footage if item.split == "train"):
         source = FrameSource(clip.path, SIZE)
@@ -109,18 +109,18 @@ def real_triples(footage: list[Footage]) -> list[Triple]:
                 triples.append((last[0], last[1], last[2]))
         if source.health.status != "scored":
             raise DatasetError(f"{clip.path}: {source.health.reason}; restore it")
-    return triples[:: -(-len(triples) // REAL_MOMENTS)]
+    return triples[:: -(-len(triples) // REAL_TRIPLES)]
 
 
 def end_point_errors(method: Method, pairs: list[Pair], truth: Tensor) -> tuple[float, float]:
-    """Means in pixels: of all points, and of those that move."""
+    """Returns the mean error in pixels over all points, and over the moving ones."""
     flow = torch.stack([method(*pair) for pair in pairs])
     error = torch.linalg.vector_norm(flow - truth, dim=1)
     return float(error.mean()), float(error[torch.linalg.vector_norm(truth, dim=1) > MOVING].mean())
 
 
 def photometric_error(method: Method, pairs: list[Pair]) -> float:
-    """Mean in grey levels."""
+    """Returns the mean absolute difference in grey levels."""
     errors = []
     for first, second in pairs:
         back = warp(torch.from_numpy(second).float()[None, None], method(first, second)[None])
@@ -129,19 +129,22 @@ def photometric_error(method: Method, pairs: list[Pair]) -> float:
 
 
 def doubled_speed(method: Method, triples: list[Triple], by_tile: Callable[[Tensor, int], Tensor]) -> float:
-    """AUC: frame to next but one against frame to next. `by_tile` makes flow tiles [1,2,16,16] of a flow."""
+    """Returns the AUC that tells the flow to the next frame but one (abnormal) from the flow to the next (normal).
+
+    `by_tile` reduces a flow to tiles [1,2,16,16].
+    """
 
     def speed(first: Grey, second: Grey) -> float:
         tile = torch.linalg.vector_norm(by_tile(method(first, second)[None], SIZE), dim=1)
         return float(tile.flatten().topk(BASELINE_TILES).values.mean())
 
-    usual = [speed(first, second) for first, second, _ in triples]
+    normal = [speed(first, second) for first, second, _ in triples]
     doubled = [speed(first, third) for first, _, third in triples]
-    return float(roc_auc_score([0] * len(usual) + [1] * len(doubled), usual + doubled))
+    return float(roc_auc_score([0] * len(normal) + [1] * len(doubled), normal + doubled))
 
 
 def milliseconds(method: Method, pairs: list[Pair]) -> float:
-    """Median of a pair, warmed up."""
+    """Returns the median time of a pair after a warm-up."""
     for pair in pairs[:WARM_UP]:
         method(*pair)
     times = []
@@ -153,7 +156,7 @@ def milliseconds(method: Method, pairs: list[Pair]) -> float:
 
 
 def gflop(net: FlowNet) -> float:
-    """Floating point operations of a pair, 1e9; a multiplication and an addition are two."""
+    """Returns the billions of floating point operations of a pair; a multiplication and an addition count as two."""
     frame = torch.zeros(1, 3, SIZE, SIZE)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         net(frame, frame)
@@ -161,7 +164,7 @@ def gflop(net: FlowNet) -> float:
 
 
 def measure(real: dict[str, list[Triple]]) -> dict[str, float]:
-    """All figures; `real` has the moments of each data set."""
+    """Returns all figures. `real` has the frame triples of each data set."""
     net = build_flow_net()
     synthetic, truth = synthetic_pairs()
     pairs = {name: [triple[:2] for triple in triples] for name, triples in real.items()}
@@ -176,8 +179,8 @@ def measure(real: dict[str, list[Triple]]) -> dict[str, float]:
             for name, triples in real.items():
                 figures[f"doubled_{name}{suffix}"] = doubled_speed(method, triples, moved_tiles)
                 figures[f"doubled_mean_{name}{suffix}"] = doubled_speed(method, triples, tiles)
-            for kind in ("doubled", "doubled_mean"):
-                figures[f"{kind}{suffix}"] = statistics.fmean(figures[f"{kind}_{name}{suffix}"] for name in real)
+            for auc in ("doubled", "doubled_mean"):
+                figures[f"{auc}{suffix}"] = statistics.fmean(figures[f"{auc}_{name}{suffix}"] for name in real)
             figures[f"ms{suffix}"] = milliseconds(method, every_pair)
     figures |= {"gflop": gflop(net), "mib": FLOW_WEIGHTS.stat().st_size / 2**20}
     figures |= {"threads": torch.get_num_threads(), "size": SIZE, "pairs_synthetic": len(synthetic)}
@@ -186,7 +189,7 @@ def measure(real: dict[str, list[Triple]]) -> dict[str, float]:
 
 
 def table(figures: dict[str, float], names: Iterable[str]) -> str:
-    """One line a method."""
+    """Returns a Markdown table with one line a method."""
     columns = ("epe", "epe_moving", *(f"photometric_{name}" for name in names), "photometric", "doubled", "ms")
     lines = ["| method | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for title, suffix in (("flow net", ""), ("DIS", "_dis"), ("Farneback", "_farneback"), ("no motion", "_none")):
@@ -196,12 +199,12 @@ def table(figures: dict[str, float], names: Iterable[str]) -> str:
 
 
 def main() -> int:
-    """0, or 2 where a data set is absent or damaged."""
+    """Returns 0, or 2 where a data set is absent or damaged."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with UCSD Ped2 and CUHK Avenue")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    cv2.setNumThreads(torch.get_num_threads())  # the same for all
+    cv2.setNumThreads(torch.get_num_threads())  # so that `ms` compares methods, not thread counts
     try:
         footage = {name: read_footage(load(name), arguments.data)[1] for name in ("ped2", "avenue")}
         real = {name: real_triples(clips) for name, clips in footage.items()}

@@ -1,15 +1,17 @@
-"""Write a results file: figures, with the command, commit, versions and machine that gave them.
+"""Writes results files: figures, with the command, commit, machine and versions that gave them.
 
 python benchmarks/record.py demo LINE.json --out DIR --command "make demo"
 python benchmarks/record.py pipeline SUMMARY.json --out DIR --command "make pipeline-run DATASET=ped2-cpu"
 
-The summary of a study gives lists, an entry a seed: that of `seeds` under the configuration's name, the others under
-the study's and the dataset's.
+`demo` takes the JSON line that `stmae demo` prints, `pipeline` the `summary.json` of a pipeline run. Figures of a study
+are lists with one entry a seed. The file of the study `seeds` is named after the configuration, the file of `scenes`
+after the study, and those of other studies after the study and the dataset.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -20,34 +22,41 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("torch", "onnxruntime", "numpy", "opencv-python-headless", "kfp", "pyarrow", "tritonclient")
 AUCS = ("auc_micro_raw", "auc_micro_per_video", "auc_macro")
-SHORT = {
+SHORT_NAMES = {
     "combined_auc_micro_raw": "combined_auc_micro",
     "baseline_auc_micro_raw": "baseline_auc_micro",
     "single_combined_auc_micro_raw": "single_auc_micro",
     "pools_combined_auc_micro_raw": "pools_auc_micro",
 }
-"""Figures of studies that have a short name too."""
+"""Figures of studies that are recorded under a short name too."""
 PIPELINE_FIGURES = (
     *(f"{score}_{auc}" for score in ("combined", "baseline") for auc in AUCS),
     *("paper_auc_micro_raw", "paper_auc_micro", "paper_auc_macro"),
     *("combined_eer", "pixel_auc", "overlap_auc", "frames"),
 )
+COUNTS = {"clips", "events", "frames", "pairs", "steps", "tiles", "videos"}
+"""Last words of the figures that count something. kfp hands every number on as a float."""
 CODE = ("stmae", "components", "pipelines")
-"""What figures depend on."""
+"""Folders that figures depend on."""
 
 
-def record(name: str, command: str, figures: dict[str, Any], out: Path) -> Path:
-    """Write `<out>/<name>.json` and return it."""
+def record(
+    name: str, command: str, figures: dict[str, Any], out: Path, measured_in: dict[str, Any] | None = None
+) -> Path:
+    """Writes `<out>/<name>.json` and returns its path.
+
+    `measured_in` is what `environment()` returned on the machine that measured; by default that is this machine.
+    Figures whose name ends with a word of COUNTS are written as integers.
+    """
     result = {
         "name": name,
         "command": command,
         "commit": _commit(),
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "versions": {"python": platform.python_version()} | {package: _version(package) for package in PACKAGES},
-        "figures": figures,
+        **(measured_in or environment()),
+        "figures": {key: _integers(value) if _counts(key) else value for key, value in figures.items()},
     }
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{name}.json"
@@ -55,8 +64,17 @@ def record(name: str, command: str, figures: dict[str, Any], out: Path) -> Path:
     return path
 
 
+def environment() -> dict[str, Any]:
+    """Returns when and where a measurement is made: the fields `when`, `machine` and `versions` of a results file."""
+    return {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": {"python": platform.python_version()} | {package: _version(package) for package in PACKAGES},
+    }
+
+
 def machine() -> dict[str, Any]:
-    """What a reader needs to know to judge a speed."""
+    """Returns what a reader needs to know of this machine to judge a speed."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -67,6 +85,24 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "gpu": _gpu(),
     }
+
+
+def code_digest() -> str:
+    """Returns the SHA-256 (hex) of the library's code, configurations and weights, wherever they lie."""
+    package, digest = ROOT / "stmae", hashlib.sha256()
+    for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".toml", ".safetensors")):
+        digest.update(f"{path.relative_to(package)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _counts(key: str) -> bool:
+    return key.rpartition("_")[2] in COUNTS
+
+
+def _integers(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_integers(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _gpu() -> str | None:
@@ -83,20 +119,36 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """`-dirty` where a file that is in it differs."""
+    """Returns the commit, with `-dirty` behind it where the code differs from it; None outside a repository."""
     commit = _git("rev-parse", "HEAD")
     return f"{commit}-dirty" if commit and _git("status", "--porcelain", "--untracked-files=no", *CODE) else commit
 
 
 def _git(*arguments: str) -> str | None:
-    run = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    run = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     return run.stdout.strip() or None
 
 
-def _heldout(variant: dict[str, Any]) -> list[float]:
-    """Mean PSNR of the model on held-out clips after each epoch: the learning curve."""
-    curve = json.loads(Path(variant["evaluation"]).read_text(encoding="utf-8"))["curve"]
+def psnr_by_epoch(evaluation: Path) -> list[float]:
+    """Returns the learning curve of an evaluation: mean PSNR (dB) on the calibration split after each epoch."""
+    curve = json.loads(evaluation.read_text(encoding="utf-8"))["curve"]
     return [row["calibration"]["psnr"] for row in curve]
+
+
+def _record_study(source: dict[str, Any], command: str, out: Path) -> None:
+    study, config, figures = source["study"], source["config"], source["figures"]
+    name = {"seeds": config, "scenes": "scenes"}.get(study, f"{study}-{source['reader']}")
+    if study == "seeds":
+        figures["calibration_psnr_by_epoch"] = [psnr_by_epoch(Path(one["evaluation"])) for one in source["variants"]]
+    short = {SHORT_NAMES[key]: values for key, values in figures.items() if key in SHORT_NAMES}
+    record(name, command, {"seed": source["seeds"], **figures, **short, "seconds": source["seconds"]}, out)
+
+
+def _record_training(source: dict[str, Any], command: str, out: Path) -> None:
+    figures = {key: source["figures"][key] for key in PIPELINE_FIGURES if key in source["figures"]}
+    figures |= {f"seconds_{step.replace('-', '_')}": value for step, value in source["seconds_by_step"].items()}
+    record(source["config"], command, figures, out)
+    shutil.copyfile(source["evaluation"], out / f"{source['config']}-evaluation.json")
 
 
 def main() -> None:
@@ -111,20 +163,10 @@ def main() -> None:
         places = ("tables", "evaluation_report", "night_reports")
         figures = {key: value for key, value in source.items() if key not in places}
         record("demo", arguments.command, figures, arguments.out)
-        return
-    if "study" in source:
-        name = source["config"] if source["study"] == "seeds" else f"{source['study']}-{source['reader']}"
-        name = "scenes" if source["study"] == "scenes" else name
-        if source["study"] == "seeds":
-            source["figures"]["heldout_psnr_by_epoch"] = [_heldout(variant) for variant in source["variants"]]
-        short = {SHORT[key]: values for key, values in source["figures"].items() if key in SHORT}
-        figures = {"seed": source["seeds"], **source["figures"], **short, "seconds": source["seconds"]}
-        record(name, arguments.command, figures, arguments.out)
-        return
-    figures = {key: source["figures"][key] for key in PIPELINE_FIGURES if key in source["figures"]}
-    figures |= {f"seconds_{step.replace('-', '_')}": value for step, value in source["seconds_by_step"].items()}
-    record(source["config"], arguments.command, figures, arguments.out)
-    shutil.copyfile(source["evaluation"], arguments.out / f"{source['config']}-evaluation.json")
+    elif "study" in source:
+        _record_study(source, arguments.command, arguments.out)
+    else:
+        _record_training(source, arguments.command, arguments.out)
 
 
 if __name__ == "__main__":

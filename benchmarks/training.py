@@ -1,15 +1,16 @@
-"""Where the time of a step of adversarial training goes, and what bf16 saves.
+"""Measures how long the parts of a step of adversarial training take, and what bf16 saves.
 
 python benchmarks/training.py --config NAME --out DIR
 
-Model and training are as the configuration says; frames and flows are those of a short synthetic film, read from memory
-mapped files as always. Times are milliseconds, medians over steps after a warm-up.
-- `step`: a whole step; `step_fp32` without bf16, the two taken in turns. Where the hardware has no bf16 they are alike.
-- `step_default_malloc`: with the allocator as it is by default, where all else has it as the pipeline's steps have;
-  in processes that take turns, of which the figures are the medians.
-- `reading`: windows of frames and flows, from disk to normalised tensors; `encoders`; `memory`: read and write;
-  `decoder`; `flow`: of the prediction, for L_m; `discriminator`: its judgement of the prediction, and its own step;
-  `backward`: of the generator, with its update; `rest`: the other losses.
+Model and training are as the configuration says. Frames and flows are those of a short synthetic film, read from
+memory-mapped files as in training. Times are milliseconds, medians over the steps after a warm-up.
+- `ms_step`: a whole step; `ms_step_fp32`: a step without bf16. The two alternate. Where the hardware has no bf16 they
+  are equal.
+- `ms_step_default_malloc`: a step with the default settings of the allocator. All other figures are taken with the
+  settings of the pipeline's steps. Processes with either setting alternate, and the figures are medians over them.
+- `ms_reading`: windows of frames and flows from disk to normalised tensors; `ms_encoders`; `ms_memory`: read and write;
+  `ms_decoder`; `ms_flow`: flow of the prediction, for L_m; `ms_discriminator`: its judgement of the prediction, and its
+  own step; `ms_backward`: the generator's gradients and update; `ms_rest`: the other losses.
 """
 
 from __future__ import annotations
@@ -47,13 +48,13 @@ WARM_UP, STEPS, TURNS = 3, 12, 3
 
 
 class Stopwatch:
-    """Milliseconds by part. A part within another belongs to the outer one."""
+    """Sums up milliseconds by part. A part within another counts as the outer one."""
 
     def __init__(self, device: torch.device) -> None:
         self.device, self.parts, self._running = device, defaultdict[str, float](float), False
 
     def over(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, timed."""
+        """Returns the function with its time added to the part."""
 
         @functools.wraps(function)
         def timed(*arguments: Any, **options: Any) -> Any:
@@ -69,23 +70,23 @@ class Stopwatch:
         return timed
 
     def now(self) -> float:
-        """Seconds, once the device has done what it was asked to."""
+        """Returns the time in seconds, after the device has done all its work."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
 
 def stage_of(config: Config, folder: Path) -> AdversarialStage:
-    """The stage on a film below `folder`, its encoders untrained: what they see costs them the same."""
+    """Returns the stage on a film below `folder`. Its encoders are untrained, which does not change their speed."""
     torch.manual_seed(config.seed)
     manifest = prepare(config, folder / "film", folder / "dataset")
     flow = extract_flow(config, manifest, folder / "flow")
-    train, heldout = (Windows(config, manifest, split, flow=flow) for split in ("train", "calibration"))
-    return AdversarialStage(config, train, heldout, training_device())
+    train, calibration = (Windows(config, manifest, split, flow=flow) for split in ("train", "calibration"))
+    return AdversarialStage(config, train, calibration, training_device())
 
 
 def time_parts(stage: AdversarialStage, watch: Stopwatch) -> None:
-    """Have the parts of a step timed from now on."""
+    """Replaces the parts of a step by timed ones."""
     model = stage.model
     for part, owner, name in (
         ("reading", stage.windows, "frames"),
@@ -104,7 +105,7 @@ def time_parts(stage: AdversarialStage, watch: Stopwatch) -> None:
 
 
 def measure(config: Config) -> dict[str, float]:
-    """Median milliseconds of a step and of its parts."""
+    """Returns the median milliseconds of a step and of its parts."""
     device = training_device()
     with tempfile.TemporaryDirectory() as folder:
         stage = stage_of(config, Path(folder))
@@ -132,8 +133,8 @@ def measure(config: Config) -> dict[str, float]:
     return {f"ms_{name}": round(median(each), 2) for name, each in times.items()}
 
 
-def in_turns(config: Config) -> dict[str, float]:
-    """`measure` with the allocator as in the pipeline, and a step of it by default."""
+def both_allocators(config: Config) -> dict[str, float]:
+    """Returns the figures of `measure` with the pipeline's allocator settings, and of a step with the default ones."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from pipelines.resources import KEEP_MEMORY
 
@@ -150,13 +151,13 @@ def in_turns(config: Config) -> dict[str, float]:
 
 
 def _in_process(config: Config) -> dict[str, float]:
-    """`measure` in a process of its own: an allocator reads its environment once, at the start."""
+    """Returns the figures of a process of its own: an allocator reads its environment once, at the start."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         return process.submit(measure, config).result()
 
 
 def main() -> int:
-    """0, or 2 where there is no such configuration."""
+    """Returns 0, or 2 where there is no such configuration."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default="ped2-cpu", help="default: ped2-cpu")
     parser.add_argument("--out", type=Path, required=True)
@@ -167,7 +168,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     figures: dict[str, Any] = {"config": config.name, "batch": config.train.batch, "threads": torch.get_num_threads()}
-    figures |= {"steps": STEPS, "turns": TURNS, **in_turns(config)}
+    figures |= {"steps": STEPS, "turns": TURNS, **both_allocators(config)}
     command = shlex.join(["python", *sys.argv])
     print(record(f"training-{config.name}", command, figures, arguments.out))
     return 0

@@ -1,4 +1,4 @@
-"""Step: puts the evaluations of a study side by side."""
+"""Pipeline step that puts the evaluations of a study side by side."""
 
 from kfp import dsl
 
@@ -17,10 +17,10 @@ def compare(
     """Writes one table, one page and the mean of each figure over the seeds.
 
     Args:
-        study: Its name in stmae/evaluation/study.py.
-        variants: The evaluated variants, each with `name`, `columns` and `config`; empty if `evaluations` are tables.
-        evaluations: The evaluations of the variants, or tables that this step made of some of them.
-        table: `study.json`.
+        study: Name of the study; stmae/evaluation/study.py has them all.
+        variants: The evaluated variants, each with `name`, `columns` and `config`; empty where tables are compared.
+        evaluations: Evaluations of the variants, or tables that this step made from some of them.
+        table: Folder with `study.json`.
         metrics: The mean over the seeds of each figure of each variant.
         report: One self-contained page.
     """

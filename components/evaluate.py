@@ -1,4 +1,4 @@
-"""Step: scores the test clips, fits the calibration to normal clips, writes the report."""
+"""Pipeline step that scores the test clips, fits the calibration on normal clips, and reports."""
 
 from kfp import dsl
 
@@ -21,11 +21,12 @@ def evaluate(
     Args:
         config: The resolved configuration as JSON.
         dataset: The prepared dataset.
-        flow: The flow of its clips.
+        flow: The flow of the dataset's clips.
         model: The trained model.
-        evaluation: `evaluation.json`, `scores.npz` and `calibration.json`, or one `calibration-<scene>.json` a scene.
+        evaluation: `evaluation.json`, `scores.npz` and `calibration.json`; where there are several scenes,
+            `calibration-<scene>.json` for each of them.
         metrics: The figures of the evaluation.
-        roc: ROC of the combined score over all test frames; empty if there are no labels.
+        roc: The ROC curve of the combined score over all test frames; empty where there are no labels.
         report: One self-contained page.
     """
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Step: exports the trained model to ONNX and checks it against torch."""
+"""Pipeline step that exports the trained model to ONNX and checks it against torch."""
 
 from kfp import dsl
 
@@ -12,7 +12,7 @@ def export(
     model: dsl.Input[dsl.Model],
     onnx: dsl.Output[dsl.Model],
 ):
-    """Writes the four ONNX models and a golden segment; fails if onnxruntime and torch disagree.
+    """Writes the four ONNX models and a golden segment; fails where onnxruntime and torch disagree.
 
     Args:
         config: The resolved configuration as JSON.

@@ -1,4 +1,4 @@
-"""Step: computes the optical flow of every clip once."""
+"""Pipeline step that computes the optical flow of every clip once."""
 
 from kfp import dsl
 
@@ -7,14 +7,14 @@ from components.image import BASE_IMAGE
 
 @dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
 def extract_flow(config: str, dataset: dsl.Input[dsl.Dataset], flow: dsl.Output[dsl.Dataset]):
-    """Runs the flow net over all consecutive frames and keeps the result at the net's resolution.
+    """Runs the flow net over all consecutive frames and keeps its output at its own resolution.
 
-    If STMAE_FLOW names a folder that outlives the run, the flow is kept there too, and the next run reuses it.
+    Where STMAE_FLOW names a folder that outlives the run, the flow is kept there too, for later runs.
 
     Args:
         config: The resolved configuration as JSON.
         dataset: The prepared dataset.
-        flow: The flow of each clip, keyed by the flow net and the dataset.
+        flow: One array a clip, keyed by the flow net and the clip's footage.
     """
     import os
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Step: reads the camera's footage and writes the prepared dataset."""
+"""Pipeline step that reads the camera's footage and writes the prepared dataset."""
 
 from kfp import dsl
 
@@ -7,13 +7,13 @@ from components.image import BASE_IMAGE
 
 @dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
 def prepare_dataset(config: str, data_root: str, data_version: str, dataset: dsl.Output[dsl.Dataset]):
-    """Decodes, resizes and hashes the clips of `data_root`, checks the labels, chooses the calibration split.
+    """Decodes, resizes and hashes the clips of `data_root`, checks the labels and chooses the calibration split.
 
     Args:
         config: The resolved configuration as JSON.
         data_root: Folder with the footage, in the layout of `data.reader`.
-        data_version: A string that changes with the footage, and changes the cache key of this step.
-        dataset: Prepared frames, labels, masks and `manifest.json`.
+        data_version: Any string that changes with the footage: it is part of the cache key of this step.
+        dataset: The prepared frames, labels and masks, and `manifest.json`.
     """
     from pathlib import Path
 

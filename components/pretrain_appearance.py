@@ -1,4 +1,4 @@
-"""Step: trains on the proxy task of the appearance stream."""
+"""Pipeline step that trains the appearance stream on its proxy task."""
 
 from kfp import dsl
 
@@ -17,8 +17,8 @@ def pretrain_appearance(
     Args:
         config: The resolved configuration as JSON.
         dataset: The prepared dataset.
-        appearance: Checkpoint, TensorBoard logs and `metrics.json`.
-        metrics: The last losses, averaged over some hundred steps.
+        appearance: The checkpoint, TensorBoard logs and `metrics.json`.
+        metrics: The last losses, as a moving average over some hundred steps.
     """
     from pathlib import Path
 

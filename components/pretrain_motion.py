@@ -1,4 +1,4 @@
-"""Step: trains on the proxy task of the motion stream."""
+"""Pipeline step that trains the motion stream on its proxy task."""
 
 from kfp import dsl
 
@@ -18,9 +18,9 @@ def pretrain_motion(
     Args:
         config: The resolved configuration as JSON.
         dataset: The prepared dataset.
-        flow: The flow of its clips.
-        motion: Checkpoint, TensorBoard logs and `metrics.json`.
-        metrics: The last losses, averaged over some hundred steps.
+        flow: The flow of the dataset's clips.
+        motion: The checkpoint, TensorBoard logs and `metrics.json`.
+        metrics: The last losses, as a moving average over some hundred steps.
     """
     from pathlib import Path
 

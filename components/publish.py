@@ -1,4 +1,4 @@
-"""Step: installs the exported model into the Triton repository if Triton computes what torch computed."""
+"""Pipeline step that installs the exported model into the Triton repository if Triton computes what torch computed."""
 
 from kfp import dsl
 

@@ -1,4 +1,4 @@
-"""Step: trains the prediction decoder, the memory pools and the discriminator."""
+"""Pipeline step that trains the prediction decoder, the memory pools and the discriminator."""
 
 from kfp import dsl
 
@@ -15,16 +15,16 @@ def train_adversarial(
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
 ):
-    """Trains STM-AE to predict the next frame of normal clips, against the discriminator.
+    """Trains STM-AE, against the discriminator, to predict the next frame of normal clips.
 
     Args:
         config: The resolved configuration as JSON.
         dataset: The prepared dataset.
-        flow: The flow of its clips.
+        flow: The flow of the dataset's clips.
         appearance: The appearance stream's checkpoint.
         motion: The motion stream's checkpoint.
-        model: Checkpoint of the whole model, TensorBoard logs and `metrics.json`.
-        metrics: The last losses, averaged over some hundred steps.
+        model: The checkpoint of the whole model, TensorBoard logs and `metrics.json`.
+        metrics: The last losses, as a moving average over some hundred steps.
     """
     from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""python -m pipelines compile | run: training and studies as YAML, on this machine, or on a cluster."""
+"""python -m pipelines compile | run: writes the pipelines as YAML, or runs one on this machine or on a cluster."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ COMPILED = Path("work/pipelines")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit status: 0 done, 1 the work could not be completed, 2 bad usage or configuration."""
+    """Returns the exit status: 0 done, 1 the work could not be completed, 2 bad usage or configuration."""
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.verb(arguments))
@@ -34,16 +34,16 @@ def _parser() -> argparse.ArgumentParser:
     compile_ = verbs.add_parser("compile", help="write each pipeline as YAML for Kubeflow")
     compile_.add_argument("--out", type=Path, default=COMPILED, metavar="FOLDER", help=f"default: {COMPILED}")
     compile_.set_defaults(verb=_compile)
-    run_ = verbs.add_parser("run", help="run one: on the cluster at KFP_HOST where that is set, else here")
+    run_ = verbs.add_parser("run", help="run a pipeline, on the cluster at KFP_HOST where that is set, else here")
     run_.add_argument("--pipeline", default="train", help="train, or a study of `stmae config --study`; default: train")
     run_.add_argument("--config", required=True, help="a shipped configuration's name, or a .toml file")
     run_.add_argument("--set", action="append", default=[], metavar="a.b=c", help="override a configuration value")
-    run_.add_argument("--seeds", default="1,2,3", help="of a study; default: 1,2,3")
+    run_.add_argument("--seeds", default="1,2,3", help="seeds of a study; default: 1,2,3")
     run_.add_argument(
         "--data-root",
         help="default: what `stmae data-root` prints, on a cluster /data",
     )
-    run_.add_argument("--data-version", help="cluster only: changes when the footage does; default: the time")
+    run_.add_argument("--data-version", help="cluster only: a string that changes with the footage; default: the time")
     run_.add_argument("--workspace", type=Path, default=Path("work"), help="default: work")
     run_.add_argument("--host", default=os.environ.get("KFP_HOST", ""), help="default: $KFP_HOST")
     run_.set_defaults(verb=_run)
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 def _compile(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.out
     if folder.suffix in (".yaml", ".yml"):
-        print(f"--out {folder}: must be a folder; there is a file for each pipeline", file=sys.stderr)
+        print(f"--out {folder}: must be a folder, with a file for each pipeline; leave the suffix off", file=sys.stderr)
         return 2
     try:
         folder.mkdir(parents=True, exist_ok=True)

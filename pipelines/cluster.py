@@ -1,4 +1,4 @@
-"""Submit a pipeline to Kubeflow Pipelines."""
+"""Submission of a pipeline to Kubeflow Pipelines."""
 
 import datetime
 import urllib.error
@@ -14,18 +14,18 @@ TIMEOUT = 10.0
 
 
 class ClusterError(RuntimeError):
-    """Kubeflow Pipelines does not answer or refuses the run; the message names the address and the mend."""
+    """Raised where Kubeflow Pipelines does not answer or refuses the run; the message says where, and the mend."""
 
 
 def submit(host: str, pipeline: GraphComponent, name: str, **arguments: Any) -> str:
-    """Create a run named `<name>-<time>` and return its address in the Kubeflow UI.
+    """Creates a run named `<name>-<time>` and returns its address in the Kubeflow UI.
 
     Raises ClusterError where nobody answers at `host` or the run is refused.
     """
     host = host.rstrip("/")
     _check(host)
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
-    # Footage of an unknown version is prepared anew rather than taken from the cache.
+    # Kubeflow cannot see whether the footage changed: without a version it is prepared anew, not taken from the cache.
     arguments.setdefault("data_version", stamp)
     try:
         run = kfp.Client(host=host).create_run_from_pipeline_func(
@@ -40,11 +40,11 @@ def submit(host: str, pipeline: GraphComponent, name: str, **arguments: Any) -> 
 
 
 def _check(host: str) -> None:
-    """The client of kfp itself retries for half a minute and then shows a page of traceback."""
+    """Raises ClusterError at once; kfp's own client retries for half a minute and then shows a page of traceback."""
     try:
         urllib.request.urlopen(host + HEALTH, timeout=TIMEOUT).close()
     except urllib.error.HTTPError:
-        return  # somebody is there; what it refuses, the client reports better
+        return  # a server answers; the client reports best what it refuses
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise ClusterError(

@@ -1,4 +1,4 @@
-"""Run a pipeline on this machine: the same DAG, its steps as processes, one after another."""
+"""Runs of a pipeline on this machine: the same DAG, with its steps as processes, one after another."""
 
 import contextlib
 import datetime
@@ -23,11 +23,11 @@ from pipelines.train import train
 
 
 class RunError(RuntimeError):
-    """A run that did not complete; the message names the step, its last lines and what was kept."""
+    """Raised where a run did not complete; the message names the step, its last lines and what was kept."""
 
 
 def run_train(config: str, *, data_root: Path, workspace: Path, repository: Path, runtime: Path) -> Path:
-    """Run the training pipeline and write `summary.json` into the run's folder.
+    """Runs the training pipeline and writes `summary.json` into the run's folder.
 
     Args:
         config: The resolved configuration as JSON.
@@ -73,10 +73,10 @@ def run_train(config: str, *, data_root: Path, workspace: Path, repository: Path
 
 
 def run_study(study: str, config: str, seeds: list[dict[str, Any]], *, data_root: Path, workspace: Path) -> Path:
-    """Run the study pipeline and write `summary.json` into the run's folder.
+    """Runs the study pipeline and writes `summary.json` into the run's folder.
 
     Args:
-        study: Its name, of stmae/evaluation/study.py.
+        study: Name of the study; stmae/evaluation/study.py has them all.
         config: The resolved configuration as JSON.
         seeds: The study's seeds and variants.
         data_root: Folder with the footage.
@@ -99,7 +99,7 @@ def run_study(study: str, config: str, seeds: list[dict[str, Any]], *, data_root
         "data_root": str(data_root.resolve()),
         "data_version": data_version(data_root),
     }
-    outputs, seconds = _execute(study_pipeline, folder, arguments, _turn_labels(seeds))
+    outputs, seconds = _execute(study_pipeline, folder, arguments, _iteration_names(seeds))
     table = _load(Path(outputs["table"].path) / "study.json")
     shutil.copyfile(outputs["report"].path, folder / "study.html")
     summary = {
@@ -117,18 +117,18 @@ def run_study(study: str, config: str, seeds: list[dict[str, Any]], *, data_root
     return _finish(folder, resolved["name"], summary)
 
 
-def _turn_labels(seeds: list[dict[str, Any]]) -> dict[tuple[int, ...], str]:
-    """Returns labels of the turns of the loops over seeds and over variants, keyed by their numbers."""
-    labels: dict[tuple[int, ...], str] = {}
-    for number, seed in enumerate(seeds):
-        labels[(number,)] = f"seed {seed['seed']}"
-        for turn, variant in enumerate(seed["variants"]):
-            labels[number, turn] = f"{variant['name']} seed {seed['seed']}"
-    return labels
+def _iteration_names(seeds: list[dict[str, Any]]) -> dict[tuple[int, ...], str]:
+    """Returns names of the iterations over seeds and over variants, by their indices from the outer loop on."""
+    names: dict[tuple[int, ...], str] = {}
+    for outer, seed in enumerate(seeds):
+        names[(outer,)] = f"seed {seed['seed']}"
+        for inner, variant in enumerate(seed["variants"]):
+            names[outer, inner] = f"{variant['name']} seed {seed['seed']}"
+    return names
 
 
 def _with_page(folder: Path, variant: dict[str, Any]) -> dict[str, Any]:
-    """The variant, and its evaluation report copied to the run's folder."""
+    """Copies the variant's evaluation report to the run's folder and returns the variant with its path."""
     evaluation = Path(variant["evaluation"])
     page = folder / f"{variant['name']}-seed{variant['seed']}.html"
     shutil.copyfile(evaluation.with_name("report"), page)  # artifacts of a step lie side by side
@@ -149,7 +149,7 @@ def _finish(folder: Path, name: str, summary: dict[str, Any]) -> Path:
 
 
 def new_folder(parent: Path, name: str) -> Path:
-    """Make this run's own folder, also when several runs start in the same second."""
+    """Makes a folder of its own for a run, also where several runs start in the same second, and returns it."""
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
     parent = parent.resolve()
     parent.mkdir(parents=True, exist_ok=True)
@@ -165,9 +165,9 @@ def new_folder(parent: Path, name: str) -> Path:
 
 
 def data_version(data_root: Path) -> str:
-    """SHA-256 (hex) over the names and sizes of the files below `data_root`; "" where there is no folder.
+    """Returns the SHA-256 (hex) over the names and sizes of the files below `data_root`; "" where there is no folder.
 
-    Cheap enough for terabytes of footage; the content is hashed when the dataset is prepared.
+    This is cheap enough for terabytes of footage. The content is hashed when the dataset is prepared.
     """
     if not data_root.is_dir():
         return ""
@@ -181,19 +181,19 @@ def data_version(data_root: Path) -> str:
 
 
 def _execute(
-    pipeline: GraphComponent, folder: Path, arguments: dict[str, Any], labels: Mapping[tuple[int, ...], str]
+    pipeline: GraphComponent, folder: Path, arguments: dict[str, Any], iteration_names: Mapping[tuple[int, ...], str]
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """The pipeline's outputs, and the seconds that each step took."""
-    # Beside the runs' folders: a run that was stopped, or a study with more seeds, does only what is not done yet.
+    """Runs the pipeline and returns its outputs and the seconds that each step took."""
+    # These outlive the run: one that was stopped, or a study with more seeds, does only what is not done yet.
     for name in ("checkpoints", "flow"):
         os.environ.setdefault(f"STMAE_{name.upper()}", str(folder.parents[2] / name))
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder))
     _adapt(pipeline)
     with open_log(folder / "run.log") as log:
-        steps = StepLog(log, sys.stderr, labels)
+        steps = StepLog(log, sys.stderr, iteration_names)
         try:
             with contextlib.redirect_stdout(steps), warnings.catch_warnings():  # type: ignore[type-var]
-                warnings.simplefilter("ignore")  # the image's name, and resources that only a cluster grants
+                warnings.simplefilter("ignore")  # kfp warns of the image and of resources, which only a cluster grants
                 logging.captureWarnings(False)
                 return dict(pipeline(**arguments).outputs), steps.seconds
         except (RuntimeError, Stopped) as error:
@@ -207,9 +207,10 @@ def _execute(
 
 
 def _adapt(pipeline: GraphComponent) -> None:
-    """Retries are for lost nodes and full disks of a cluster; here a failed step fails again, hours later.
+    """Removes retries and parallel loops from the pipeline, which a local run has no use for.
 
-    Loops go on one turn at a time: two trainings at once on one machine take as long as one after the other.
+    A step that fails on one machine fails again, hours later; retries are for the lost nodes of a cluster. Two
+    trainings at once on one machine take as long as one after the other.
     """
     spec = pipeline.pipeline_spec
     for dag in (spec.root.dag, *(component.dag for component in spec.components.values())):
@@ -225,7 +226,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write aside, then rename: a reader never sees half a file."""
+    """Writes aside, then renames, so that a reader never sees half a file."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.write_text(text, encoding="utf-8")
     aside.replace(path)

@@ -1,4 +1,4 @@
-"""What each step asks of the cluster: one table. Local runs ignore all of it but the environment."""
+"""The resources that each step asks of the cluster, in one table. Local runs use the environment variables only."""
 
 import dataclasses
 
@@ -9,19 +9,19 @@ DATA_CLAIM, DATA_MOUNT = "stmae-data", "/data"
 MODELS_CLAIM, MODELS_MOUNT = "stmae-models", "/models"
 HOUR = 3600
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40), "MALLOC_TOP_PAD_": str(64 << 20)}
-"""Environment of each step: glibc would give large tensors back to the kernel, which clears pages for the next ones."""
+"""Environment of each step. By default glibc returns large tensors to the kernel, which then clears pages anew."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Resources:
     cpu: tuple[str, str]
-    """Request, limit."""
+    """Request and limit, in cores."""
     memory: tuple[str, str]
-    """Request, limit."""
+    """Request and limit."""
     timeout: int
-    """Seconds until the pod of one try is stopped."""
+    """Seconds after which the pod of one attempt is stopped."""
     retries: int
-    """For what a second try mends: a lost node, a full disk, a storage hiccup."""
+    """Further attempts, for what goes away by itself: a lost node, a full disk, a storage hiccup."""
     gpu: int = 0
     shm: str = ""
     """Size of /dev/shm, through which data loader workers hand over batches; part of the memory limit."""
@@ -30,7 +30,7 @@ class Resources:
 
 
 def _training(timeout: int) -> Resources:
-    """Checkpoints lie on the models' claim, where the image's STMAE_CHECKPOINTS points: a second try continues."""
+    """Returns the resources of a training step: its checkpoints lie on the models' claim, so that a retry resumes."""
     return Resources(
         cpu=("4", "8"),
         memory=("16Gi", "32Gi"),
@@ -68,7 +68,7 @@ RESOURCES = {
 
 
 def place(task: dsl.PipelineTask) -> dsl.PipelineTask:
-    """Apply the table's row of this step, and KEEP_MEMORY. Raises KeyError for a step without one."""
+    """Applies the step's row of the table, and KEEP_MEMORY. Raises KeyError for a step without a row."""
     row = RESOURCES[task.name]
     task.set_cpu_request(row.cpu[0]).set_cpu_limit(row.cpu[1])
     task.set_memory_request(row.memory[0]).set_memory_limit(row.memory[1])

@@ -1,4 +1,7 @@
-"""What a local run prints, made readable: everything goes to a log file, a line a step to the terminal."""
+"""The output of a local run: everything goes to a log file, and one line a step to the terminal.
+
+kfp.local reports its steps on stdout only, so its lines are parsed; a progress bar of a library would need the same.
+"""
 
 import re
 import time
@@ -9,40 +12,42 @@ from typing import IO, TextIO
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 STARTED = re.compile(r"Executing task '([^']+?)(?:-\d+)?'$")
-"""kfp numbers the steps of one name."""
+"""kfp appends a number to the second and later steps of one name."""
 FINISHED = re.compile(r"Task '([^']+)' finished with status (\w+)$")
 EXECUTOR = re.compile(r"^\[KFP Executor [^]]*\]: ")
 OUTPUT = re.compile(r'"outputFile": "(.+)"')
-TURN = re.compile(r"/for-loop-\d+-iteration-(\d+)")
+ITERATION = re.compile(r"/for-loop-\d+-iteration-(\d+)")
 NAME_WIDTH = 20
 TAIL = 6
 
 
 class Stopped(BaseException):
-    """A step failed or was interrupted, so no other begins.
+    """Raised to keep another step from starting after one has failed.
 
-    Not an Exception: logging, through which kfp announces steps, swallows those.
+    It is no Exception because kfp announces steps through logging, which swallows exceptions.
     """
 
 
 class StepLog:
     """Stands in for stdout while kfp.local runs: the lines of kfp and of every step pass through it.
 
-    kfp announces the start and the end of each step in a line of its own; the steps are timed by these. In a loop it
-    would go on with the next turn after a failure: the announcement of a further step raises Stopped.
+    kfp announces the start and the end of each step in a line of its own, by which the steps are timed. After a failure
+    in a loop kfp would go on with the next iteration; the announcement of a further step raises Stopped instead.
     """
 
-    def __init__(self, log: IO[str], terminal: TextIO, labels: Mapping[tuple[int, ...], str] = MappingProxyType({})):
+    def __init__(
+        self, log: IO[str], terminal: TextIO, iteration_names: Mapping[tuple[int, ...], str] = MappingProxyType({})
+    ):
         self.seconds: dict[str, float] = {}
         """Wall-clock seconds of the steps that succeeded, in the order in which they ran."""
         self.failed: str | None = None
-        """The step that failed."""
+        """Name of the step that failed."""
         self._log = log
         self._terminal = terminal
         self._live = terminal.isatty()
-        self._labels = labels
-        """Labels of the turns of the loops, keyed by their numbers from the outermost loop on."""
-        self._width = NAME_WIDTH + max((len(label) + 3 for label in labels.values()), default=0)
+        self._iteration_names = iteration_names
+        """Names of the loops' iterations, by their indices from the outermost loop on."""
+        self._width = NAME_WIDTH + max((len(name) + 3 for name in iteration_names.values()), default=0)
         self._step: str | None = None
         self._started = 0.0
         self._lines: list[str] = []
@@ -62,7 +67,7 @@ class StepLog:
         return False
 
     def error(self) -> str:
-        """What the failed step said last: its exception and where it was raised, or the end of its output."""
+        """Returns the end of the failed step's output: its exception and where it was raised, or its last lines."""
         lines = [line for line in self._lines if line.strip()]
         tail = "\n".join(lines[-TAIL:])
         if any(line.startswith("Traceback ") for line in lines):
@@ -81,8 +86,8 @@ class StepLog:
             content = line.removeprefix("    ")
             self._lines.append(content)
             if match := OUTPUT.search(content):
-                turns = tuple(int(turn) for turn in TURN.findall(match[1]))
-                self._step += f" ({self._labels[turns]})" if turns in self._labels else ""
+                name = self._iteration_names.get(tuple(int(index) for index in ITERATION.findall(match[1])))
+                self._step += f" ({name})" if name else ""
             elif match := EXECUTOR.match(content):
                 seconds = time.monotonic() - self._started
                 self._show(f"{self._step:{self._width}} {seconds:7.0f} s  {content[match.end() :]}", lasting=False)
@@ -99,7 +104,7 @@ class StepLog:
 
     def _show(self, line: str, *, lasting: bool) -> None:
         if self._live:
-            # One line that is overwritten until the step ends.
+            # The line is overwritten until the step ends.
             self._terminal.write("\r\x1b[K" + line[:110] + ("\n" if lasting else ""))
         elif lasting:
             self._terminal.write(line + "\n")
@@ -107,5 +112,5 @@ class StepLog:
 
 
 def open_log(path: Path) -> IO[str]:
-    """A log that can be followed while the run goes on."""
+    """Opens a log that can be followed while the run goes on: it is written line by line."""
     return path.open("w", encoding="utf-8", buffering=1)

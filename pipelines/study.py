@@ -1,11 +1,11 @@
-"""The study pipeline: variants of a configuration on one prepared dataset, in one table and one chart.
+"""The study pipeline: trains variants of a configuration on one prepared dataset and compares them in one table.
 
 prepare_dataset -> extract_flow -> each seed: pretrain_appearance, pretrain_motion
                                               -> each variant: train_adversarial -> evaluate
                                               -> compare
                                 -> compare
 
-Variants differ in nothing that the pretrained encoders depend on, so those are trained once a seed.
+Variants differ in nothing that the pretrained encoders depend on, so these are trained once a seed.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from components.train_adversarial import train_adversarial
 from pipelines.resources import DATA_MOUNT, place
 
 SEEDS_AT_ONCE, VARIANTS_AT_ONCE = 2, 4
-"""On a cluster, with a GPU each; a local run takes one step at a time."""
+"""Iterations that run at once on a cluster, with a GPU each; a local run takes one step at a time."""
 
 
 class Outputs(NamedTuple):
@@ -34,14 +34,16 @@ class Outputs(NamedTuple):
 def with_seed(
     study: str, config: str, variants: list, dataset: dsl.Input[dsl.Dataset], flow: dsl.Input[dsl.Dataset]
 ) -> dsl.Artifact:
-    """A pipeline of its own, and with a table of its own, since kfp.local cannot collect from loops within loops.
+    """Trains and evaluates the variants of a study with one seed, and compares them.
+
+    This is a pipeline of its own, with a table of its own, because kfp.local cannot collect from nested loops.
 
     Args:
         study: Name of the study.
         config: The resolved configuration, with this seed, that the encoders are pretrained with.
-        variants: Each with its resolved `config`.
+        variants: The variants, each with its resolved `config`.
         dataset: The prepared dataset.
-        flow: The flow of its clips.
+        flow: The flow of the dataset's clips.
     """
     appearance = place(pretrain_appearance(config=config, dataset=dataset))
     motion = place(pretrain_motion(config=config, dataset=dataset, flow=flow))
@@ -64,12 +66,12 @@ def with_seed(
 
 @dsl.pipeline(name="stmae-study", description="Train and evaluate variants of STM-AE and put them side by side.")
 def study(study: str, config: str, seeds: list, data_root: str = DATA_MOUNT, data_version: str = "") -> Outputs:
-    """Nothing is exported or published: a study is for reading.
+    """Trains and evaluates the variants of a study with several seeds. Nothing is exported or published.
 
     Args:
-        study: Its name, of stmae/evaluation/study.py.
+        study: Name of the study; stmae/evaluation/study.py has them all.
         config: The resolved configuration as JSON (`stmae config NAME`).
-        seeds: Its variants (`stmae config NAME --study STUDY --seeds 1,2,3`).
+        seeds: The seeds with their variants (`stmae config NAME --study STUDY --seeds 1,2,3`).
         data_root: Folder with the footage.
         data_version: Any string that changes with the footage.
     """

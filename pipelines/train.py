@@ -21,7 +21,7 @@ from components.train_adversarial import train_adversarial
 from pipelines.resources import DATA_MOUNT, MODELS_MOUNT, place
 
 RUNTIME = "/opt/triton"
-"""Where the training image keeps the embedded Triton."""
+"""Folder of the embedded Triton in the training image."""
 
 
 class Outputs(NamedTuple):
@@ -38,7 +38,9 @@ def train(
     runtime: str = RUNTIME,
     instance_kind: str = "cpu",
 ) -> Outputs:
-    """The two pretrainings are independent of each other; publishing waits for export and evaluation.
+    """Trains, evaluates and publishes one model.
+
+    The two pretrainings are independent of each other. Publishing waits for export and evaluation.
 
     Args:
         config: The resolved configuration as JSON (`stmae config NAME`).
@@ -74,6 +76,6 @@ def train(
             instance_kind=instance_kind,
         )
     )
-    # Its result is a change to the repository, which a cached step would not make.
+    # The result of publishing is a change to the repository, which a cached step would not make.
     published.set_caching_options(False)
     return Outputs(evaluation=evaluated.outputs["evaluation"], report=evaluated.outputs["report"])

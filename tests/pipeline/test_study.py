@@ -116,7 +116,7 @@ def test_the_results_of_seeds_have_their_learning_curves(summary: dict[str, Any]
     command = [sys.executable, "benchmarks/record.py", "pipeline", str(source), "--out", str(tmp_path)]
     subprocess.run([*command, "--command", "make"], cwd=ROOT, check=True)
     figures = json.loads((tmp_path / f"{summary['config']}.json").read_text(encoding="utf-8"))["figures"]
-    for curve, row in zip(figures["heldout_psnr_by_epoch"], variants, strict=True):
+    for curve, row in zip(figures["calibration_psnr_by_epoch"], variants, strict=True):
         assert len(curve) == 1
         assert curve[-1] == pytest.approx(row["figures"]["calibration_psnr"], abs=3)
 

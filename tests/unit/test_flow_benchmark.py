@@ -1,4 +1,4 @@
-"""The flow benchmark: the methods it compares speak of the same thing, and it says which data set is missing."""
+"""The flow benchmark: its methods agree on what a flow is, and it says which data set is missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 @pytest.mark.parametrize("suffix", ["", "_dis", "_farneback"])
-def test_each_method_says_where_the_points_of_the_first_frame_went_x_before_y(
+def test_each_method_returns_the_displacement_of_the_first_frame_s_points_x_before_y(
     suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(BENCHMARKS)
@@ -36,9 +36,7 @@ def test_each_method_says_where_the_points_of_the_first_frame_went_x_before_y(
 
 
 @pytest.mark.parametrize(("suffix", "auc"), [("", 1.0), ("_dis", 1.0), ("_none", 0.5)])
-def test_what_goes_twice_as_fast_is_told_from_what_does_not(
-    suffix: str, auc: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doubled_speed_is_told_from_normal_speed(suffix: str, auc: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(BENCHMARKS)
     from flow import SIZE, doubled_speed, methods
 

@@ -1,4 +1,4 @@
-"""The benchmark of a training step: its parts are parts of the step."""
+"""The benchmark of a training step: the times of the parts add up to that of the step."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 PARTS = {"reading", "encoders", "memory", "decoder", "flow", "discriminator", "backward", "rest"}
 
 
-def test_each_part_of_a_step_takes_time_and_together_they_take_the_step_s(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_times_of_the_parts_add_up_to_that_of_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(BENCHMARKS)
     import training
 
     monkeypatch.setattr(training, "WARM_UP", 0)
     monkeypatch.setattr(training, "STEPS", 1)
-    monkeypatch.setattr(training.adversarial, "descend", training.adversarial.descend)  # it is wrapped, and put back
+    monkeypatch.setattr(
+        training.adversarial, "descend", training.adversarial.descend
+    )  # wrapped by the benchmark, put back here
     small = ("model.size=64", "model.width=8", "train.batch=2", "walkway.train_clips=2", "walkway.frames=30")
     figures = training.measure(config.load("walkway", (*training.FILM, *small)))
     parts = {name.removeprefix("ms_"): value for name, value in figures.items() if "step" not in name}

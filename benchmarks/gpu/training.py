@@ -1,0 +1,140 @@
+"""What a GPU is for: the prepared data set, the training step, and trainings with several seeds.
+
+A work folder has `dataset`, `flow` and a folder for each seed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.gpu.folder import unpack
+from benchmarks.gpu.stages import Notes
+from stmae.config import Config
+from stmae.datasets.flow_cache import FlowCache, extract_flow
+from stmae.datasets.manifest import Manifest
+from stmae.datasets.prepare import prepare
+from stmae.evaluation.evaluate import evaluate
+from stmae.model.device import training_device
+from stmae.training.adversarial import AdversarialStage, train_adversarial
+from stmae.training.pretrain import pretrain_appearance, pretrain_motion
+from stmae.training.windows import Windows
+
+STEPS = {"cuda": (10, 40), "cpu": (1, 2)}
+"""Steps of warm-up and timed steps."""
+MARGIN = 1.15
+"""Seconds a step takes in training for each second measured: the learning curve and checkpoints come on top."""
+PROXY = 0.5
+"""Seconds of a step of a proxy task for each second of an adversarial one; it only divides the time between them."""
+EVALUATION = 0.15
+"""Fraction of a training's time box that is kept for the evaluation."""
+
+
+def prepare_dataset(notes: Notes, config: Config, data: Path, work: Path) -> None:
+    """Unpacks the folder that travelled, prepares the data set and computes its flow."""
+
+    def timed(name: str, call: Callable[[], object]) -> None:
+        notes.doing(name)
+        began = time.monotonic()
+        call()
+        notes.put(**{f"seconds_{name}": round(time.monotonic() - began, 2)})
+
+    timed("unpack", lambda: unpack(data, work / "data"))
+    timed("prepare", lambda: prepare(config, work / "data", work / "dataset"))
+    timed("flow", lambda: extract_flow(config, Manifest.load(work / "dataset"), work / "flow"))
+
+
+def time_step(notes: Notes, config: Config, work: Path) -> None:
+    """Notes the milliseconds of a step of adversarial training, in the configuration's precision and in fp32."""
+    stage = _stage(config, work)
+    size = {"size": config.model.size, "batch": config.train.batch}
+    notes.put(**size, ms_step=_milliseconds(stage.step, stage.device), ms_reading=_reading(config, stage))
+    if stage.device.type == "cuda":
+        notes.put(memory_gib=round(torch.cuda.max_memory_allocated() / 2**30, 2))
+    stage.config = dataclasses.replace(config, train=dataclasses.replace(config.train, bf16=False))
+    notes.put(ms_step_fp32=_milliseconds(stage.step, stage.device))
+
+
+def train_seed(notes: Notes, config: Config, work: Path, seconds: float) -> None:
+    """Trains and evaluates one model within `seconds`, with as many of the configuration's epochs as fit."""
+    manifest, flow, out = Manifest.load(work / "dataset"), work / "flow", work / f"seed-{config.seed}"
+    train, ends = config.train, seconds * (1 - EVALUATION)
+    notes.doing("timing a step")
+    stage = _stage(config, work)
+    step = _milliseconds(stage.step, stage.device)
+    epoch = stage.windows.steps_per_epoch(train.batch) * step / 1000 * MARGIN
+    del stage
+    whole = epoch * (train.adversarial_epochs + 2 * PROXY * train.pretrain_epochs)
+    pretraining = fitting(train.pretrain_epochs, (ends - notes.seconds()) / whole * train.pretrain_epochs)
+    notes.put(ms_step=step)
+    config = dataclasses.replace(config, train=dataclasses.replace(train, pretrain_epochs=pretraining))
+    notes.doing(f"pretraining, {pretraining} epochs of each stream")
+    pretrain_appearance(config, manifest, out / "appearance")
+    pretrain_motion(config, manifest, flow, out / "motion")
+    notes.put(epochs_pretraining=pretraining)
+    adversarial = fitting(train.adversarial_epochs, (ends - notes.seconds()) / epoch)
+    config = dataclasses.replace(config, train=dataclasses.replace(config.train, adversarial_epochs=adversarial))
+    notes.doing(f"adversarial training, {adversarial} epochs")
+    train_adversarial(config, manifest, flow, out / "appearance", out / "motion", out / "model")
+    if (pretraining, adversarial) != (train.pretrain_epochs, train.adversarial_epochs):
+        notes.shortened(
+            f"{pretraining} of {train.pretrain_epochs} epochs of pretraining and {adversarial} of "
+            f"{train.adversarial_epochs} of adversarial training: what fits into {seconds:.0f} s"
+        )
+    notes.put(seconds_training=round(notes.seconds(), 1), **reached(work, config.seed))
+    notes.doing("evaluation")
+    notes.put(**evaluate(config, manifest, flow, out / "model", out / "evaluation").figures)
+
+
+def reached(work: Path, seed: int) -> dict[str, Any]:
+    """Returns the epochs of adversarial training that are done, with the learning curve, also of a stopped training."""
+    path = work / f"seed-{seed}" / "model" / "curve.json"
+    curve = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    psnr = [row["calibration"]["psnr"] for row in curve]
+    return {"epochs_adversarial": len(curve), "calibration_psnr_by_epoch": psnr}
+
+
+def fitting(wanted: int, fit: float) -> int:
+    """Returns how many of the wanted epochs are trained where `fit` epochs fit: at least one."""
+    return max(1, min(wanted, int(fit)))
+
+
+def _stage(config: Config, work: Path) -> AdversarialStage:
+    """Returns the adversarial stage with untrained encoders: what they have learnt does not change its speed."""
+    torch.manual_seed(config.seed)
+    manifest = Manifest.load(work / "dataset")
+    flow = FlowCache.of(work / "flow", manifest)
+    train, calibration = (Windows(config, manifest, split, flow=flow) for split in ("train", "calibration"))
+    return AdversarialStage(config, train, calibration, training_device())
+
+
+def _reading(config: Config, stage: AdversarialStage) -> float:
+    """Returns the milliseconds in which a batch comes from disk to normalised tensors on the device."""
+
+    def read(index: int) -> None:
+        order = stage.windows.order(index, config.train.batch, config.seed)
+        stage.windows.frames(order, stage.device)
+        stage.windows.flows(order, stage.device)
+
+    return _milliseconds(read, stage.device)
+
+
+def _milliseconds(step: Callable[[int], object], device: torch.device) -> float:
+    """Returns the mean time of a step. The device is waited for once, at the end, as a training does."""
+    warm_up, count = STEPS[device.type]
+    for index in range(warm_up):
+        step(index)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    began = time.perf_counter()
+    for index in range(warm_up, warm_up + count):
+        step(index)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return round((time.perf_counter() - began) / count * 1000, 2)
