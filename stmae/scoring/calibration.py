@@ -1,18 +1,6 @@
-"""Calibration: what a camera's normal footage looks like, and how unlikely a frame is among it. numpy only.
+"""Calibration: from the detectors' values of a frame to the return period of what it shows.
 
-The combined score asks four things at each of the 16 x 16 tiles of a frame:
-
-- `prediction`: the error of the prediction, against that of the whole view;
-- `motion`: where the tile moves, against the velocities that were seen there and around, from this frame to the next
-  and over a step;
-- `appearance`: where the tile moves, what it looks like, against all that was seen to move;
-- `presence`: something stands there, for seconds, that the tile does not usually show.
-
-Each is turned into a surprise, -ln of the share of tiles of held-out normal footage that are at least as odd; for
-predictions, of those tiles that move, or stand still, as it does. Each way to be odd (stmae.scoring.combine) has a
-curve over the frames; the score is how unlikely these are among the frames of normal footage.
-
-Legend: F frames, W ways to be odd, tiles are [16,16] or flat [256], V velocity bins.
+Legend: F frames, D detectors.
 """
 
 from __future__ import annotations
@@ -20,195 +8,187 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
+from scipy import ndimage
 
-from stmae.scoring.combine import WAYS, either, joined, tile_map, way_curves
-from stmae.scoring.norm import Flow, Kind, Norm, Oddity, Sighting, Traffic
-from stmae.scoring.raw import TILES, RawScores
-from stmae.scoring.usual import BINS, Tail, Usual, Velocities
+from stmae.scoring.combine import merge
+from stmae.scoring.normality import DETECTORS, FrameValues
+from stmae.scoring.pvalues import FRAME_SHAPE, FRAME_THRESHOLD, PValues, fit_pareto, pareto_log10
+from stmae.scoring.raw import Floats, Rows
+from stmae.scoring.stream import windows
 
-Shares = Literal["still", "moving", "instant", "step", "appearance", "presence"]
-"""Where the shares of normal tiles are known from: predictions have two, of tiles that stand still and that move."""
-Floats = npt.NDArray[np.floating]
+FORMAT = 1
+"""Version of calibration.json; another one has to be published again."""
+BEFORE_SECONDS = 1.0
+"""Frames before that a value is averaged with."""
+AFTER_SECONDS = 0.5
+"""Frames after that a value is averaged with."""
+WIDEN_SECONDS = 0.25
+"""Half-width of the maximum filter that covers the gradual entry and exit of what is averaged."""
+DECLUSTER_SECONDS = 5.0
+"""Peaks that are nearer to each other belong to one event."""
+PRIOR_PEAKS = 20.0
+"""Peaks that the prior counts for, which is what exact p-values would give: a look every DECLUSTER_SECONDS, and ten
+times as rare with each unit of the curve."""
+CLAIM = 100.0
+"""Return periods are claimed up to so many times the length of the calibration footage."""
 
-OF_MANY = 1e6
-"""Support of the tails of curves, exponential: the surprises that these are made of allow for few clips already."""
-FEWEST = 1000
-"""Tiles that a tail is fitted on, at least: with fewer that move, or stand still, all count for them."""
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ScoredFrames(Rows):
+    """What calibrated values say of consecutive frames."""
+
+    score: Floats
+    """[F] log10 of the return period in hours, not bounded by what may be claimed."""
+    log10_p: Floats
+    """[F,D] -log10 p of each detector's value."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReturnPeriods:
+    """How long one watches normal footage to meet a peak as high (peaks over threshold, on declustered peaks)."""
+
+    hours: float
+    """Length of the calibration footage."""
+    threshold: float
+    """Median height of its peaks, at which the generalised Pareto tail begins."""
+    log10_hours_at_threshold: float
+    scale: float
+    shape: float
+
+    @classmethod
+    def fit(cls, peaks: Floats, hours: float) -> Self:
+        """Fits to the heights of the declustered peaks of `hours` of normal footage."""
+        ordered = np.sort(peaks)
+        threshold = float(ordered[(len(ordered) - 1) // 2])
+        excesses = ordered[ordered > threshold] - threshold
+        scale, shape = fit_pareto(excesses)
+        weight = len(excesses) / (len(excesses) + PRIOR_PEAKS)
+        found = np.log10(hours / max(len(excesses), 1))
+        exact = threshold + np.log10(DECLUSTER_SECONDS / 3600)
+        return cls(
+            hours,
+            threshold,
+            float(weight * found + (1 - weight) * exact),
+            float(weight * scale + (1 - weight) / np.log(10)),
+            weight * shape,
+        )
+
+    def log10(self, curve: Floats) -> Floats:
+        """Returns log10 of the return period in hours, which rises with the height of the curve."""
+        below = np.minimum(curve - self.threshold, 0.0)
+        return np.asarray(
+            self.log10_hours_at_threshold + below + pareto_log10(curve - self.threshold, self.scale, self.shape)
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Calibration:
-    """What is normal for a camera, fitted on normal footage."""
+    """What a camera's normal footage makes of the values of its normality model."""
 
-    norm: Norm
-    tails: Mapping[Shares, Tail]
-    """Of normal footage that the norm has not seen."""
-    way_tails: tuple[Tail, ...]
-    """Of the curves of its frames, in the order of stmae.scoring.combine.way_curves."""
-    enter: float
-    """Score above which an event starts."""
-    exit: float
-    """Score below which it ends."""
-    smoothing_seconds: float
+    pvalues: tuple[PValues, ...]
+    """Of smoothed values, in the order of DETECTORS."""
+    return_periods: ReturnPeriods
+    event_hours: float
+    """Return period from which an event is one."""
     min_seconds: float
     merge_seconds: float
-    frames: int
-    """Held-out frames it was fitted on."""
 
-    def surprises(self, evidence: RawScores, fps: float) -> dict[Kind, Floats]:
-        """[F,16,16] a kind: -ln of the share of normal tiles that are at least as odd."""
-        return surprises_of(self.norm.oddities(Sighting.of(evidence, fps)), self.tails)
+    @property
+    def bound_hours(self) -> float:
+        """Return period beyond which nothing is claimed."""
+        return CLAIM * self.return_periods.hours
 
-    def tile_map(self, evidence: RawScores, fps: float) -> Floats:
-        """[F,16,16]: how odd each tile is, whatever its kind, nats. Where to look."""
-        return tile_map(self.surprises(evidence, fps))
+    def scores(self, parts: Iterable[FrameValues], fps: float) -> Iterator[ScoredFrames]:
+        """Yields the scores of a stream of values, block by block.
 
-    def curve(self, surprises: Mapping[Kind, Floats], fps: float) -> Floats:
-        """The combined score [F] of consecutive frames whose `surprises` are known; larger is odder."""
-        return _joined(way_curves(surprises, self.smoothing_seconds * fps), self.way_tails)
-
-    def score(self, evidence: RawScores, fps: float) -> Floats:
-        """The combined score of consecutive frames of one video, [F]."""
-        return self.curve(self.surprises(evidence, fps), fps)
-
-    def alarm(self, scores: Floats) -> Floats:
-        """Scores [F] as probabilities of an anomaly [F]: the posterior where a score is ln of a Bayes factor
-        and the prior odds are such that it is a half at `exit`, where an event ends."""
-        return 0.5 + 0.5 * np.tanh((scores - self.exit) / 2)
+        They depend on the values from BEFORE_SECONDS before a frame to AFTER_SECONDS + WIDEN_SECONDS after it.
+        """
+        for log10_p in smoothed_log10_p(self.pvalues, parts, fps):
+            yield ScoredFrames(self.return_periods.log10(merge(list(log10_p.T))), log10_p)
 
     def to_json(self) -> str:
-        table = dataclasses.asdict(self)
-        table["norm"]["traffic"] = {name: _sparse(seen) for name, seen in self.norm.traffic._asdict().items()}
+        """Returns canonical JSON."""
+        table = {"format": FORMAT, **dataclasses.asdict(self)}
         return json.dumps(table, sort_keys=True, default=lambda array: array.tolist()) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Calibration:
-        """Inverse of `to_json`, bit for bit. Raises ValueError where the text is not a calibration."""
+        """Returns the inverse of `to_json`, bit for bit. Raises ValueError for another text."""
         try:
             table: dict[str, Any] = json.loads(text)
-            norm = table.pop("norm")
-            traffic = Traffic(**{name: _dense(seen) for name, seen in norm["traffic"].items()})
-            place = Usual(**{field: np.array(values) for field, values in norm["place"].items()})
-            tails = {name: _tail(tail) for name, tail in table.pop("tails").items()}
-            if set(tails) != set(get_args(Shares)):
-                raise ValueError(f"tails of {', '.join(sorted(tails))} where {', '.join(get_args(Shares))} are wanted")
-            norm = Norm(np.array(norm["error"], np.float64), place, traffic)
-            way_tails = tuple(map(_tail, table.pop("way_tails")))
-            if len(way_tails) != len(WAYS):
-                raise ValueError(f"way_tails: {len(way_tails)} where {len(WAYS)} are wanted")
-            return cls(norm=norm, tails=tails, way_tails=way_tails, **table)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"not a calibration: {error!r}; publish the model again") from None
+            if table.pop("format", "before 1") != FORMAT:
+                raise ValueError(f"its format is not {FORMAT}")
+            pvalues = tuple(map(PValues.of_json, table.pop("pvalues")))
+            if len(pvalues) != len(DETECTORS):
+                raise ValueError(f"{len(pvalues)} detectors, not {len(DETECTORS)}")
+            return cls(pvalues=pvalues, return_periods=ReturnPeriods(**table.pop("return_periods")), **table)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"not a calibration ({error!r}); publish the model again") from None
 
     def digest(self) -> str:
-        """SHA-256 (hex)."""
+        """Returns the SHA-256 (hex) of the JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
-def calibration_file(scene: str) -> str:
-    """Name of the file with a scene's calibration; of the only scene, calibration.json."""
-    return f"calibration-{scene}.json" if scene else "calibration.json"
-
-
-def surprises_of(oddities: Mapping[Oddity, Floats], tails: Mapping[Shares, Tail]) -> dict[Kind, Floats]:
-    """[F,256] each -> [F,16,16] a kind: -ln of the share of normal tiles that are at least as odd."""
-    error, moves = oddities["prediction"], oddities["step"] > 0
-    surprises: dict[Kind, Floats] = {
-        "prediction": np.where(moves, tails["moving"].surprise(error), tails["still"].surprise(error)),
-        "motion": either(*(tails[name].surprise(oddities[name]) for name in ("instant", "step"))),
-        "appearance": np.where(moves, tails["appearance"].surprise(oddities["appearance"]), 0.0),
-        "presence": tails["presence"].surprise(oddities["presence"]),
-    }
-    return {kind: each.reshape(-1, TILES, TILES) for kind, each in surprises.items()}
-
-
 def fit_calibration(
-    heldout: Sequence[RawScores],
-    fps: Sequence[float],
-    training_flow: Sequence[tuple[Floats, float]] = (),
-    training: Sequence[tuple[RawScores, float]] = (),
-    *,
-    smoothing_seconds: float,
-    enter_quantile: float,
-    exit_quantile: float,
-    min_seconds: float,
-    merge_seconds: float,
+    clips: Sequence[tuple[FrameValues, float]], *, event_hours: float, min_seconds: float, merge_seconds: float
 ) -> Calibration:
-    """Fit on the evidence of held-out normal clips, and their frames a second.
-
-    Training clips add what they can, with their frames a second: flow tiles [F,2,16,16], from which velocities are
-    known too; and some of them evidence, which joins that of the held-out clips from the curves of frames on.
-    Raises ValueError where there is no frame to fit on.
-    """
-    seen = [Sighting.of(clip, rate) for clip, rate in zip(heldout, fps, strict=True) if len(clip)]
-    frames = sum(map(len, heldout))
-    if frames < 2:
-        raise ValueError("calibration: the held-out clips have no scored frames; hold out more or longer clips")
-    seen = seen if len(seen) > 1 else seen[0].halves()
-    trained = [Sighting.of(clip, rate) for clip, rate in training if len(clip)]
-    flows = [Flow.of(flow, rate) for flow, rate in training_flow]
-    norm = Norm.fit(seen, Traffic.fit([*flows, *(one.flow for one in seen)]))
-    oddities = norm.unseen_oddities(seen)
-    tails = _tails(oddities, len(seen), len(training_flow))
-    oddities += [norm.without(one).oddities(one) for one in trained]
-    curves = [
-        way_curves(surprises_of(odd, tails), smoothing_seconds * one.fps)
-        for one, odd in zip([*seen, *trained], oddities, strict=True)
-    ]
-    way_tails = tuple(Tail.fit(way, OF_MANY) for way in np.concatenate(curves, axis=1))
-    scores = np.concatenate([_joined(each, way_tails) for each in curves])
-    enter, exit_ = np.quantile(scores, (enter_quantile, exit_quantile))
+    """Fits to the values, with frames a second, of normal clips that the detectors were not fitted to."""
+    smooth = [FrameValues.join(list(_smoothed([clip], fps))).values for clip, fps in clips]
+    pvalues = tuple(
+        PValues.fit(column, FRAME_THRESHOLD, FRAME_SHAPE) for column in np.concatenate(smooth).T.astype(np.float64)
+    )
+    hours = sum(len(clip) / fps for clip, fps in clips) / 3600
+    curves = [merge([each.log10(column) for each, column in zip(pvalues, one.T, strict=True)]) for one in smooth]
+    peaks = [_peaks(curve, fps) for curve, (_, fps) in zip(curves, clips, strict=True)]
     return Calibration(
-        norm=norm,
-        tails=tails,
-        way_tails=way_tails,
-        enter=float(enter),
-        exit=float(exit_),
-        smoothing_seconds=smoothing_seconds,
+        pvalues=pvalues,
+        return_periods=ReturnPeriods.fit(np.concatenate(peaks), hours),
+        event_hours=event_hours,
         min_seconds=min_seconds,
         merge_seconds=merge_seconds,
-        frames=frames,
     )
 
 
-def _joined(curves_WF: Floats, way_tails: Sequence[Tail]) -> Floats:
-    return joined(np.stack([tail.surprise(way) for tail, way in zip(way_tails, curves_WF, strict=True)]))
+def smoothed_log10_p(pvalues: Sequence[PValues], parts: Iterable[FrameValues], fps: float) -> Iterator[Floats]:
+    """Yields -log10 p of the smoothed values of a stream, [F,D] a block."""
+    for block in _smoothed(parts, fps):
+        columns = zip(pvalues, block.values.T.astype(np.float64), strict=True)
+        yield np.stack([each.log10(column) for each, column in columns], axis=1)
 
 
-def _sparse(velocities: Velocities) -> dict[str, npt.NDArray[np.integer]]:
-    tile, velocity = np.nonzero(velocities.counts)
-    return {"tile": tile, "bin": velocity, "count": velocities.counts[tile, velocity].astype(np.int64)}
+def _smoothed(parts: Iterable[FrameValues], fps: float) -> Iterator[FrameValues]:
+    """Yields the stream with smoothed values: high only where a value is high both before and after the frame."""
+    before, after, widen = (round(s * fps) for s in (BEFORE_SECONDS, AFTER_SECONDS, WIDEN_SECONDS))
+    for window, start, stop in windows(parts, before + widen, after + widen):
+        values = window.values.astype(np.float64)
+        # The logarithm of the harmonic mean of both averages, since an average over both sides reaches the farther
+        # the higher a value is.
+        both = np.log10(2) - np.logaddexp(-np.log(10) * _past(values, before), -np.log(10) * _future(values, after)) / (
+            np.log(10)
+        )
+        wide = ndimage.maximum_filter1d(both, 2 * widen + 1, axis=0, mode="nearest")
+        yield FrameValues(wide[start:stop], window.heatmap[start:stop])
 
 
-def _dense(table: Mapping[str, Any]) -> Velocities:
-    counts = np.zeros((TILES * TILES, BINS))
-    counts[table["tile"], table["bin"]] = table["count"]
-    return Velocities(counts)
+def _past(values_FD: Floats, frames: int) -> Floats:
+    """Returns [F,D], the mean of each frame and the `frames` before it, of fewer where the stream starts."""
+    total = np.cumsum(values_FD, axis=0)
+    total[frames + 1 :] -= total[: -frames - 1].copy()
+    return np.asarray(total / np.minimum(np.arange(len(values_FD)) + 1, frames + 1)[:, None])
 
 
-def _tail(table: dict[str, Any]) -> Tail:
-    return Tail(np.array(table.pop("knots")), **table)
+def _future(values_FD: Floats, frames: int) -> Floats:
+    return _past(values_FD[::-1], frames)[::-1]
 
 
-def _tails(oddities: Sequence[Mapping[Oddity, Floats]], heldout: int, training: int) -> dict[Shares, Tail]:
-    """Of so many held-out clips; what usually moves is also known from training clips."""
-    every = {name: np.concatenate([odd[name].ravel() for odd in oddities]) for name in get_args(Oddity)}
-    moves = every["step"] > 0
-
-    def those(values: Floats, chosen: npt.NDArray[np.bool_]) -> Floats:
-        return values[chosen] if chosen.sum() >= FEWEST else values
-
-    known: dict[Shares, Floats] = {
-        "still": those(every["prediction"], ~moves),
-        "moving": those(every["prediction"], moves),
-        "appearance": those(every["appearance"], moves),
-        "presence": every["presence"],
-    }
-    tails = {name: Tail.fit(values, heldout - 1.0) for name, values in known.items()}
-    of_all = heldout + training - 1.0
-    return {**tails, "instant": Tail.fit(every["instant"], of_all), "step": Tail.fit(every["step"], of_all)}
+def _peaks(curve_F: Floats, fps: float) -> Floats:
+    """Returns the heights of the local maxima that are highest within DECLUSTER_SECONDS on both sides."""
+    reach = round(DECLUSTER_SECONDS * fps)
+    highest = ndimage.maximum_filter1d(curve_F, 2 * reach + 1, mode="nearest") == curve_F
+    starts = highest & ~np.concatenate([[False], highest[:-1]])  # a plateau is one peak
+    return np.asarray(curve_F[starts])
