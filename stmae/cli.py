@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--repository", type=Path, default=REPOSITORY, help="of the embedded one; default: %(default)s")
     sub.add_argument("--runtime", type=Path, default=RUNTIME, help="of the embedded one; default: %(default)s")
     sub.add_argument("--deployment", help="default: the repository's only one")
+    sub.add_argument("--normality", help="default: <repository>/<deployment>/normality.json")
     sub.add_argument("--calibration", help="default: <repository>/<deployment>/calibration.json")
     sub.add_argument("--date", type=_day, help="only this day, YYYY-MM-DD")
     sub.add_argument("--include", help="only files that match one of these comma-separated globs")
@@ -229,14 +230,15 @@ def _score(arguments: argparse.Namespace) -> int:
     from stmae.batch.run import score_archive
 
     deployment = arguments.deployment or _only_deployment(arguments.repository)
-    calibration = arguments.calibration or str(arguments.repository / deployment / "calibration.json")
+    published = arguments.repository / deployment
     with _server(arguments) as url:
         summary = score_archive(
             arguments.archive,
             arguments.tables,
             url,
             deployment,
-            calibration,
+            arguments.normality or str(published / "normality.json"),
+            arguments.calibration or str(published / "calibration.json"),
             date=arguments.date,
             include=arguments.include,
             engine=arguments.engine,

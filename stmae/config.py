@@ -143,23 +143,18 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreConfig:
-    """How raw scores become events. Changing these needs neither a redeploy nor a rescore."""
+    """How scores become events. Changing these needs neither a redeploy nor a rescore."""
 
-    smoothing_seconds: float = 0.7
-    """Standard deviation of the Gaussian over time."""
-    enter_quantile: float = 0.999
-    """An event starts where the smoothed score exceeds this quantile of normal footage (stmae.scoring.calibration)."""
-    exit_quantile: float = 0.99
-    """An event lasts while the smoothed score stays above this quantile."""
+    events_per_day: float = 2.0
+    """Alert budget: an event is what normal footage shows so often in 24 hours, or more rarely."""
     min_seconds: float = 0.4
     """Shorter events are dropped."""
     merge_seconds: float = 1.0
     """Events closer than this are one."""
 
     def __post_init__(self) -> None:
-        must = f"positive, at most score.enter_quantile = {self.enter_quantile}, and below 1"
-        check(0 < self.exit_quantile <= self.enter_quantile < 1, "score.exit_quantile", self.exit_quantile, must)
-        for key in ("smoothing_seconds", "min_seconds", "merge_seconds"):
+        check(self.events_per_day > 0, "score.events_per_day", self.events_per_day, "positive")
+        for key in ("min_seconds", "merge_seconds"):
             check(getattr(self, key) >= 0, f"score.{key}", getattr(self, key), "0 or more")
 
 

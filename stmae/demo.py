@@ -50,9 +50,15 @@ def demo(
     repository, models, reports = Path(run["repository"]), [], []
     with EmbeddedTriton(repository, runtime=runtime) as triton:
         for camera, deployment in deployments.items():
-            calibration = repository / deployment / "calibration.json"
+            published = repository / deployment
             summary = score_archive(
-                str(archive), str(tables), triton.grpc_url, deployment, str(calibration), include=f"{camera}/*"
+                str(archive),
+                str(tables),
+                triton.grpc_url,
+                deployment,
+                str(published / "normality.json"),
+                str(published / "calibration.json"),
+                include=f"{camera}/*",
             )
             if not summary.complete:
                 raise RuntimeError(summary.message())

@@ -186,7 +186,21 @@ def thumbnail_path(partition: Partition, key: str, frame: int) -> str:
 
 
 def to_parquet(table: pa.Table) -> bytes:
-    """Serialise with fixed settings: equal rows give equal bytes (for one pyarrow version)."""
+    """Serialises with fixed settings: equal rows give equal bytes (for one pyarrow version)."""
+    names = {field.name: field.type for field in table.schema}
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", compression_level=3, use_dictionary=False, store_schema=True)
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        compression_level=9,
+        use_dictionary=[name for name, kind in names.items() if pa.types.is_string(kind)],
+        use_byte_stream_split=[name for name, kind in names.items() if pa.types.is_floating(kind)],
+        column_encoding={
+            name: "DELTA_BINARY_PACKED"
+            for name, kind in names.items()
+            if pa.types.is_integer(kind) or pa.types.is_timestamp(kind)
+        },
+        store_schema=True,
+    )
     return sink.getvalue()

@@ -1,67 +1,55 @@
-"""Events: a pure function of a source's rows in `scores` and a calibration. No video, no server."""
+"""Events of the tables: a pure function of the rows of `scores` and `heatmaps` and a calibration."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from stmae import tables
-from stmae.batch.rows import raw_scores_of
+from stmae.batch.rows import heatmap_of, values_of
 from stmae.scoring.calibration import Calibration
-from stmae.scoring.combine import tile_map
+from stmae.scoring.events import Event, find_events
 from stmae.scoring.localization import peak_box
-from stmae.scoring.norm import Kind
-from stmae.scoring.raw import Interval, hysteresis
+from stmae.scoring.normality import DETECTORS
+from stmae.scoring.raw import Floats
 
 FPS_OF_ONE_FRAME = 25.0
-"""Where a source has a single scored frame, there is no distance in time to measure."""
-
-Floats = npt.NDArray[np.floating]
+"""Frame rate of a source with a single scored frame, in which there is no distance in time to measure."""
 
 
-def events_table(scores: pa.Table, calibration: Calibration, partition: tables.Partition) -> pa.Table:
-    """The anomalous intervals of one source. `scores` are its rows, in the order of their frames.
+def events_table(
+    scores: pa.Table, heatmaps: pa.Table, calibration: Calibration, partition: tables.Partition
+) -> pa.Table:
+    """Returns the events of one source as rows of tables.EVENTS in order of time. Needs no video and no server.
 
-    `partition` is that of the rows; it names the thumbnails. Returns rows of tables.EVENTS in order of time.
+    `scores` and `heatmaps` are the source's rows in the order of their frames; `partition` is that of the rows and
+    names the thumbnails.
     """
     if scores.num_rows == 0:
         return tables.EVENTS.empty_table()
-    time_s = scores["time_s"].to_numpy()
-    fps = frame_rate(time_s)
-    surprises = calibration.surprises(raw_scores_of(scores), fps)
-    curve = calibration.curve(surprises, fps)
-    intervals = hysteresis(
-        curve,
-        calibration.enter,
-        calibration.exit,
-        min_frames=max(1, round(calibration.min_seconds * fps)),
-        merge_frames=round(calibration.merge_seconds * fps),
-    )
+    fps = frame_rate(scores["time_s"].to_numpy())
+    found = find_events(calibration.scores([values_of(scores)], fps), calibration, fps)
+    maps = dict(zip(heatmaps["second"].to_pylist(), heatmaps["heatmap"].to_pylist(), strict=True))
     digest = calibration.digest()
     rows = [
-        _times(scores, interval, partition)
-        | _place({kind: tiles[interval.peak] for kind, tiles in surprises.items()})
-        | {"peak_score": float(curve[interval.peak]), "calibration_digest": digest}
-        for interval in intervals
+        _times(scores, event, partition) | _place(scores, event, maps) | _rarity(event, calibration, digest)
+        for event in found
     ]
     return pa.Table.from_pylist(rows, schema=tables.EVENTS)
 
 
 def frame_rate(time_s: Floats) -> float:
-    """Frames a second of a source, from the container times of its frames."""
+    """Returns the frames a second of a source, from the container times of its frames."""
     steps = np.diff(time_s)
     steps = steps[steps > 0]
     return float(1.0 / np.median(steps)) if len(steps) else FPS_OF_ONE_FRAME
 
 
-def _times(scores: pa.Table, interval: Interval, partition: tables.Partition) -> dict[str, Any]:
-    """When: which frames of which source."""
-    positions = [interval.start, interval.peak, interval.end]
+def _times(scores: pa.Table, event: Event, partition: tables.Partition) -> dict[str, Any]:
+    positions = [event.start, event.peak, event.end]
     start, peak, end = scores.select(["source", "etag", "frame", "time_s", "wall_time"]).take(positions).to_pylist()
     source, etag, frame = peak["source"], peak["etag"], peak["frame"]
     return {
@@ -81,16 +69,21 @@ def _times(scores: pa.Table, interval: Interval, partition: tables.Partition) ->
     }
 
 
-def _place(surprises: Mapping[Kind, Floats]) -> dict[str, Any]:
-    """Where, and what is odd there: of the surprises at the peak, [16,16] a kind."""
-    odd = tile_map(surprises)
-    oddest = int(odd.argmax())
-    left, top, right, bottom = peak_box(odd)
+def _place(scores: pa.Table, event: Event, maps: dict[int, bytes]) -> dict[str, Any]:
+    """Returns the box around the highest tiles of the peak's second."""
+    second = int(np.floor(scores["time_s"][event.peak].as_py()))
+    box = peak_box(heatmap_of(maps[second]))
+    return dict(zip(("box_left", "box_top", "box_right", "box_bottom"), box, strict=True))
+
+
+def _rarity(event: Event, calibration: Calibration, digest: str) -> dict[str, Any]:
+    bound = float(np.log10(calibration.bound_hours))
+    score = min(event.score, bound)
     return {
-        "kind": max(surprises, key=lambda kind: surprises[kind].flat[oddest]),
-        "box_left": left,
-        "box_top": top,
-        "box_right": right,
-        "box_bottom": bottom,
-        "tiles": odd.ravel(),
+        "score": score,
+        "return_period_hours": float(10**score),
+        "bounded": event.score > bound,
+        "calibration_hours": calibration.return_periods.hours,
+        "detector": DETECTORS[event.detector],
+        "calibration_digest": digest,
     }

@@ -1,23 +1,27 @@
-"""Rows of the table `scores`: the model's evidence, rounded, and back. Events are computed of what was kept."""
+"""Rows of the tables `scores` and `heatmaps`, rounded so that they compress, and what is read back from them."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stmae import tables
 from stmae.batch.plan import Source
+from stmae.scoring.normality import DETECTORS, FrameValues
 from stmae.scoring.raw import CLIP_FRAMES, TILES, RawScores, Singles
 
+KEPT_BITS = 10
+"""Bits of a mantissa that are kept: values differ from what was computed by at most 1 in 2048."""
+SHOWN_LOG10_P = 1.0
+"""Least -log10 p that a heat map keeps; what one tile in ten exceeds on normal footage is not worth its bytes."""
 
-def scores_table(source: Source, times: list[float], evidence: RawScores) -> pa.Table:
-    """Rows of tables.SCORES for the frames from CLIP_FRAMES on; `times` are those of all frames, seconds."""
-    count = len(evidence)
+
+def scores_table(source: Source, times: list[float], raw: RawScores, values: FrameValues) -> pa.Table:
+    """Returns rows of tables.SCORES for the frames from CLIP_FRAMES on; `times` are those of all frames, seconds."""
+    count = len(values)
     time_s = np.array(times[CLIP_FRAMES:], np.float64)
-    assert len(time_s) == count
-    errors = evidence.error_tiles.reshape(count, TILES * TILES)
-    peak = errors.argmax(axis=1) if count else np.zeros(0, np.int64)
+    assert len(time_s) == len(raw) == count
     wall = pa.nulls(count, tables.SCORES.field("wall_time").type)
     if source.start_time is not None:
         start_us = round(source.start_time.timestamp() * 1_000_000)
@@ -28,51 +32,45 @@ def scores_table(source: Source, times: list[float], evidence: RawScores) -> pa.
         "frame": pa.array(np.arange(CLIP_FRAMES, CLIP_FRAMES + count, dtype=np.int32)),
         "time_s": pa.array(time_s),
         "wall_time": wall,
-        "psnr": pa.array(evidence.psnr),
-        "memory_distance_appearance": pa.array(np.ascontiguousarray(evidence.memory_distance[:, 0])),
-        "memory_distance_motion": pa.array(np.ascontiguousarray(evidence.memory_distance[:, 1])),
-        "peak_tile": pa.array(peak.astype(np.int16)),
-        "peak_tile_error": pa.array(errors[np.arange(count), peak]),
-        "error_tiles": _tiles_column(round_to_8_bits(evidence.error_tiles)),
-        "location_tiles": _tiles_column(round_to_8_bits(evidence.location_tiles)),
-        "feature_tiles": _tiles_column(round_to_8_bits(evidence.feature_tiles)),
-        "flow_x_tiles": _tiles_column(round_to_64ths(evidence.flow_tiles[:, 0])),
-        "flow_y_tiles": _tiles_column(round_to_64ths(evidence.flow_tiles[:, 1])),
+        "psnr": pa.array(rounded(raw.psnr)),
+        "memory_distance_appearance": pa.array(rounded(raw.memory_distance[:, 0])),
+        "memory_distance_motion": pa.array(rounded(raw.memory_distance[:, 1])),
+        **{name: pa.array(rounded(values.values[:, i])) for i, name in enumerate(DETECTORS)},
     }
     return pa.Table.from_arrays([columns[name] for name in tables.SCORES.names], schema=tables.SCORES)
 
 
-def raw_scores_of(scores: pa.Table) -> RawScores:
-    """What rows of tables.SCORES hold of the model's evidence: all of it, tiles rounded."""
+def heatmaps_table(source: Source, times: list[float], heatmaps_FRC: Singles) -> pa.Table:
+    """Returns rows of tables.HEATMAPS: the highest -log10 p of each tile in each second that has a scored frame."""
+    second = np.floor(np.array(times[CLIP_FRAMES:], np.float64)).astype(np.int32)
+    starts = np.flatnonzero(np.diff(second, prepend=-1))
+    seconds = len(starts)
+    highest = np.maximum.reduceat(heatmaps_FRC, starts, axis=0) if seconds else heatmaps_FRC
+    shown = np.where(highest < SHOWN_LOG10_P, 0.0, highest)
+    steps = np.clip(np.round(shown * tables.HEATMAP_STEPS), 0, 255).astype(np.uint8)
+    columns = [
+        pa.array([source.uri] * seconds, pa.string()),
+        pa.array([source.etag] * seconds, pa.string()),
+        pa.array(second[starts]),
+        pa.array([each.tobytes() for each in steps], tables.HEATMAPS.field("heatmap").type),
+    ]
+    return pa.Table.from_arrays(columns, schema=tables.HEATMAPS)
 
-    def tiles(name: str) -> Singles:
-        values: Singles = pc.list_flatten(scores[name]).to_numpy()
-        return values.reshape(-1, TILES, TILES)
 
-    distances = [scores[f"memory_distance_{stream}"].to_numpy() for stream in ("appearance", "motion")]
-    return RawScores(
-        psnr=scores["psnr"].to_numpy(),
-        memory_distance=np.stack(distances, axis=1),
-        error_tiles=tiles("error_tiles"),
-        location_tiles=tiles("location_tiles"),
-        feature_tiles=tiles("feature_tiles"),
-        flow_tiles=np.stack([tiles("flow_x_tiles"), tiles("flow_y_tiles")], axis=1),
-    )
+def values_of(scores: pa.Table) -> FrameValues:
+    """Returns the detectors' values that rows of tables.SCORES hold, with heat maps of zeros."""
+    values = np.stack([scores[name].to_numpy() for name in DETECTORS], axis=1)
+    return FrameValues(values, np.zeros((len(values), 0), np.float32))
 
 
-def round_to_8_bits(values: Singles) -> Singles:
-    """Round finite float32 to the nearest value with 8 significant bits; they compress."""
+def heatmap_of(row: bytes) -> npt.NDArray[np.floating]:
+    """Returns the heat map of a row of tables.HEATMAPS, [16,16] -log10 p."""
+    return np.frombuffer(row, np.uint8).reshape(TILES, TILES) / tables.HEATMAP_STEPS
+
+
+def rounded(values: Singles) -> Singles:
+    """Returns finite float32 rounded to KEPT_BITS bits of mantissa."""
+    dropped = 23 - KEPT_BITS
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    return ((bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)).view(np.float32)
-
-
-def round_to_64ths(values: Singles) -> Singles:
-    """Round finite float32 to steps of 1/64: what flow is worth, in pixels. Most of it is then the same zero."""
-    rounded = np.round(values * 64) / 64 + 0  # + 0: there is a negative zero too
-    return np.asarray(rounded, np.float32)
-
-
-def _tiles_column(tiles: Singles) -> pa.Array:
-    """Lists of 256 values, of [F,16,16]."""
-    offsets = pa.array(np.arange(0, tiles.size + 1, TILES * TILES, dtype=np.int32))
-    return pa.ListArray.from_arrays(offsets, pa.array(tiles.ravel()), type=tables.SCORES.field("error_tiles").type)
+    half = np.uint32((1 << (dropped - 1)) - 1) + ((bits >> np.uint32(dropped)) & np.uint32(1))  # ties to even
+    return ((bits + half) & ~np.uint32((1 << dropped) - 1)).view(np.float32)

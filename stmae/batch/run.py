@@ -13,19 +13,23 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import pyarrow as pa
+from tqdm import tqdm
 
 from stmae import tables as tabular
 from stmae.batch import engines
 from stmae.batch.plan import Plan, make_plan, statuses_of_done
 from stmae.batch.worker import Job, Outcome
 from stmae.scoring.calibration import Calibration
+from stmae.scoring.normality import NormalityModel
 from stmae.serving.client import Client, Deployment
 from stmae.storage import ObjectMissingError, Store, StoreError, open_store
 
 log = logging.getLogger(__name__)
 
+Fitted = TypeVar("Fitted", NormalityModel, Calibration)
 FAILURES_IN_A_ROW = 3
 """After so many sources that could not be worked on, one after the other, the run ends."""
 
@@ -75,6 +79,7 @@ def score_archive(
     tables: str,
     server_url: str,
     deployment: str,
+    normality: str,
     calibration: str,
     *,
     date: str | None = None,
@@ -84,16 +89,16 @@ def score_archive(
 ) -> RunSummary:
     """Score every source of an archive that the tables do not cover yet.
 
-    `archive`, `tables` and `calibration` (a JSON file) are paths, file:// or s3:// URIs; `server_url` is
+    `archive`, `tables`, `normality` and `calibration` (JSON files) are paths, file:// or s3:// URIs; `server_url` is
     Triton's gRPC host:port. A run with nothing left to do writes nothing. A failing server or store is
     told in the summary (`complete` is false). Raises StoreError, PlanError, ServingError, EngineError and
-    ValueError (a calibration that is none) for what can't even start.
+    ValueError (a normality model or calibration that is none) for what can't even start.
     """
     clock = time.monotonic()
     started = datetime.now(UTC)
     work = engines.engine(engine)
     store = open_store(tables)
-    calibrated = read_calibration(calibration)
+    model, calibrated = read_json(NormalityModel, normality), read_json(Calibration, calibration)
     plan = make_plan(open_store(archive), date, include)
     with Client(server_url, deployment, deadline_seconds=deadline_seconds) as client:
         served = client.describe()
@@ -102,11 +107,12 @@ def score_archive(
         tables=tables,
         server_url=server_url,
         deployment=deployment,
-        model=model_partition(served),
+        model=model_partition(served, model),
         model_digest=served.digest,
         size=served.size,
         segment_frames=served.segment_frames,
         deadline_seconds=deadline_seconds,
+        normality=model,
         calibration=calibrated,
     )
     done = statuses_of_done(store, job.model, plan.sources)
@@ -136,9 +142,10 @@ def score_archive(
     return _keep(store, job, plan, summary, started)
 
 
-def model_partition(served: Deployment) -> str:
-    """`<deployment>-<digest8>`, of the model and of all that changes its raw scores: versions never mix."""
-    digest = hashlib.sha256(f"{served.digest}\n{config_digest(served.segment_frames)}".encode()).hexdigest()
+def model_partition(served: Deployment, normality: NormalityModel) -> str:
+    """Returns `<deployment>-<digest8>`, of all that changes the values in `scores`: versions never mix."""
+    parts = (served.digest, normality.digest(), config_digest(served.segment_frames))
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return f"{served.name}-{digest[:8]}"
 
 
@@ -148,26 +155,24 @@ def config_digest(segment_frames: int) -> str:
     return hashlib.sha256(json.dumps(scoring, sort_keys=True).encode()).hexdigest()
 
 
-def read_calibration(uri: str) -> Calibration:
-    """Raises StoreError where it cannot be read, ValueError where it is no calibration."""
+def read_json(kind: type[Fitted], uri: str) -> Fitted:
+    """Returns a normality model or a calibration. Raises StoreError if it cannot be read, ValueError if it is none."""
     folder, _, name = uri.rpartition("/")
     folder = folder or ("/" if uri.startswith("/") else ".")
     try:
-        return Calibration.from_json(open_store(folder).get(name).decode("utf-8"))
+        return kind.from_json(open_store(folder).get(name).decode("utf-8"))
     except ObjectMissingError as error:
-        raise StoreError(
-            f"{uri}: no calibration there; publish the deployment, or name its run's calibration.json"
-        ) from error
+        raise StoreError(f"{uri}: no such file; publish the deployment, or name the {name} of its run") from error
     except ValueError as error:
-        raise ValueError(f"{uri}: {error}; name the calibration.json of the deployment's training run") from error
+        raise ValueError(f"{uri}: {error}") from error
 
 
 def _until_hopeless(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
     """Pass outcomes on until no further source could succeed; progress goes to a terminal."""
     in_a_row = 0
-    _progress(f"0 of {total} videos", last=not total)
-    for count, outcome in enumerate(outcomes, 1):
-        _progress(f"{count} of {total} videos, last {outcome.source.path}", last=count == total)
+    bar = tqdm(total=total, unit="video", disable=not sys.stderr.isatty())
+    for outcome in outcomes:
+        bar.update()
         if outcome.failure:
             log.error("%s", outcome.failure)
         else:
@@ -175,13 +180,8 @@ def _until_hopeless(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome
         yield outcome
         in_a_row = in_a_row + 1 if outcome.failure else 0
         if outcome.hopeless or in_a_row == FAILURES_IN_A_ROW:
-            return
-
-
-def _progress(text: str, *, last: bool) -> None:
-    """One line that is written over, on a terminal only."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="\n" if last else "", file=sys.stderr, flush=True)
+            break
+    bar.close()
 
 
 def _keep(store: Store, job: Job, plan: Plan, summary: RunSummary, started: datetime) -> RunSummary:

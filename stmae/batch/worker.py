@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import itertools
 import logging
 import time
 from collections.abc import Iterator
@@ -23,8 +24,9 @@ import pyarrow as pa
 from stmae import tables
 from stmae.batch.events import events_table
 from stmae.batch.plan import Source
-from stmae.batch.rows import scores_table
+from stmae.batch.rows import heatmaps_table, scores_table
 from stmae.scoring.calibration import Calibration
+from stmae.scoring.normality import FrameValues, NormalityModel
 from stmae.scoring.raw import CLIP_FRAMES, RawScores
 from stmae.serving.client import Client, ServingError
 from stmae.serving.segments import cut
@@ -57,6 +59,7 @@ class Job:
     size: int
     segment_frames: int
     deadline_seconds: float
+    normality: NormalityModel
     calibration: Calibration
 
 
@@ -139,7 +142,9 @@ class Worker:
                 "status": "missing",
                 "reason": "the object vanished between listing and reading",
             }
-            self._put(source, scores_table(source, [], RawScores.join([])), tables.EVENTS.empty_table(), row)
+            self._put(
+                source, {name: tables.SCHEMAS[name].empty_table() for name in ("scores", "heatmaps", "events")}, row
+            )
             return Outcome(source=source, status="missing")
         served = self._client.describe()
         if served.digest != self.job.model_digest:
@@ -148,32 +153,41 @@ class Worker:
                 f"{self.job.server_url}: {self.job.deployment!r} was published anew during the run; "
                 "run again to score with the new model",
             )
-        times, evidence, health = self._ask(path)
-        scores = scores_table(source, times, evidence)
-        events = events_table(scores, self.job.calibration, source.partition(self.job.model))
+        times, raw, values, health = self._ask(path)
+        scores = scores_table(source, times, raw, values)
+        heatmaps = heatmaps_table(source, times, values.heatmap)
+        events = events_table(scores, heatmaps, self.job.calibration, source.partition(self.job.model))
         names = dict(zip(events["peak_frame"].to_pylist(), events["thumbnail"].to_pylist(), strict=True))
         for name, jpeg in thumbnails(path, names):
             self._tables.put(name, jpeg)
         row = _coverage(source, health, scores.num_rows)
-        self._put(source, scores, events, row)
+        self._put(source, {"scores": scores, "heatmaps": heatmaps, "events": events}, row)
         return Outcome(source=source, status=row["status"], frames_scored=scores.num_rows, events=events.num_rows)
 
-    def _ask(self, path: Path) -> tuple[list[float], RawScores, DecodeHealth]:
-        """Stream a video's segments to the server: container times of all frames, and the evidence."""
+    def _ask(self, path: Path) -> tuple[list[float], RawScores, FrameValues, DecodeHealth]:
+        """Streams a video's segments to the server; returns the container times of all frames and their scores."""
         frames = FrameSource(path, self.job.size)
         times: list[float] = []
+        seen: list[RawScores] = []
 
         def images() -> Iterator[npt.NDArray[np.uint8]]:
             for frame in frames:
                 times.append(frame.time_s)
                 yield frame.image
 
-        evidence = RawScores.join(list(self._client.score_stream(cut(images(), self.job.segment_frames))))
-        return times, evidence, frames.health
+        def raw() -> Iterator[RawScores]:
+            for part in self._client.score_stream(cut(images(), self.job.segment_frames)):
+                seen.append(part)
+                yield part
 
-    def _put(self, source: Source, scores: pa.Table, events: pa.Table, coverage: dict[str, Any]) -> None:
+        parts = raw()
+        first = next(parts, RawScores.empty())  # the frame rate is known once the video is open
+        values = list(self.job.normality.frame_values(itertools.chain([first], parts), frames.fps))
+        return times, RawScores.join(seen or [first]), FrameValues.join(values or [FrameValues.empty()]), frames.health
+
+    def _put(self, source: Source, made: dict[str, pa.Table], coverage: dict[str, Any]) -> None:
         rows = pa.Table.from_pylist([coverage], schema=tables.COVERAGE)
-        for name, table in (("scores", scores), ("events", events), ("coverage", rows)):
+        for name, table in (*made.items(), ("coverage", rows)):
             path = tables.object_path(name, source.partition(self.job.model), source.key)
             self._tables.put(path, tables.to_parquet(table))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from stmae.config import Config, ConfigError, from_json
+from stmae.evaluation import ROWS
 
 Columns = dict[str, bool | int | str]
 """What sets a variant apart, as the head of a table column -> its cell."""
@@ -42,20 +43,11 @@ VARIED = {
 }
 """Section -> its values in which the variants of a study differ: no dataset, flow or pretraining depends on them."""
 FIGURES = (
-    "combined_auc_micro_raw",
-    "combined_auc_micro_per_video",
-    "combined_auc_macro",
-    "prediction_auc_micro_raw",
-    "motion_auc_micro_raw",
-    "appearance_auc_micro_raw",
-    "presence_auc_micro_raw",
-    "paper_auc_micro",
-    "baseline_auc_micro_raw",
-    "baseline_auc_micro_per_video",
+    *(f"{row}_auc_{transform}" for row in ROWS for transform in ("micro_raw", "macro", "micro_per_video")),
     "pixel_auc",
     "calibration_psnr",
 )
-"""Of an evaluation's figures, those that studies compare."""
+"""Figures of an evaluation that studies compare."""
 
 
 class _Model(NamedTuple):

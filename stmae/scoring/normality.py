@@ -21,7 +21,7 @@ from stmae.scoring.detectors.persistence import AFTER_SECONDS, BEFORE_SECONDS, P
 from stmae.scoring.detectors.prediction import PredictionDetector
 from stmae.scoring.detectors.step import STEP_SECONDS, moving
 from stmae.scoring.pvalues import PValues
-from stmae.scoring.raw import Floats, RawScores, Rows, Singles
+from stmae.scoring.raw import TILES, Floats, RawScores, Rows, Singles
 from stmae.scoring.stream import RollingQuantile, windows
 
 FORMAT = 1
@@ -55,6 +55,11 @@ class FrameValues(Rows):
     """[F,D] a value a detector; high is anomalous."""
     heatmap: Singles
     """[F,16,16] highest -log10 p of all detectors at each tile."""
+
+    @classmethod
+    def empty(cls) -> FrameValues:
+        """Returns the values of no frames."""
+        return cls(np.zeros((0, len(DETECTORS)), np.float32), np.zeros((0, TILES, TILES), np.float32))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -187,3 +192,8 @@ def nonconformity(
             "persistence": tiles["persistence"],
         }
         yield seen | background.change(block), moving(block.flow_tiles)
+
+
+def fitted_file(name: str, scene: str) -> str:
+    """Returns the name of the file with a scene's `normality` or `calibration`; an only scene has no name."""
+    return f"{name}-{scene}.json" if scene else f"{name}.json"

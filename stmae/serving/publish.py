@@ -8,10 +8,11 @@ import hashlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from stmae.scoring.calibration import Calibration, calibration_file
+from stmae.scoring.calibration import Calibration
+from stmae.scoring.normality import NormalityModel, fitted_file
 from stmae.serving import parity, tensors
 from stmae.serving.client import Client, ServingError
 from stmae.serving.pbtxt import INSTANCE_KINDS, InstanceKind, texts
@@ -22,8 +23,8 @@ from stmae.serving.triton.launcher import EmbeddedTriton, LauncherError
 LOGGER = logging.getLogger(__name__)
 
 SHARED = tuple(spec.name for spec in tensors.STEPS if spec.shared)
-CALIBRATION = "calibration.json"
-"""The calibration beside the ensemble's config.pbtxt, which Triton ignores."""
+FITTED: dict[str, type[NormalityModel] | type[Calibration]] = {"normality": NormalityModel, "calibration": Calibration}
+"""JSON files beside the ensemble's config.pbtxt, which Triton ignores."""
 
 
 class PublishError(ValueError):
@@ -32,13 +33,14 @@ class PublishError(ValueError):
 
 def publish(
     export_dir: Path,
-    calibration: Path,
+    fitted: Mapping[str, Path],
     repository: Path,
     runtime: Path = runtimes.DEFAULT,
     instance_kind: InstanceKind = "cpu",
 ) -> dict[str, float]:
     """Installs an export if the embedded Triton computes what torch did; returns the largest difference of each output.
 
+    `fitted` names the normality model and the calibration that go with it, by the names in FITTED.
     The gate serves a staged copy and compares every output of the ensemble on the golden segment with torch's. The
     ensemble is installed last, so that a deployment appears complete or not at all. `instance_kind` goes into the
     installed texts; the gate itself runs on the CPU. Whatever is raised, `repository` is as it was before:
@@ -48,7 +50,7 @@ def publish(
     if instance_kind not in INSTANCE_KINDS:
         raise PublishError(f"instance_kind {instance_kind!r}: must be one of {', '.join(INSTANCE_KINDS)}")
     _check_export(export_dir)
-    _check_calibration(calibration)
+    _check_fitted(fitted)
     runtimes.locate(runtime)  # a missing environment is not the model's fault
     repository = repository.absolute()
     repository.mkdir(parents=True, exist_ok=True)
@@ -61,7 +63,8 @@ def publish(
         differences = _gate(export_dir, staged, release.deployment, runtime)
         if instance_kind != "cpu":
             write_configs(staged, release, instance_kind)
-        shutil.copyfile(calibration, staged / release.deployment / CALIBRATION)
+        for name in FITTED:
+            shutil.copyfile(fitted[name], staged / release.deployment / f"{name}.json")
         with _restored_on_error(repository, aside):
             # The ensemble goes first and comes last: a server that loads it meanwhile never finds half of a deployment.
             _move_aside(repository / release.deployment, aside)
@@ -77,15 +80,15 @@ def publish(
 def publish_all(
     export_dir: Path, evaluation_dir: Path, repository: Path, runtime: Path, instance_kind: InstanceKind = "cpu"
 ) -> dict[str, float]:
-    """Publishes an export, or the exports of all scenes in it, each with its calibration.
+    """Publishes an export, or the exports of all scenes in it, each with its normality model and calibration.
 
     Returns the largest difference of each output of the ensemble; raises what `publish` does.
     """
     scenes = sorted(path.parent.name for path in export_dir.glob("*/export.json")) or [""]
     worst: dict[str, float] = {}
     for scene in scenes:
-        calibration = evaluation_dir / calibration_file(scene)
-        found = publish(export_dir / scene, calibration, repository, runtime, instance_kind)
+        fitted = {name: evaluation_dir / fitted_file(name, scene) for name in FITTED}
+        found = publish(export_dir / scene, fitted, repository, runtime, instance_kind)
         worst = {name: max(difference, worst.get(name, 0.0)) for name, difference in found.items()}
     return worst
 
@@ -114,11 +117,12 @@ def _check_export(export_dir: Path) -> None:
             raise PublishError(f"{path}: missing, or changed since it was exported; export the model again")
 
 
-def _check_calibration(calibration: Path) -> None:
-    try:
-        Calibration.from_json(calibration.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PublishError(f"{calibration}: {error}; evaluate the model again, which writes it") from None
+def _check_fitted(fitted: Mapping[str, Path]) -> None:
+    for name, kind in FITTED.items():
+        try:
+            kind.from_json(fitted[name].read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise PublishError(f"{fitted[name]}: {error}; evaluate the model again, which writes it") from None
 
 
 def _check_shared(staged: Path, repository: Path, deployment: str) -> None:

@@ -48,6 +48,8 @@ class FrameSource:
         self.size = size
         self._folder_fps = folder_fps
         self._health: DecodeHealth | None = None
+        self.fps = folder_fps
+        """Frames a second; of a video, known from its first frame on."""
         if not self.path.exists():
             raise FileNotFoundError(f"{self.path}: no such video or frame folder")
 
@@ -73,6 +75,7 @@ class FrameSource:
         try:
             reported = round(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else None
             fps = _valid_fps(capture.get(cv2.CAP_PROP_FPS), self._folder_fps)
+            self.fps = fps
             decoded, time_s, shape, mismatch = 0, -1.0 / fps, None, None
             while True:
                 ok, bgr = capture.read()
