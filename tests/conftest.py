@@ -32,7 +32,6 @@ class ServedTiny:
     grpc_url: str
     deployment: str
     repository: Path
-    calibration: Path
     server: EmbeddedTriton
 
 
@@ -65,7 +64,7 @@ def triton_server(
     repository = tmp_path_factory.mktemp("served") / "model_repository"
     write_repository(tiny_export.folder, repository)
     with EmbeddedTriton(repository, runtime=triton_runtime) as server:
-        yield ServedTiny(server.grpc_url, "tiny", repository, tiny_export.calibration, server)
+        yield ServedTiny(server.grpc_url, "tiny", repository, server)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evidence import calm, fit
+from made_scores import fit, walkers
 
 from stmae.config import Config
 
@@ -17,13 +17,14 @@ TINY = ["name=tiny", "model.size=64", "model.width=8", "model.memory_items=8", "
 
 @dataclasses.dataclass(frozen=True)
 class TinyExport:
-    """A small model with random weights, exported, and a calibration to go with it."""
+    """A small model with random weights, exported, and what is fitted to go with it."""
 
     folder: Path
     config: Config
     model: Any
     """The STMAE that was exported."""
-    calibration: Path
+    fitted: dict[str, Path]
+    """`normality` and `calibration`."""
 
 
 def export_tiny(config: Config, root: Path) -> TinyExport:
@@ -44,9 +45,10 @@ def export_tiny(config: Config, root: Path) -> TinyExport:
         bank = model.feature_bank.items
         bank.copy_(torch.nn.functional.normalize(torch.randn_like(bank), dim=2))
     export(config, model, root / "export", moving_blobs(7, config.model.frame_size))
-    calibration = root / "calibration.json"
-    calibration.write_text(fit([calm(100, seed=0)]).to_json())
-    return TinyExport(root / "export", config, model, calibration)
+    fitted = {name: root / f"{name}.json" for name in ("normality", "calibration")}
+    for path, each in zip(fitted.values(), fit([walkers(100, seed=0)]), strict=True):
+        path.write_text(each.to_json())
+    return TinyExport(root / "export", config, model, fitted)
 
 
 def moving_blobs(frames: int, size: int, seed: int = 0) -> np.ndarray:

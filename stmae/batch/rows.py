@@ -26,7 +26,7 @@ def scores_table(source: Source, times: list[float], raw: RawScores, values: Fra
     if source.start_time is not None:
         start_us = round(source.start_time.timestamp() * 1_000_000)
         wall = pa.array(start_us + np.round(time_s * 1e6).astype(np.int64)).cast(wall.type)
-    columns = {
+    columns: dict[str, pa.Array] = {
         "source": pa.array([source.uri] * count, pa.string()),
         "etag": pa.array([source.etag] * count, pa.string()),
         "frame": pa.array(np.arange(CLIP_FRAMES, CLIP_FRAMES + count, dtype=np.int32)),

@@ -164,7 +164,11 @@ def _table(
 def _save_scores(clips: list[ScoredClip], path: Path) -> None:
     arrays: dict[str, npt.NDArray[np.generic]] = {}
     for clip in clips:
-        named = {"psnr": clip.raw.psnr, "combined": clip.combined, "heatmap": clip.heatmap}
+        named: dict[str, npt.NDArray[np.generic]] = {
+            "psnr": clip.raw.psnr,
+            "combined": clip.combined,
+            "heatmap": clip.heatmap,
+        }
         named |= {name: clip.log10_p[:, index] for index, name in enumerate(DETECTORS)}
         if clip.labels is not None:
             named["labels"] = clip.labels

@@ -13,7 +13,7 @@ import numpy as np
 
 from stmae.scoring.raw import Floats
 
-KAPPA = 0.2
+KAPPA = 0.3
 """Exponent of the calibrator p -> KAPPA * p**(KAPPA - 1), which turns a p-value into an e-value: the lower, the more
 is expected of what is anomalous."""
 TOP_TILES = 4

@@ -10,12 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
-from evidence import calm, fit
+from made_scores import fit
 
 from stmae import tables
 from stmae.batch.run import RunSummary, score_archive
 from stmae.scoring.calibration import Calibration
-from stmae.scoring.raw import RawScores
 from stmae.serving.client import Client
 from stmae.video.writer import write_video
 
@@ -27,16 +26,6 @@ GOOD = {
     "flat.mp4": 16,
 }
 """Frames of each video of the archive."""
-
-
-def alert(normal: list[RawScores]) -> Calibration:
-    """A calibration that no normal frame alarms, of the hundredth that otherwise would."""
-    calibration = fit(normal, smoothing_seconds=0.1)
-    return dataclasses.replace(calibration, enter=calibration.enter + 2, exit=calibration.enter + 1)
-
-
-ALERT = alert([calm(200, seed) for seed in range(3)])
-"""A calibration for evidence that is made up."""
 
 
 def film(path: Path, frames: int, seed: int = 0, size: tuple[int, int] = (96, 128)) -> None:
@@ -69,12 +58,15 @@ class Night:
 
     server_url: str
     deployment: str
-    calibration: Path
+    fitted: Path
+    """Folder with normality.json and calibration.json."""
+
+    def calibration(self) -> Calibration:
+        return Calibration.from_json((self.fitted / "calibration.json").read_text())
 
     def score(self, archive: Path | str, into: Path | str, **options: Any) -> RunSummary:
-        return score_archive(
-            str(archive), str(into), self.server_url, self.deployment, str(self.calibration), **options
-        )
+        fitted = {name: str(self.fitted / f"{name}.json") for name in ("normality", "calibration")}
+        return score_archive(str(archive), str(into), self.server_url, self.deployment, **{**fitted, **options})
 
 
 @pytest.fixture(scope="session")
@@ -92,8 +84,9 @@ def night(triton_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Night
         for seed in range(len(GOOD)):
             film(folder / f"{seed}.mp4", 29, seed)
             normal.append(client.score_video(folder / f"{seed}.mp4").raw)
-    (folder / "calibration.json").write_text(alert(normal).to_json())
-    return Night(triton_server.grpc_url, triton_server.deployment, folder / "calibration.json")
+    for name, fitted in zip(("normality", "calibration"), fit(normal), strict=True):
+        (folder / f"{name}.json").write_text(fitted.to_json())
+    return Night(triton_server.grpc_url, triton_server.deployment, folder)
 
 
 @pytest.fixture(scope="session")

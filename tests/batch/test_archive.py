@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import os
 import shutil
@@ -20,7 +19,8 @@ from pyarrow import fs
 
 from stmae import tables
 from stmae.batch import engines
-from stmae.batch.rows import raw_scores_of
+from stmae.batch.rows import SHOWN_LOG10_P, heatmap_of
+from stmae.scoring.normality import DETECTORS, FrameValues, NormalityModel
 from stmae.serving.client import Client
 from stmae.storage import open_store
 
@@ -70,12 +70,21 @@ def test_scores_equal_those_of_the_client(scored: Path, archive: Path, night: Ni
     with Client(night.server_url, night.deployment) as client:
         expected = client.score_video(archive / "flat.mp4")
     kept = read(scored, "scores", format="parquet").filter(ds.field("camera") == "site").sort_by("frame")
-    evidence = raw_scores_of(kept)
-    for field in dataclasses.fields(evidence):
-        ours, theirs = getattr(evidence, field.name), getattr(expected.raw, field.name)
-        rounded = field.name.endswith("tiles")
-        np.testing.assert_allclose(ours, theirs, rtol=rounded / 256, atol=(field.name == "flow_tiles") / 128)
-    assert kept["peak_tile"].to_pylist() == expected.raw.error_tiles.reshape(-1, 256).argmax(1).tolist()
+    raw, normality = expected.raw, NormalityModel.from_json((night.fitted / "normality.json").read_text())
+    values = FrameValues.join(list(normality.frame_values([raw], 10.0)))
+    columns = {
+        "psnr": raw.psnr,
+        "memory_distance_appearance": raw.memory_distance[:, 0],
+        "memory_distance_motion": raw.memory_distance[:, 1],
+        **{name: values.values[:, index] for index, name in enumerate(DETECTORS)},
+    }
+    for name, computed in columns.items():
+        np.testing.assert_allclose(kept[name], computed, rtol=1 / 2048, err_msg=name)
+    maps = read(scored, "heatmaps", format="parquet").filter(ds.field("camera") == "site").sort_by("second")
+    assert maps["second"].to_pylist() == [0, 1]
+    highest = np.where(values.heatmap[:6].max(axis=0) < SHOWN_LOG10_P, 0, values.heatmap[:6].max(axis=0))
+    found = heatmap_of(maps["heatmap"][0].as_py())
+    np.testing.assert_allclose(found, np.minimum(highest, 255 / tables.HEATMAP_STEPS), atol=1 / tables.HEATMAP_STEPS)
 
 
 def test_events_have_thumbnails_of_their_peak(scored: Path) -> None:

@@ -14,7 +14,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "tables.md"
 
 
 def test_the_examples_run(scored: Path, night: Night, capsys: pytest.CaptureFixture[str]) -> None:
-    names = {"TABLES": str(scored), "CALIBRATION": str(night.calibration)}
+    names = {"TABLES": str(scored), "CALIBRATION": str(night.fitted / "calibration.json")}
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert len(blocks) >= 5
     for block in blocks:

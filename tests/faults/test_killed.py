@@ -33,7 +33,8 @@ score_archive(*sys.argv[2:])
 def test_a_rerun_after_kill_9_equals_an_undisturbed_run(
     write: int, night: Night, archive: Path, scored: Path, tmp_path: Path
 ) -> None:
-    arguments = [str(archive), str(tmp_path), night.server_url, night.deployment, str(night.calibration)]
+    arguments = [str(archive), str(tmp_path), night.server_url, night.deployment]
+    arguments += [str(night.fitted / f"{name}.json") for name in ("normality", "calibration")]
     killed = subprocess.run([sys.executable, "-c", KILL_AT_WRITE, str(write), *arguments], check=False)
     assert killed.returncode == -signal.SIGKILL
     halfway = bytes_of(tmp_path)

@@ -30,9 +30,9 @@ def test_without_the_model_nothing_is_written(night: Night, archive: Path, tmp_p
 def test_a_calibration_that_is_none_is_refused(night: Night, archive: Path, tmp_path: Path, text: str) -> None:
     (tmp_path / "calibration.json").write_text(text)
     with pytest.raises(ValueError, match=r"calibration\.json: not a calibration"):
-        dataclasses.replace(night, calibration=tmp_path / "calibration.json").score(archive, tmp_path / "tables")
-    with pytest.raises(OSError, match=r"absent\.json: no calibration there"):
-        dataclasses.replace(night, calibration=tmp_path / "absent.json").score(archive, tmp_path / "tables")
+        night.score(archive, tmp_path / "tables", calibration=str(tmp_path / "calibration.json"))
+    with pytest.raises(OSError, match=r"absent\.json: no such file; publish the deployment"):
+        night.score(archive, tmp_path / "tables", normality=str(tmp_path / "absent.json"))
 
 
 def test_a_server_that_dies_in_mid_run_leaves_the_rest_for_the_next_run(

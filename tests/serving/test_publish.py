@@ -9,12 +9,12 @@ from pathlib import Path
 
 import onnx
 import pytest
-from evidence import calm, fit
+from made_scores import fit, walkers
 from onnx import numpy_helper
 from tiny import TINY, export_tiny
 
 from stmae import config as configs
-from stmae.scoring.calibration import calibration_file
+from stmae.scoring.normality import fitted_file
 from stmae.serving import tensors
 from stmae.serving.client import Client
 from stmae.serving.parity import ParityError
@@ -36,7 +36,7 @@ def repository(tmp_path):
 @pytest.fixture(scope="module")
 def published_once(tiny_export, triton_runtime, tmp_path_factory):
     repository = tmp_path_factory.mktemp("published") / "model_repository"
-    return repository, publish(tiny_export.folder, tiny_export.calibration, repository, triton_runtime)
+    return repository, publish(tiny_export.folder, tiny_export.fitted, repository, triton_runtime)
 
 
 @pytest.fixture
@@ -49,7 +49,8 @@ def test_a_published_model_is_served(tiny_export, published_once, triton_runtime
     repository, differences = published_once
 
     assert set(differences) == {output.name for output in tensors.ENSEMBLE.outputs}
-    assert (repository / "tiny" / "calibration.json").read_text() == tiny_export.calibration.read_text()
+    for name, path in tiny_export.fitted.items():
+        assert (repository / "tiny" / f"{name}.json").read_text() == path.read_text()
     assert [path.name for path in repository.parent.iterdir()] == ["model_repository"]
     with (
         EmbeddedTriton(repository, runtime=triton_runtime) as server,
@@ -59,7 +60,7 @@ def test_a_published_model_is_served(tiny_export, published_once, triton_runtime
 
 
 def test_a_model_is_published_for_the_cpu_unless_for_the_gpu(tiny_export, published_once, repository, triton_runtime):
-    publish(tiny_export.folder, tiny_export.calibration, repository, triton_runtime, "gpu")
+    publish(tiny_export.folder, tiny_export.fitted, repository, triton_runtime, "gpu")
 
     for folder, kind in ((published_once[0], "KIND_CPU"), (repository, "KIND_GPU")):
         for spec in tensors.STEPS:
@@ -69,7 +70,7 @@ def test_a_model_is_published_for_the_cpu_unless_for_the_gpu(tiny_export, publis
 
 def test_an_unknown_instance_kind_is_refused(tiny_export, repository, triton_runtime):
     with pytest.raises(PublishError, match="instance_kind 'tpu': must be one of cpu, gpu"):
-        publish(tiny_export.folder, tiny_export.calibration, repository, triton_runtime, "tpu")
+        publish(tiny_export.folder, tiny_export.fitted, repository, triton_runtime, "tpu")
 
     assert not repository.exists()
 
@@ -81,14 +82,16 @@ def test_each_scene_of_a_model_is_published_with_its_own_calibration(repository,
     for seed, scene in enumerate(("gate", "yard")):
         export_tiny(configs.load("walkway", [*TINY, f"name=tiny-{scene}"]), tmp_path / scene)
         (tmp_path / scene / "export").rename(exports / scene)
-        (evaluation / calibration_file(scene)).write_text(fit([calm(50, seed)]).to_json())
+        for name, fitted in zip(("normality", "calibration"), fit([walkers(50, seed)]), strict=True):
+            (evaluation / fitted_file(name, scene)).write_text(fitted.to_json())
 
     publish_all(exports, evaluation, repository, triton_runtime)
 
     assert find_deployments(repository) == ["tiny-gate", "tiny-yard"]
     for scene in ("gate", "yard"):
-        published = (repository / f"tiny-{scene}" / "calibration.json").read_text()
-        assert published == (evaluation / calibration_file(scene)).read_text()
+        for name in ("normality", "calibration"):
+            published = (repository / f"tiny-{scene}" / f"{name}.json").read_text()
+            assert published == (evaluation / fitted_file(name, scene)).read_text()
 
 
 def test_a_model_with_other_weights_leaves_the_repository_untouched(tiny_export, export_dir, published, triton_runtime):
@@ -96,7 +99,7 @@ def test_a_model_with_other_weights_leaves_the_repository_untouched(tiny_export,
     exchange(export_dir, "encode", scaled)
 
     with pytest.raises(ParityError, match=r"Triton: \w+ differs from torch"):
-        publish(export_dir, tiny_export.calibration, published, triton_runtime)
+        publish(export_dir, tiny_export.fitted, published, triton_runtime)
 
     assert snapshot(published) == before
 
@@ -107,7 +110,7 @@ def test_a_model_that_does_not_load_leaves_the_repository_untouched(
     exchange(export_dir, "decode", lambda path: path.write_bytes(b"not a model"))
 
     with pytest.raises(ParityError, match=r"cannot serve"):
-        publish(export_dir, tiny_export.calibration, repository, triton_runtime)
+        publish(export_dir, tiny_export.fitted, repository, triton_runtime)
 
     assert snapshot(repository) == {}
 
@@ -116,14 +119,15 @@ def test_a_file_that_changed_after_the_export_is_refused(tiny_export, export_dir
     scaled(export_dir / "encode.onnx")
 
     with pytest.raises(PublishError, match=r"encode\.onnx: missing, or changed since it was exported"):
-        publish(export_dir, tiny_export.calibration, repository, triton_runtime)
+        publish(export_dir, tiny_export.fitted, repository, triton_runtime)
 
 
-def test_a_broken_calibration_is_refused(export_dir, repository, triton_runtime, tmp_path):
+def test_a_broken_calibration_is_refused(export_dir, tiny_export, repository, triton_runtime, tmp_path):
     (tmp_path / "calibration.json").write_text("{}")
+    broken = {**tiny_export.fitted, "calibration": tmp_path / "calibration.json"}
 
     with pytest.raises(PublishError, match=r"calibration\.json: not a calibration"):
-        publish(export_dir, tmp_path / "calibration.json", repository, triton_runtime)
+        publish(export_dir, broken, repository, triton_runtime)
 
 
 def test_a_shared_model_that_others_use_is_not_exchanged(tiny_export, export_dir, published, triton_runtime):
@@ -132,7 +136,7 @@ def test_a_shared_model_that_others_use_is_not_exchanged(tiny_export, export_dir
     before = snapshot(published)
 
     with pytest.raises(PublishError, match=r"differs from the 'flow' of this export, and other use it too"):
-        publish(export_dir, tiny_export.calibration, published, triton_runtime)
+        publish(export_dir, tiny_export.fitted, published, triton_runtime)
 
     assert snapshot(published) == before
 
@@ -151,7 +155,7 @@ def test_an_installation_that_fails_halfway_is_taken_back(
     exchange(export_dir, "psnr", relabelled)
     monkeypatch.setattr(Path, "replace", fail_at_decode)
     with pytest.raises(OSError, match="No space left"):
-        publish(export_dir, tiny_export.calibration, published, triton_runtime)
+        publish(export_dir, tiny_export.fitted, published, triton_runtime)
 
     assert snapshot(published) == before
 

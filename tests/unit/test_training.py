@@ -27,8 +27,9 @@ from stmae.model.checkpoint import CheckpointError, load_modules
 from stmae.model.features import FeatureBank, gradient_histograms
 from stmae.model.memory import queries_of
 from stmae.model.stmae import moved_tiles
-from stmae.scoring.calibration import Calibration
-from stmae.scoring.raw import STILL_SPEED, RawScores
+from stmae.scoring.calibration import Calibration, ScoredFrames
+from stmae.scoring.normality import NormalityModel
+from stmae.scoring.raw import STILL_SPEED
 from stmae.training import loop
 from stmae.training.adversarial import AdversarialStage, train_adversarial
 from stmae.training.flow import FlowRecipe, train_flow
@@ -387,15 +388,15 @@ def test_the_flow_net_trains_from_scratch(tmp_path: Path) -> None:
 def test_evaluation_scores_each_test_frame_from_the_fifth_on(manifest: Manifest, trained: Path, tmp_path: Path) -> None:
     evaluation = evaluate(CONFIG, manifest, trained / "flow", trained / "stmae", tmp_path)
     (clip,) = evaluation.clips
-    assert len(clip.evidence) == len(clip.labels) == len(clip.combined) == len(clip.tile_map) == 16
+    assert len(clip.raw) == len(clip.labels) == len(clip.combined) == len(clip.heatmap) == 16
     assert clip.labels.sum() == 5
     assert 0 <= evaluation.figures["combined_auc_micro_raw"] <= 1
     assert json.loads((tmp_path / "evaluation.json").read_text())["figures"] == evaluation.figures
+    normality = NormalityModel.from_json((tmp_path / "normality.json").read_text())
     calibration = Calibration.from_json((tmp_path / "calibration.json").read_text())
+    scores = ScoredFrames.join(list(calibration.scores(normality.frame_values([clip.raw], clip.fps), clip.fps)))
     with np.load(tmp_path / "scores.npz") as kept:
-        names = [field.name for field in dataclasses.fields(RawScores)]
-        evidence = RawScores(*(kept[f"{clip.name}/{name}"] for name in names))
-        np.testing.assert_array_equal(kept[f"{clip.name}/combined"], calibration.score(evidence, clip.fps))
+        np.testing.assert_array_equal(kept[f"{clip.name}/combined"], scores.score)
 
 
 def test_frames_twice_as_large_are_reduced_for_the_auto_encoders(
@@ -415,4 +416,4 @@ def test_frames_twice_as_large_are_reduced_for_the_auto_encoders(
     pretrain_motion(settings, large, tmp_path / "flow", tmp_path / "motion")
     _adversarial(large, tmp_path, tmp_path / "stmae", settings)
     (clip,) = evaluate(settings, large, tmp_path / "flow", tmp_path / "stmae", tmp_path).clips
-    assert len(clip.evidence) == 16
+    assert len(clip.raw) == 16
