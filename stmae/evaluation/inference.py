@@ -42,7 +42,7 @@ def raw_scores(
     model: STMAE, scene: int, frames: npt.NDArray[np.uint8], flows: npt.NDArray[np.float16], device: torch.device
 ) -> RawScores:
     """Returns the raw scores of frames 4..F-1 of FRAMES [F,S,S,3], given the flow between them [F-1,2,h,w]."""
-    return RawScores.join(list(iter_raw_scores(model, scene, frames, flows, device)))
+    return RawScores.join([RawScores.empty(), *iter_raw_scores(model, scene, frames, flows, device)])
 
 
 def iter_raw_scores(

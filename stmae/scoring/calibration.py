@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from scipy import ndimage
 
-from stmae.scoring.combine import merge
+from stmae.scoring.combine import KAPPA, merge
 from stmae.scoring.normality import DETECTORS, FrameValues
 from stmae.scoring.pvalues import FRAME_SHAPE, FRAME_THRESHOLD, PValues, fit_pareto, pareto_log10
 from stmae.scoring.raw import Floats, Rows
@@ -32,7 +32,10 @@ DECLUSTER_SECONDS = 5.0
 """Peaks that are nearer to each other belong to one event."""
 PRIOR_PEAKS = 20.0
 """Peaks that the prior counts for, which is what exact p-values would give: a look every DECLUSTER_SECONDS, and ten
-times as rare with each unit of the curve."""
+times as rare with each unit of -log10 p, of which an e-value keeps 1 - KAPPA."""
+EVENT_REACH = 3.0
+"""Lengths of the calibration footage that the return period of an event exceeds, at most: a calibration that is too
+short to tell what the alert budget asks for still finds what is rarer than what it has seen."""
 CLAIM = 100.0
 """Return periods are claimed up to so many times the length of the calibration footage."""
 
@@ -73,7 +76,7 @@ class ReturnPeriods:
             hours,
             threshold,
             float(weight * found + (1 - weight) * exact),
-            float(weight * scale + (1 - weight) / np.log(10)),
+            float(weight * scale + (1 - weight) * (1 - KAPPA) / np.log(10)),
             weight * shape,
         )
 
@@ -148,7 +151,7 @@ def fit_calibration(
     return Calibration(
         pvalues=pvalues,
         return_periods=ReturnPeriods.fit(np.concatenate(peaks), hours),
-        event_hours=event_hours,
+        event_hours=min(event_hours, EVENT_REACH * hours),
         min_seconds=min_seconds,
         merge_seconds=merge_seconds,
     )

@@ -26,7 +26,7 @@ from stmae.scoring.stream import RollingQuantile, windows
 
 FORMAT = 1
 """Version of normality.json; another one has to be published again."""
-BACKGROUND_SECONDS = 600.0
+BACKGROUND_SECONDS = 590.0
 """Length of the background that the mean of the whole view is compared with."""
 BACKGROUND_QUANTILE = 0.5
 """Quantile of it that is the background: other light is there nearly always, an event is not."""

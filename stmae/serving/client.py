@@ -149,7 +149,7 @@ class Client:
                 count += 1
                 yield image
 
-        raw = RawScores.join(list(self.score_stream(cut(counted(), length))))
+        raw = RawScores.join([RawScores.empty(), *self.score_stream(cut(counted(), length))])
         return VideoScores(count, raw, health() if health else None)
 
     def _send(self, frames: Images) -> _Request:
