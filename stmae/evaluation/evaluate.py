@@ -17,12 +17,12 @@ from stmae.config import Config, ScoreConfig
 from stmae.datasets.flow_cache import FlowCache
 from stmae.datasets.manifest import Clip, Manifest
 from stmae.evaluation.figures import Roc, ScoredClip, figures_of
+from stmae.evaluation.fitting import NormalClip, fit_normality
 from stmae.evaluation.inference import clip_raw_scores, flow_tiles
 from stmae.model.build import load_model
 from stmae.model.device import training_device
 from stmae.model.stmae import STMAE
 from stmae.scoring.calibration import Calibration, ScoredFrames, fit_calibration
-from stmae.scoring.fitting import NormalClip, fit_normality
 from stmae.scoring.normality import DETECTORS, FrameValues, NormalityModel, fitted_file
 from stmae.scoring.raw import CLIP_FRAMES, RawScores
 

@@ -16,7 +16,7 @@ from scipy import ndimage
 from sklearn.metrics import roc_curve
 
 from stmae.evaluation import ROWS, metrics
-from stmae.scoring.raw import Floats, RawScores, min_max
+from stmae.scoring.raw import Floats, RawScores
 
 BASELINE_TILES = 4
 """Fastest tiles whose mean speed is the baseline."""
@@ -77,7 +77,7 @@ def figures_of(clips: Sequence[ScoredClip]) -> tuple[dict[str, float], Roc]:
         scores = [clip.row(row) for clip, _ in labelled]
         figures[f"{row}_auc_micro_raw"] = metrics.micro_auc(scores, labels)
         figures[f"{row}_auc_macro"] = metrics.macro_auc(scores, labels)
-        figures[f"{row}_auc_micro_per_video"] = metrics.micro_auc([min_max(one) for one in scores], labels)
+        figures[f"{row}_auc_micro_per_video"] = metrics.micro_auc([metrics.min_max(one) for one in scores], labels)
     combined = np.concatenate([clip.combined for clip, _ in labelled])
     fpr, tpr, thresholds = roc_curve(np.concatenate(labels), combined)
     figures["combined_eer"] = metrics.equal_error_rate(fpr, tpr)

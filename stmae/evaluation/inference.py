@@ -15,7 +15,7 @@ from stmae.config import Config
 from stmae.datasets.flow_cache import FlowCache
 from stmae.datasets.manifest import Clip, Manifest, scene_index
 from stmae.model.stmae import STMAE, RawScoreTensors, moved_tiles
-from stmae.scoring.raw import RawScores, segments
+from stmae.scoring.raw import CLIP_FRAMES, RawScores
 
 SEGMENT_FRAMES = 36
 """Frames of a call of the model, at most."""
@@ -62,3 +62,17 @@ def flow_tiles(flows_F2hw: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
     starts = range(0, len(flows_F2hw), FLOW_BATCH)
     batches = (torch.from_numpy(np.array(flows_F2hw[start : start + FLOW_BATCH])).float() for start in starts)
     return np.concatenate([moved_tiles(batch, batch.shape[-1]).numpy() for batch in batches])
+
+
+def segments(frames: int, length: int) -> Iterator[tuple[int, int]]:
+    """Yields ranges [start, stop) of at most `length` frames that overlap by CLIP_FRAMES and cut a video into calls.
+
+    Every frame from CLIP_FRAMES on is predicted in exactly one segment. A video of fewer than 5 frames has none.
+    Raises ValueError for a length below 5.
+    """
+    if length <= CLIP_FRAMES:
+        raise ValueError(f"segment length {length}: must be at least {CLIP_FRAMES + 1}")
+    start = 0
+    while start + CLIP_FRAMES < frames:
+        yield start, min(start + length, frames)
+        start += length - CLIP_FRAMES

@@ -86,3 +86,11 @@ def _share(masks: Labels, tiles: int) -> Floats:
     frames, height, width = masks.shape
     cut = masks.reshape(frames, tiles, height // tiles, tiles, width // tiles)
     return np.asarray(cut.mean(axis=(2, 4), dtype=np.float64))
+
+
+def min_max(values: Floats) -> Floats:
+    """Returns the values of one video scaled to [0, 1] (Eq. 12 of the paper, on PSNR); a constant video becomes 1."""
+    low, high = float(values.min()), float(values.max())
+    if high == low:
+        return np.ones_like(values)
+    return (values - low) / (high - low)

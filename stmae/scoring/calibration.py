@@ -6,22 +6,19 @@ Legend: F frames, D detectors.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy import ndimage
 
 from stmae.scoring.combine import KAPPA, merge
-from stmae.scoring.normality import DETECTORS, FrameValues
-from stmae.scoring.pvalues import FRAME_SHAPE, FRAME_THRESHOLD, PValues, fit_pareto, pareto_log10
+from stmae.scoring.document import Document
+from stmae.scoring.normality import FrameValues
+from stmae.scoring.pvalues import FRAME_TAIL, PValues, fit_pareto, pareto_log10
 from stmae.scoring.raw import Floats, Rows
 from stmae.scoring.stream import windows
 
-FORMAT = 1
-"""Version of calibration.json; another one has to be published again."""
 BEFORE_SECONDS = 1.0
 """Frames before that a value is averaged with."""
 AFTER_SECONDS = 0.5
@@ -65,13 +62,11 @@ class ReturnPeriods:
     @classmethod
     def fit(cls, peaks: Floats, hours: float) -> Self:
         """Fits to the heights of the declustered peaks of `hours` of normal footage."""
-        ordered = np.sort(peaks)
-        threshold = float(ordered[(len(ordered) - 1) // 2])
-        excesses = ordered[ordered > threshold] - threshold
+        threshold = float(np.quantile(peaks, 0.5, method="lower"))
+        excesses = peaks[peaks > threshold] - threshold
         scale, shape = fit_pareto(excesses)
         weight = len(excesses) / (len(excesses) + PRIOR_PEAKS)
-        found = np.log10(hours / max(len(excesses), 1))
-        exact = threshold + np.log10(DECLUSTER_SECONDS / 3600)
+        found, exact = np.log10(hours / max(len(excesses), 1)), threshold + np.log10(DECLUSTER_SECONDS / 3600)
         return cls(
             hours,
             threshold,
@@ -82,15 +77,16 @@ class ReturnPeriods:
 
     def log10(self, curve: Floats) -> Floats:
         """Returns log10 of the return period in hours, which rises with the height of the curve."""
-        below = np.minimum(curve - self.threshold, 0.0)
-        return np.asarray(
-            self.log10_hours_at_threshold + below + pareto_log10(curve - self.threshold, self.scale, self.shape)
-        )
+        excess = curve - self.threshold
+        above = pareto_log10(excess, self.scale, self.shape)
+        return np.asarray(self.log10_hours_at_threshold + np.minimum(excess, 0.0) + above)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Calibration:
+class Calibration(Document):
     """What a camera's normal footage makes of the values of its normality model."""
+
+    FORMAT: ClassVar[int] = 1
 
     pvalues: tuple[PValues, ...]
     """Of smoothed values, in the order of DETECTORS."""
@@ -108,74 +104,43 @@ class Calibration:
     def scores(self, parts: Iterable[FrameValues], fps: float) -> Iterator[ScoredFrames]:
         """Yields the scores of a stream of values, block by block.
 
-        They depend on the values from BEFORE_SECONDS before a frame to AFTER_SECONDS + WIDEN_SECONDS after it.
+        They depend on the values from BEFORE_SECONDS + WIDEN_SECONDS before a frame to AFTER_SECONDS + WIDEN_SECONDS
+        after it.
         """
-        for log10_p in smoothed_log10_p(self.pvalues, parts, fps):
-            yield ScoredFrames(self.return_periods.log10(merge(list(log10_p.T))), log10_p)
-
-    def to_json(self) -> str:
-        """Returns canonical JSON."""
-        table = {"format": FORMAT, **dataclasses.asdict(self)}
-        return json.dumps(table, sort_keys=True, default=lambda array: array.tolist()) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> Calibration:
-        """Returns the inverse of `to_json`, bit for bit. Raises ValueError for another text."""
-        try:
-            table: dict[str, Any] = json.loads(text)
-            if table.pop("format", "before 1") != FORMAT:
-                raise ValueError(f"its format is not {FORMAT}")
-            pvalues = tuple(map(PValues.of_json, table.pop("pvalues")))
-            if len(pvalues) != len(DETECTORS):
-                raise ValueError(f"{len(pvalues)} detectors, not {len(DETECTORS)}")
-            return cls(pvalues=pvalues, return_periods=ReturnPeriods(**table.pop("return_periods")), **table)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"not a calibration ({error!r}); publish the model again") from None
-
-    def digest(self) -> str:
-        """Returns the SHA-256 (hex) of the JSON."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+        for values in _smoothed(parts, fps):
+            log10_p = np.stack([each.log10(column) for each, column in zip(self.pvalues, values.T, strict=True)])
+            yield ScoredFrames(self.return_periods.log10(merge(log10_p)), log10_p.T)
 
 
 def fit_calibration(
     clips: Sequence[tuple[FrameValues, float]], *, event_hours: float, min_seconds: float, merge_seconds: float
 ) -> Calibration:
     """Fits to the values, with frames a second, of normal clips that the detectors were not fitted to."""
-    smooth = [FrameValues.join(list(_smoothed([clip], fps))).values for clip, fps in clips]
-    pvalues = tuple(
-        PValues.fit(column, FRAME_THRESHOLD, FRAME_SHAPE) for column in np.concatenate(smooth).T.astype(np.float64)
-    )
+    smooth = [np.concatenate(list(_smoothed([clip], fps))) for clip, fps in clips]
+    pvalues = tuple(PValues.fit(column, FRAME_TAIL) for column in np.concatenate(smooth).T)
     hours = sum(len(clip) / fps for clip, fps in clips) / 3600
-    curves = [merge([each.log10(column) for each, column in zip(pvalues, one.T, strict=True)]) for one in smooth]
-    peaks = [_peaks(curve, fps) for curve, (_, fps) in zip(curves, clips, strict=True)]
+    curves = [merge(np.stack([p.log10(column) for p, column in zip(pvalues, one.T, strict=True)])) for one in smooth]
+    peaks = np.concatenate([_peaks(curve, fps) for curve, (_, fps) in zip(curves, clips, strict=True)])
     return Calibration(
         pvalues=pvalues,
-        return_periods=ReturnPeriods.fit(np.concatenate(peaks), hours),
+        return_periods=ReturnPeriods.fit(peaks, hours),
         event_hours=min(event_hours, EVENT_REACH * hours),
         min_seconds=min_seconds,
         merge_seconds=merge_seconds,
     )
 
 
-def smoothed_log10_p(pvalues: Sequence[PValues], parts: Iterable[FrameValues], fps: float) -> Iterator[Floats]:
-    """Yields -log10 p of the smoothed values of a stream, [F,D] a block."""
-    for block in _smoothed(parts, fps):
-        columns = zip(pvalues, block.values.T.astype(np.float64), strict=True)
-        yield np.stack([each.log10(column) for each, column in columns], axis=1)
+def _smoothed(parts: Iterable[FrameValues], fps: float) -> Iterator[Floats]:
+    """Yields smoothed values [F,D], which are high only where a value is high both before and after the frame.
 
-
-def _smoothed(parts: Iterable[FrameValues], fps: float) -> Iterator[FrameValues]:
-    """Yields the stream with smoothed values: high only where a value is high both before and after the frame."""
+    They are the logarithm of the harmonic mean of both averages: an average over both sides would reach the farther
+    the higher a value is.
+    """
     before, after, widen = (round(s * fps) for s in (BEFORE_SECONDS, AFTER_SECONDS, WIDEN_SECONDS))
-    for window, start, stop in windows(parts, before + widen, after + widen):
-        values = window.values.astype(np.float64)
-        # The logarithm of the harmonic mean of both averages, since an average over both sides reaches the farther
-        # the higher a value is.
-        both = np.log10(2) - np.logaddexp(-np.log(10) * _past(values, before), -np.log(10) * _future(values, after)) / (
-            np.log(10)
-        )
-        wide = ndimage.maximum_filter1d(both, 2 * widen + 1, axis=0, mode="nearest")
-        yield FrameValues(wide[start:stop], window.heatmap[start:stop])
+    for window, block in windows(parts, before + widen, after + widen):
+        values = window.values.astype(np.float64) * np.log(10)
+        both = np.log(2) - np.logaddexp(-_past(values, before), -_past(values[::-1], after)[::-1])
+        yield ndimage.maximum_filter1d(both / np.log(10), 2 * widen + 1, axis=0, mode="nearest")[block]
 
 
 def _past(values_FD: Floats, frames: int) -> Floats:
@@ -185,13 +150,8 @@ def _past(values_FD: Floats, frames: int) -> Floats:
     return np.asarray(total / np.minimum(np.arange(len(values_FD)) + 1, frames + 1)[:, None])
 
 
-def _future(values_FD: Floats, frames: int) -> Floats:
-    return _past(values_FD[::-1], frames)[::-1]
-
-
 def _peaks(curve_F: Floats, fps: float) -> Floats:
     """Returns the heights of the local maxima that are highest within DECLUSTER_SECONDS on both sides."""
     reach = round(DECLUSTER_SECONDS * fps)
     highest = ndimage.maximum_filter1d(curve_F, 2 * reach + 1, mode="nearest") == curve_F
-    starts = highest & ~np.concatenate([[False], highest[:-1]])  # a plateau is one peak
-    return np.asarray(curve_F[starts])
+    return np.asarray(curve_F[highest & ~np.roll(highest, 1) | (highest & (np.arange(len(curve_F)) == 0))])

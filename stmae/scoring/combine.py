@@ -7,8 +7,6 @@ combination and applications", 2021). Everything here is in units of log10. Lege
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from stmae.scoring.raw import Floats
@@ -29,13 +27,12 @@ def e_value(log10_p: Floats) -> Floats:
     return np.asarray(np.log10(KAPPA) + (1 - KAPPA) * log10_p)
 
 
-def merge(log10_p: Sequence[Floats]) -> Floats:
-    """Returns log10 of the mean e-value of detectors that may depend on each other in any way.
+def merge(log10_p: Floats) -> Floats:
+    """Returns [F], log10 of the mean e-value of D detectors [D,F] that may depend on each other in any way.
 
     By Markov's inequality at most 10**-x of normal values reach x: it is as good as a -log10 p.
     """
-    e_values = np.stack([e_value(each) for each in log10_p])
-    return np.asarray(np.logaddexp.reduce(e_values * np.log(10)) / np.log(10) - np.log10(len(e_values)))
+    return np.asarray(np.logaddexp.reduce(e_value(log10_p) * np.log(10)) / np.log(10) - np.log10(len(log10_p)))
 
 
 def together(first: Floats, second: Floats) -> Floats:

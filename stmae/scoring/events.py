@@ -33,47 +33,35 @@ def find_events(parts: Iterable[ScoredFrames], calibration: Calibration, fps: fl
     `merge_seconds` are one, and what is then shorter than `min_seconds` is none. (Hysteresis, as in edge detection.)
     """
     enter = float(np.log10(calibration.event_hours))
-    leave = enter + float(np.log10(EXIT_RATIO))
     gap, shortest = round(calibration.merge_seconds * fps), max(1, round(calibration.min_seconds * fps))
-    runs = (run for run in _runs(parts, leave) if run.score > enter)
-    event: Event | None = None
-    for run in runs:
-        if event is not None and run.start - event.end <= gap:
-            peak = max(event, run, key=lambda one: one.score)
-            event = dataclasses.replace(peak, start=event.start, end=run.end)
-            continue
-        if event is not None and event.end - event.start + 1 >= shortest:
+    runs = _merged(_runs(parts, enter + float(np.log10(EXIT_RATIO))), 0)  # those that a part's end cut
+    for event in _merged((run for run in runs if run.score > enter), gap):
+        if event.end - event.start + 1 >= shortest:
             yield event
-        event = run
-    if event is not None and event.end - event.start + 1 >= shortest:
-        yield event
 
 
 def _runs(parts: Iterable[ScoredFrames], level: float) -> Iterator[Event]:
-    """Yields the maximal runs of frames whose score is above a level."""
-    begun: Event | None = None
+    """Yields the maximal runs of each part whose score is above a level."""
     first = 0
     for part in parts:
-        above = part.score > level
-        edges = np.flatnonzero(np.diff(above.astype(np.int8), prepend=0, append=0))
+        edges = np.flatnonzero(np.diff((part.score > level).astype(np.int8), prepend=0, append=0)).tolist()
         for start, stop in zip(edges[::2], edges[1::2], strict=True):
-            peak = int(start + np.argmax(part.score[start:stop]))
-            run = Event(
-                first + int(start),
-                first + peak,
-                first + int(stop) - 1,
-                float(part.score[peak]),
-                int(part.log10_p[peak].argmax()),
-            )
-            if begun is not None and begun.end == run.start - 1:
-                highest = run if run.score > begun.score else begun
-                run = dataclasses.replace(highest, start=begun.start, end=run.end)
-            elif begun is not None:
-                yield begun
-            begun = run
+            peak = start + int(np.argmax(part.score[start:stop]))
+            detector = int(part.log10_p[peak].argmax())
+            yield Event(first + start, first + peak, first + stop - 1, float(part.score[peak]), detector)
         first += len(part)
-        if begun is not None and begun.end < first - 1:
-            yield begun
-            begun = None
-    if begun is not None:
-        yield begun
+
+
+def _merged(runs: Iterable[Event], gap: int) -> Iterator[Event]:
+    """Yields the runs, those with at most `gap` frames between them as one."""
+    held: Event | None = None
+    for run in runs:
+        if held is not None and run.start - held.end - 1 <= gap:
+            peak = max(held, run, key=lambda one: one.score)
+            held = dataclasses.replace(peak, start=held.start, end=run.end)
+            continue
+        if held is not None:
+            yield held
+        held = run
+    if held is not None:
+        yield held

@@ -1,28 +1,25 @@
-"""The box around the oddest place of a map of tiles."""
+"""The box around the most anomalous place of a heat map."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
-SHARE = 0.5
-"""Share of the highest tile's score above which a tile belongs to the odd place: a higher one cuts off parts of what
-is odd, a lower one takes in its neighbours."""
+from stmae.scoring.raw import Floats
+
+BOX_LEVEL = 0.5
+"""Fraction of the highest tile's value above which tiles that touch it are in the box: a higher one cuts off parts of
+what is anomalous, a lower one takes in its neighbours."""
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom, as fractions of the frame."""
 
 
-def peak_box(tile_map: npt.NDArray[np.floating]) -> Box:
-    """Around the tile of [K,K] with the highest score and all above SHARE of it that touch it, directly or in turn.
-
-    The whole frame where nothing is odd.
-    """
-    if not tile_map.max() > 0:
+def peak_box(heatmap_RC: Floats) -> Box:
+    """Returns the box around the highest tile and all that touch it, or the whole frame if none is above 0."""
+    if not heatmap_RC.max() > 0:
         return 0.0, 0.0, 1.0, 1.0
-    places, _ = ndimage.label(tile_map > SHARE * tile_map.max(), structure=np.ones((3, 3)))
-    rows, columns = np.nonzero(places == places.flat[int(tile_map.argmax())])
-    height, width = tile_map.shape
-    left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
-    return float(left / width), float(top / height), float(right / width), float(bottom / height)
+    regions, _ = ndimage.label(heatmap_RC > BOX_LEVEL * heatmap_RC.max(), structure=np.ones((3, 3)))
+    rows, columns = ndimage.find_objects(regions == regions.flat[int(heatmap_RC.argmax())])[0]
+    height, width = heatmap_RC.shape
+    return columns.start / width, rows.start / height, columns.stop / width, rows.stop / height

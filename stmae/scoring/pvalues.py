@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -11,14 +11,15 @@ from stmae.scoring.raw import Floats
 
 BODY_QUANTILES = 20
 """Quantiles, evenly spaced, that keep the distribution below the tail's threshold."""
-FRAME_THRESHOLD = 0.95
-"""Probability at which the tail of a quantity that there is one of in a frame begins."""
-FRAME_SHAPE = 0.5
-"""Shape of that tail: heavy, since the frames of a few clips show few situations."""
+FRAME_TAIL = (0.95, 0.5)
+"""Threshold probability and shape of the tail of what there is one of in a frame. It is heavy, since the frames of a
+few clips show few situations."""
+TILE_TAIL = (0.99, 0.0)
+"""Threshold probability and shape of the tail of what there are 256 of in a frame: exponential."""
 MAX_SHAPE = 0.5
 """Largest shape of a fitted tail: beyond it the excesses have no variance and no sample tells the shape."""
 MIN_SCALE = 1e-3
-"""Least scale of the tail, as a fraction of the body's range: values that were all the same say little of the next."""
+"""Least scale of a tail, as a fraction of the body's range: values that were all the same say little of the next."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,36 +29,25 @@ class PValues:
     quantiles: Floats
     """[BODY_QUANTILES] values at evenly spaced probabilities from 0 to `threshold`."""
     threshold: float
-    """Probability at which the tail begins."""
     scale: float
     shape: float
-    """0 is an exponential tail; larger ones are heavier."""
 
     @classmethod
-    def fit(cls, values: Floats, threshold: float, shape: float) -> Self:
-        """Fits the scale of the tail to the values above the quantile `threshold`; of no values, every p-value is 1.
-
-        The shape is given: what a few clips have in their tail does not tell it.
-        """
+    def fit(cls, values: Floats, tail: tuple[float, float]) -> Self:
+        """Fits the scale of a tail, given as threshold and shape, to its excesses; of no values, every p is 1."""
+        threshold, shape = tail
         if not values.size:
-            return cls(np.zeros(BODY_QUANTILES), threshold, np.inf, shape)
+            return cls(np.full(BODY_QUANTILES, np.finfo(float).max), threshold, 1.0, shape)
         quantiles = np.quantile(values, np.linspace(0, threshold, BODY_QUANTILES))
         excesses = values[values > quantiles[-1]] - quantiles[-1]
         scale = float(excesses.mean()) * (1 - shape) if len(excesses) else 0.0
-        spread = float(quantiles[-1] - quantiles[0])
-        return cls(quantiles, threshold, max(scale, MIN_SCALE * max(spread, 1e-3)), shape)
+        return cls(quantiles, threshold, max(scale, MIN_SCALE * max(float(np.ptp(quantiles)), 1e-3)), shape)
 
     def log10(self, values: Floats) -> Floats:
         """Returns -log10 of the p-values, in the shape of `values`."""
-        body = np.linspace(0, self.threshold, BODY_QUANTILES)
-        steps = np.arange(BODY_QUANTILES) * 1e-12  # np.interp wants them to rise
-        inside = np.interp(values, self.quantiles + steps, -np.log10(1 - body))
-        return np.asarray(inside + pareto_log10(values - self.quantiles[-1], self.scale, self.shape))
-
-    @classmethod
-    def of_json(cls, table: dict[str, Any]) -> Self:
-        """Returns the inverse of `dataclasses.asdict` after a journey through JSON."""
-        return cls(**{**table, "quantiles": np.array(table["quantiles"], np.float64)})
+        body = -np.log10(1 - np.linspace(0, self.threshold, BODY_QUANTILES))
+        rising = self.quantiles + np.arange(BODY_QUANTILES) * 1e-12  # np.interp wants them to
+        return np.interp(values, rising, body) + pareto_log10(values - self.quantiles[-1], self.scale, self.shape)
 
 
 def fit_pareto(excesses: Floats) -> tuple[float, float]:
@@ -69,15 +59,12 @@ def fit_pareto(excesses: Floats) -> tuple[float, float]:
     if len(excesses) < 2:
         return (float(excesses.mean()) if len(excesses) else 0.0), 0.0
     ordered, count = np.sort(excesses), len(excesses)
-    mean = float(ordered.mean())
-    weighted = float((ordered * (count - 1 - np.arange(count))).mean() / (count - 1))
-    denominator = mean - 2 * weighted
-    shape = float(np.clip(2 - mean / denominator, 0.0, MAX_SHAPE)) if denominator > 0 else 0.0
-    return mean * (1 - shape), shape
+    mean, weighted = ordered.mean(), (ordered * np.arange(count)[::-1]).mean() / (count - 1)
+    shape = float(np.clip(2 - mean / (mean - 2 * weighted), 0.0, MAX_SHAPE)) if mean > 2 * weighted else 0.0
+    return float(mean) * (1 - shape), shape
 
 
 def pareto_log10(excesses: Floats, scale: float, shape: float) -> Floats:
     """Returns -log10 of the probability that an excess over the threshold is larger; 0 below the threshold."""
     relative = np.maximum(excesses, 0.0) / scale
-    nats = np.log1p(shape * relative) / shape if shape > 0 else relative
-    return np.asarray(nats / np.log(10))
+    return np.asarray((np.log1p(shape * relative) / shape if shape > 0 else relative) / np.log(10))

@@ -6,7 +6,7 @@ Legend: F scored frames, tiles are [16,16].
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
@@ -29,8 +29,7 @@ class Rows:
     """Base of dataclasses whose fields are arrays with one row a frame."""
 
     def __len__(self) -> int:
-        first = dataclasses.fields(self)[0].name  # type: ignore[arg-type]
-        return len(getattr(self, first))
+        return len(getattr(self, dataclasses.fields(self)[0].name))  # type: ignore[arg-type]
 
     def __getitem__(self, rows: slice) -> Self:
         return type(self)(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))  # type: ignore[arg-type]
@@ -63,40 +62,12 @@ class RawScores(Rows):
     @classmethod
     def empty(cls) -> RawScores:
         """Returns the raw scores of no frames."""
-        tiles = (TILES, TILES)
-        shapes: tuple[tuple[int, ...], ...] = ((), (2,), tiles, tiles, tiles, (2, *tiles))
+        shapes: tuple[tuple[int, ...], ...] = ((), (2,), *[(TILES, TILES)] * 3, (2, TILES, TILES))
         return cls(*(np.zeros((0, *shape), np.float32) for shape in shapes))
 
     def check(self) -> Self:
-        """Returns these raw scores. Raises ValueError where one is not finite: the model is broken."""
+        """Returns these raw scores. Raises ValueError where one is not finite."""
         for field in dataclasses.fields(self):
-            values = getattr(self, field.name)
-            if not np.isfinite(values).all():
-                frame = int(np.argwhere(~np.isfinite(values))[0, 0])
-                raise ValueError(
-                    f"{field.name}: not finite {frame} frames into these raw scores: the model is broken; "
-                    "train and publish it again"
-                )
+            if not np.isfinite(getattr(self, field.name)).all():
+                raise ValueError(f"{field.name}: not finite: the model is broken; train and publish it again")
         return self
-
-
-def segments(frames: int, length: int) -> Iterator[tuple[int, int]]:
-    """Yields ranges [start, stop) of at most `length` frames that overlap by CLIP_FRAMES and cut a video into requests.
-
-    Every frame from CLIP_FRAMES on is predicted in exactly one segment. A video of fewer than 5 frames has none.
-    Raises ValueError for a length below 5.
-    """
-    if length <= CLIP_FRAMES:
-        raise ValueError(f"segment length {length}: must be at least {CLIP_FRAMES + 1}")
-    start = 0
-    while start + CLIP_FRAMES < frames:
-        yield start, min(start + length, frames)
-        start += length - CLIP_FRAMES
-
-
-def min_max(values: Floats) -> Floats:
-    """Returns the values of one video scaled to [0, 1] (Eq. 12 of the paper, on PSNR); a constant video becomes 1."""
-    low, high = float(values.min()), float(values.max())
-    if high == low:
-        return np.ones_like(values)
-    return (values - low) / (high - low)

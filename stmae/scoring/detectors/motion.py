@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -99,18 +99,6 @@ class MotionDetector:
             around = _blurred(around, axis)
         directions = _with_prior(around, around.sum(axis=(0, 1)), axis=2)
         return np.asarray((directions * speeds[:, None, None]).reshape(-1, DIRECTIONS, SPEEDS))
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns the counts that are not 0."""
-        index = np.flatnonzero(self.counts)
-        return {"index": index.tolist(), "count": self.counts.ravel()[index].astype(np.int64).tolist()}
-
-    @classmethod
-    def of_json(cls, table: dict[str, Any]) -> Self:
-        """Returns the inverse of `to_json`."""
-        counts = np.zeros(TILES * TILES * DIRECTIONS * SPEEDS)
-        counts[table["index"]] = table["count"]
-        return cls(counts.reshape(TILES * TILES, DIRECTIONS, SPEEDS))
 
 
 Indices = npt.NDArray[np.intp]

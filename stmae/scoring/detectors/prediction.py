@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -17,8 +17,6 @@ from stmae.scoring.raw import Floats, RawScores
 MEAN_ERROR_PRIOR = 1.0
 """Weight of the whole view's mean error in the level of each tile: without it, tiles with next to no error on normal
 footage (sky, walls) raise false alarms at the least noise."""
-MIN_ERROR = 1e-6
-"""Mean squared error added before the logarithm; a perfect prediction has none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,18 +30,8 @@ class PredictionDetector:
     def fit(cls, clips: Sequence[RawScores], fps: float) -> Self:
         """Fits the level of each tile to normal clips."""
         mean = np.concatenate([clip.error_tiles for clip in clips]).mean(axis=0, dtype=np.float64)
-        return cls(np.log(mean + MEAN_ERROR_PRIOR * mean.mean() + MIN_ERROR))
+        return cls(np.log(mean + MEAN_ERROR_PRIOR * mean.mean() + 1e-6))
 
     def score(self, raw: RawScores, fps: float) -> Floats:
         """Returns the nonconformity of each tile [F,16,16]: the logarithm of its error, relative to its level."""
-        return np.asarray(np.log(raw.error_tiles.astype(np.float64) + MIN_ERROR) - self.level)
-
-    @staticmethod
-    def view(raw: RawScores) -> Floats:
-        """Returns [F], the mean logarithm of the error over the whole view."""
-        return np.asarray(np.log(raw.error_tiles.astype(np.float64) + MIN_ERROR).mean(axis=(1, 2)))
-
-    @classmethod
-    def of_json(cls, table: dict[str, Any]) -> Self:
-        """Returns the inverse of `dataclasses.asdict` after a journey through JSON."""
-        return cls(np.array(table["level"], np.float64))
+        return np.asarray(np.log(raw.error_tiles.astype(np.float64) + 1e-6) - self.level)
