@@ -16,10 +16,9 @@ from torch import Tensor, nn
 
 from benchmarks.gpu.stages import Notes
 from stmae.config import Config
-from stmae.export.graphs import Decode, Encode, Flow, Psnr
 from stmae.model.build import build_stmae
 from stmae.model.device import training_device
-from stmae.model.stmae import STMAE
+from stmae.model.stmae import STMAE, RawScoreTensors
 from stmae.scoring.raw import CLIP_FRAMES
 
 CALLS = {"cuda": (3, 30), "cpu": (1, 3)}
@@ -27,28 +26,27 @@ CALLS = {"cuda": (3, 30), "cpu": (1, 3)}
 
 
 class Served(nn.Module):
-    """The four served graphs as the ensemble composes them: FRAMES [T,S,S,3] to the raw scores of T - 4 frames."""
+    """The served model as the ensemble runs it: FRAMES [T,S,S,3] to the raw scores of T - 4 frames."""
 
     def __init__(self, model: STMAE) -> None:
         super().__init__()
-        self.flow, self.encode = Flow(model.flow_net), Encode(model, 0)
-        self.decode, self.psnr = Decode(model), Psnr()
+        self.model = model
 
-    def forward(self, frames_TSS3: Tensor) -> tuple[Any, ...]:
-        flow = self.flow(frames_TSS3).float()
-        features, *raw = self.encode(frames_TSS3, flow)
-        return (*self.psnr(frames_TSS3, self.decode(features).float()), *raw)
+    def forward(self, frames_TSS3: Tensor) -> RawScoreTensors:
+        scores: RawScoreTensors = self.model(frames_TSS3, self.model.flow(frames_TSS3).float())
+        return scores
 
     def parts(self, frames_TSS3: Tensor) -> dict[str, Callable[[], Any]]:
-        """Returns each of the four graphs as a call with the inputs that it has in the ensemble."""
-        flow = self.flow(frames_TSS3).float()
-        features = self.encode(frames_TSS3, flow)[0]
-        prediction = self.decode(features).float()
+        """Returns each of the four served stages as a call with the inputs that it has in the ensemble."""
+        model = self.model
+        flow = model.flow(frames_TSS3).float()
+        features = model.encode(frames_TSS3, flow).features
+        prediction = model.decode(features).float()
         return {
-            "flow": lambda: self.flow(frames_TSS3),
-            "encode": lambda: self.encode(frames_TSS3, flow),
-            "decode": lambda: self.decode(features),
-            "psnr": lambda: self.psnr(frames_TSS3, prediction),
+            "flow": lambda: model.flow(frames_TSS3),
+            "encode": lambda: model.encode(frames_TSS3, flow),
+            "decode": lambda: model.decode(features),
+            "psnr": lambda: model.prediction_error(frames_TSS3, prediction),
         }
 
 

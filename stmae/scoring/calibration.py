@@ -86,6 +86,7 @@ class ReturnPeriods:
 class Calibration(Document):
     """What a camera's normal footage makes of the values of its normality model."""
 
+    NAME: ClassVar[str] = "calibration"
     FORMAT: ClassVar[int] = 1
 
     pvalues: tuple[PValues, ...]

@@ -13,6 +13,8 @@ import numpy as np
 class Document:
     """Base of dataclasses of numbers, arrays, and tuples and mappings of dataclasses like these."""
 
+    NAME: ClassVar[str]
+    """What the file is, in messages."""
     FORMAT: ClassVar[int]
     """Version of the file; another one has to be published again."""
 
@@ -30,7 +32,7 @@ class Document:
                 raise ValueError(f"format: is not {cls.FORMAT}")
             made: Self = _read(cls, table)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"not a {cls.__name__} ({error!r}); publish the model again") from None
+            raise ValueError(f"not a {cls.NAME} ({error!r}); publish the model again") from None
         return made
 
     def digest(self) -> str:

@@ -20,6 +20,6 @@ def peak_box(heatmap_RC: Floats) -> Box:
     if not heatmap_RC.max() > 0:
         return 0.0, 0.0, 1.0, 1.0
     regions, _ = ndimage.label(heatmap_RC > BOX_LEVEL * heatmap_RC.max(), structure=np.ones((3, 3)))
-    rows, columns = ndimage.find_objects(regions == regions.flat[int(heatmap_RC.argmax())])[0]
+    rows, columns = ndimage.find_objects(regions)[regions.flat[int(heatmap_RC.argmax())] - 1]
     height, width = heatmap_RC.shape
     return columns.start / width, rows.start / height, columns.stop / width, rows.stop / height

@@ -51,6 +51,7 @@ class FrameValues(Rows):
 class NormalityModel(Document):
     """Fitted detectors and the distributions of their nonconformity on normal footage that they were not fitted to."""
 
+    NAME: ClassVar[str] = "normality model"
     FORMAT: ClassVar[int] = 1
 
     prediction: PredictionDetector

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stmae.scoring import raw as score
+from stmae.evaluation.inference import segments as ranges_of
 from stmae.serving.segments import cut
 
 
@@ -15,7 +15,7 @@ def test_a_stream_is_cut_where_the_scoring_functions_cut_a_video(frames, length)
 
     segments = list(cut(iter(video), length))
 
-    ranges = list(score.segments(frames, length))
+    ranges = list(ranges_of(frames, length))
     assert [(int(s[0].max()), int(s[-1].max()) + 1) for s in segments] == ranges
     assert all(s.shape[1:] == (1, 1, 3) for s in segments)
 
