@@ -24,17 +24,17 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("torch", "onnxruntime", "numpy", "opencv-python-headless", "kfp", "pyarrow", "tritonclient")
+SCORES = ("combined", "prediction", "motion", "appearance", "persistence", "psnr", "flow_magnitude")
 AUCS = ("auc_micro_raw", "auc_micro_per_video", "auc_macro")
 SHORT_NAMES = {
     "combined_auc_micro_raw": "combined_auc_micro",
-    "baseline_auc_micro_raw": "baseline_auc_micro",
+    "flow_magnitude_auc_micro_raw": "baseline_auc_micro",
     "single_combined_auc_micro_raw": "single_auc_micro",
     "pools_combined_auc_micro_raw": "pools_auc_micro",
 }
 """Figures of studies that are recorded under a short name too."""
 PIPELINE_FIGURES = (
-    *(f"{score}_{auc}" for score in ("combined", "baseline") for auc in AUCS),
-    *("paper_auc_micro_raw", "paper_auc_micro", "paper_auc_macro"),
+    *(f"{score}_{auc}" for score in SCORES for auc in AUCS),
     *("combined_eer", "pixel_auc", "overlap_auc", "frames"),
 )
 COUNTS = {"clips", "events", "frames", "pairs", "steps", "tiles", "videos"}

@@ -49,13 +49,14 @@ def test_the_summary_names_what_was_made(finished: Run) -> None:
     assert summary["figures"] == evaluation["figures"]
     assert 0 <= summary["figures"]["combined_auc_micro_raw"] <= 1
     assert summary["figures"]["frames"] == 2 * (30 - 4)
-    assert Calibration.from_json(Path(summary["deployments"]["walkway"]).read_text(encoding="utf-8")).frames == 26
+    calibration = Calibration.from_json(Path(summary["deployments"]["walkway"]).read_text(encoding="utf-8"))
+    assert calibration.return_periods.hours == pytest.approx(3 * 26 / 10 / 3600)  # of two splits
 
 
 def test_the_report_is_one_page_that_requests_nothing(finished: Run) -> None:
     page = Path(finished.summary["evaluation_report"]).read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
-    assert "<th>Combined</th>" in page
+    assert '<th scope="row">Combined</th>' in page
     assert "http://" not in page
     assert "https://" not in page
     assert finished.artifact("evaluate", "report").read_text(encoding="utf-8") == page
@@ -91,6 +92,8 @@ def test_the_model_is_published_with_its_calibration(finished: Run) -> None:
     assert models == {"flow", "psnr", "walkway", "walkway_encode", "walkway_decode"}
     calibration = Path(finished.summary["deployments"]["walkway"])
     assert (repository / "walkway" / "calibration.json").read_bytes() == calibration.read_bytes()
+    normality = calibration.with_name("normality.json")
+    assert (repository / "walkway" / "normality.json").read_bytes() == normality.read_bytes()
 
 
 @pytest.mark.parametrize("pipeline", ["train", "effects"])

@@ -106,7 +106,7 @@ def test_the_results_file_has_a_list_by_seed_and_the_command_that_was_typed(
     assert result["command"] == typed
     assert result["figures"]["seed"] == [1, 2]
     assert result["figures"]["seconds"] == summary["seconds"]
-    assert result["figures"]["motion_paper_auc_micro"] == summary["figures"]["motion_paper_auc_micro"]
+    assert result["figures"]["motion_psnr_auc_macro"] == summary["figures"]["motion_psnr_auc_macro"]
 
 
 def test_the_results_of_seeds_have_their_learning_curves(summary: dict[str, Any], tmp_path: Path) -> None:
