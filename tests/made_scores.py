@@ -1,4 +1,4 @@
-"""Synthetic raw scores of a lane of walkers, and the whole way from raw scores to scores; 10 frames a second."""
+"""Synthetic raw scores of a lane of walkers, 10 frames a second, and short cuts from raw scores to scores."""
 
 from __future__ import annotations
 

@@ -146,8 +146,8 @@ def _smoothed(parts: Iterable[FrameValues], fps: float) -> Iterator[Floats]:
 
 def _past(values_FD: Floats, frames: int) -> Floats:
     """Returns [F,D], the mean of each frame and the `frames` before it, of fewer where the stream starts."""
-    total = np.cumsum(values_FD, axis=0)
-    total[frames + 1 :] -= total[: -frames - 1].copy()
+    # Not by running sums: their rounding would depend on values outside of the mean.
+    total = ndimage.correlate1d(values_FD, [1.0] * (frames + 1) + [0.0] * frames, axis=0, mode="constant")
     return np.asarray(total / np.minimum(np.arange(len(values_FD)) + 1, frames + 1)[:, None])
 
 

@@ -7,15 +7,17 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny import moving_blobs
 
 from stmae import config
 from stmae.datasets.flow_cache import compute_flow
 from stmae.evaluation import inference
-from stmae.evaluation.inference import flow_tiles, iter_raw_scores, raw_scores
+from stmae.evaluation.inference import flow_tiles, iter_raw_scores, raw_scores, segments
 from stmae.model.build import build_stmae
 from stmae.model.stmae import STMAE
-from stmae.scoring.raw import RawScores
+from stmae.scoring.raw import CLIP_FRAMES, RawScores
 
 CPU = torch.device("cpu")
 
@@ -63,3 +65,16 @@ def test_flow_tiles_do_not_depend_on_the_size_of_batches(monkeypatch: pytest.Mon
     assert whole.shape == (11, 2, 16, 16)
     monkeypatch.setattr(inference, "FLOW_BATCH", 4)
     np.testing.assert_array_equal(flow_tiles(flow), whole)
+
+
+@given(frames=st.integers(0, 500), length=st.integers(CLIP_FRAMES + 1, 80))
+def test_segments_predict_each_frame_from_the_fifth_on_exactly_once(frames: int, length: int) -> None:
+    ranges = list(segments(frames, length))
+    predicted = [frame for start, stop in ranges for frame in range(start + CLIP_FRAMES, stop)]
+    assert predicted == list(range(CLIP_FRAMES, frames))
+    assert all(CLIP_FRAMES < stop - start <= length for start, stop in ranges)
+
+
+def test_a_segment_must_hold_a_clip_and_its_next_frame() -> None:
+    with pytest.raises(ValueError, match="at least 5"):
+        list(segments(10, CLIP_FRAMES))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from sklearn.metrics import roc_auc_score
 
-from stmae.evaluation.metrics import equal_error_rate, macro_auc, micro_auc, overlap_auc, pixel_auc
+from stmae.evaluation.metrics import equal_error_rate, macro_auc, micro_auc, min_max, overlap_auc, pixel_auc
 
 
 def test_micro_is_over_all_frames_and_macro_the_mean_of_videos() -> None:
@@ -59,3 +62,11 @@ def test_a_frame_counts_as_found_where_two_fifths_of_its_abnormal_pixels_are_fla
     maps, masks = (np.stack(part) for part in zip(*frames, strict=True))
     assert overlap_auc([maps], [masks]) == pytest.approx(auc)
     assert overlap_auc([maps[:1], maps[1:]], [masks[:1], masks[1:]]) == pytest.approx(auc)
+
+
+@given(arrays(np.float64, st.integers(1, 60), elements=st.floats(-50, 50)))
+def test_min_max_ends_at_0_and_1_and_keeps_the_order(values: np.ndarray) -> None:
+    scaled = min_max(values)
+    assert scaled.max() == 1
+    assert scaled.min() == (0 if len(np.unique(values)) > 1 else 1)
+    assert (np.diff(scaled[np.argsort(values)]) >= 0).all()

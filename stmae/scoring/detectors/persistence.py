@@ -56,7 +56,7 @@ def _lasting(raw: RawScores, fps: float) -> Floats:
     size = before + 1 + after
     # The filter's window is centred on its frame; `origin` moves it so that it ends `after` frames later.
     distance = log_distance(raw)
-    return np.asarray(ndimage.minimum_filter1d(distance, size, axis=0, mode="nearest", origin=size // 2 - after))
+    return np.asarray(ndimage.minimum_filter1d(distance, size, axis=0, mode="nearest", origin=before - size // 2))
 
 
 def log_distance(raw: RawScores) -> Floats:
