@@ -32,7 +32,7 @@ study     = $(filter-out train,$(PIPELINE))
 .DEFAULT_GOAL := help
 # Every target but the three stamp files below. A file of the same name must not hide one of them.
 .PHONY: help setup demo test lint hooks pipeline-run compile model-repository serve score report \
-	bench bench-training bench-flow bench-resolution gpu-folder clean
+	bench bench-training bench-flow gpu-folder clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {split($$2, part, " \\| "); printf "  make %-17s %s\n", $$1, part[1]; \
@@ -115,9 +115,6 @@ bench-training: $(READY) ## Time the parts of DATASET's training step, on synthe
 
 bench-flow: $(READY) ## Compare the flow net with OpenCV's, on synthetic and real pairs (DATA_ROOT=dir)
 	$(VENV)/python benchmarks/flow.py --data '$(DATA_ROOT)' --out $(RESULTS)
-
-bench-resolution: $(READY) ## Measure what the size of frames tells of speeds, on UCSD Ped2 (DATA_ROOT=dir)
-	$(VENV)/python benchmarks/resolution.py --data '$(DATA_ROOT)' --out $(RESULTS)
 
 gpu-folder: $(READY) ## Assemble .gpu/ for the benchmark on a machine with a GPU (DATA_ROOT=dir, benchmarks/gpu/README.md)
 	$(VENV)/python -m benchmarks.gpu folder --data-root '$(DATA_ROOT)'
