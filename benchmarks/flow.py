@@ -40,10 +40,10 @@ from stmae.config import load
 from stmae.datasets.footage import Footage
 from stmae.datasets.manifest import DatasetError
 from stmae.datasets.readers import read_footage
+from stmae.evaluation.figures import BASELINE_TILES
 from stmae.model.build import FLOW_WEIGHTS, build_flow_net
 from stmae.model.flow import FLOW_STRIDE, FlowNet
 from stmae.model.stmae import moved_tiles, tiles, to_signed
-from stmae.scoring.combine import BASELINE_TILES
 from stmae.training.motion import motion_pairs, warp
 from stmae.video.reader import FrameSource
 

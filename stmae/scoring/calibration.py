@@ -27,6 +27,9 @@ WIDEN_SECONDS = 0.25
 """Half-width of the maximum filter that covers the gradual entry and exit of what is averaged."""
 DECLUSTER_SECONDS = 5.0
 """Peaks that are nearer to each other belong to one event."""
+PEAK_THRESHOLD = 0.5
+"""Fraction of the peaks below the generalised Pareto tail. Lower, and rare incidents of a quiet camera are claimed to
+be rarer than they are."""
 PRIOR_PEAKS = 20.0
 """Peaks that the prior counts for, which is what exact p-values would give: a look every DECLUSTER_SECONDS, and ten
 times as rare with each unit of -log10 p, of which an e-value keeps 1 - KAPPA."""
@@ -54,7 +57,7 @@ class ReturnPeriods:
     hours: float
     """Length of the calibration footage."""
     threshold: float
-    """Median height of its peaks, at which the generalised Pareto tail begins."""
+    """Height of the peaks at which the generalised Pareto tail begins."""
     log10_hours_at_threshold: float
     scale: float
     shape: float
@@ -62,7 +65,7 @@ class ReturnPeriods:
     @classmethod
     def fit(cls, peaks: Floats, hours: float) -> Self:
         """Fits to the heights of the declustered peaks of `hours` of normal footage."""
-        threshold = float(np.quantile(peaks, 0.5, method="lower"))
+        threshold = float(np.quantile(peaks, PEAK_THRESHOLD, method="lower"))
         excesses = peaks[peaks > threshold] - threshold
         scale, shape = fit_pareto(excesses)
         weight = len(excesses) / (len(excesses) + PRIOR_PEAKS)

@@ -27,7 +27,7 @@ class Event:
 
 
 def find_events(parts: Iterable[ScoredFrames], calibration: Calibration, fps: float) -> Iterator[Event]:
-    """Yields the events of a stream of scores in order of time, each as soon as no later frame can join it.
+    """Yields the events of a stream of scores in order of time.
 
     A maximal run above the exit level that somewhere exceeds the entry level is an event; runs that are nearer than
     `merge_seconds` are one, and what is then shorter than `min_seconds` is none. (Hysteresis, as in edge detection.)

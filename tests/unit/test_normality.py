@@ -96,6 +96,17 @@ def test_an_error_is_judged_by_those_of_tiles_that_move() -> None:
     assert large.min() > 4
 
 
+@pytest.mark.parametrize(("name", "value", "detector"), [("feature_tiles", 0.9, 2), ("error_tiles", 5e-3, 0)])
+def test_appearance_and_prediction_say_more_where_the_motion_is_rare_as_well(
+    name: str, value: float, detector: int
+) -> None:
+    at = (LANE, slice(6, 10))
+    anomalous = with_tile(UNSEEN[:100], name, slice(None), value, at)
+    walks, runs = (with_tile(anomalous, "flow_tiles", slice(None), (speed, 0.0), at) for speed in (1.0, 6.0))
+    walking, running = (values_of(MODEL, raw).values[50, detector] for raw in (walks, runs))
+    assert running > walking + 1
+
+
 def test_where_hardly_anything_moved_all_tiles_say_how_what_moves_looks() -> None:
     """A few tiles do not tell how features vary, so that any that moves would be anomalous."""
     empty = [with_tile(walkers(300, seed), "flow_tiles", slice(5, None), 0.0, EVERYWHERE) for seed in range(3)]
