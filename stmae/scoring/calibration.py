@@ -28,8 +28,7 @@ WIDEN_SECONDS = 0.25
 DECLUSTER_SECONDS = 5.0
 """Peaks that are nearer to each other belong to one event."""
 PEAK_THRESHOLD = 0.5
-"""Fraction of the peaks below the generalised Pareto tail. Lower, and rare incidents of a quiet camera are claimed to
-be rarer than they are."""
+"""Fraction of the peaks below the generalised Pareto tail."""
 PRIOR_PEAKS = 20.0
 """Peaks that the prior counts for, which is what exact p-values would give: a look every DECLUSTER_SECONDS, and ten
 times as rare with each unit of -log10 p, of which an e-value keeps 1 - KAPPA."""
