@@ -22,9 +22,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from stmae.evaluation import ROWS
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("torch", "onnxruntime", "numpy", "opencv-python-headless", "kfp", "pyarrow", "tritonclient")
-SCORES = ("combined", "prediction", "motion", "appearance", "persistence", "psnr", "flow_magnitude")
 AUCS = ("auc_micro_raw", "auc_micro_per_video", "auc_macro")
 SHORT_NAMES = {
     "combined_auc_micro_raw": "combined_auc_micro",
@@ -34,7 +35,7 @@ SHORT_NAMES = {
 }
 """Figures of studies that are recorded under a short name too."""
 PIPELINE_FIGURES = (
-    *(f"{score}_{auc}" for score in SCORES for auc in AUCS),
+    *(f"{score}_{auc}" for score in ROWS for auc in AUCS),
     *("combined_eer", "pixel_auc", "overlap_auc", "frames"),
 )
 COUNTS = {"clips", "events", "frames", "pairs", "steps", "tiles", "videos"}

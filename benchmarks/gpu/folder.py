@@ -20,7 +20,7 @@ from stmae.video.reader import image_files
 
 ARCHIVE = "ped2-webp-q90.tar"
 QUALITY = 90
-"""Of the WebP frames: about 44 dB, a third of the bytes of the JPEGs that circulate."""
+"""Quality of the WebP frames: about 44 dB, a third of the bytes of the JPEGs that circulate."""
 LARGEST_MIB = 60
 """What the machine's tool carries besides the repository."""
 

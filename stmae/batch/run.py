@@ -42,12 +42,12 @@ class RunSummary:
     model: str
     """The tables' partition, `<deployment>-<digest8>`."""
     sources: int
-    """Of the plan."""
+    """Sources of the plan."""
     sources_done_before: int
     sources_scored: int
-    """That got a coverage row in this run, whatever its status."""
+    """Sources that got a coverage row in this run, whatever its status."""
     sources_failed: int
-    """That have none, because a server or a store failed; the next run takes them up."""
+    """Sources without a coverage row, because a server or a store failed; the next run takes them up."""
     frames_scored: int
     events: int
     coverage: Mapping[str, int]

@@ -177,7 +177,11 @@ class Worker:
 
         def raw() -> Iterator[RawScores]:
             for part in self._client.score_stream(cut(images(), self.job.segment_frames)):
-                seen.append(part)
+                try:
+                    seen.append(part.check())
+                except ValueError as error:
+                    where = f"{self.job.server_url}: model {self.job.deployment!r}"
+                    raise ServingError("missing", f"{where}: {error}") from None
                 yield part
 
         parts = raw()

@@ -30,7 +30,7 @@ def micro_auc(scores: Sequence[Floats], labels: Sequence[Labels]) -> float:
 
 def macro_auc(scores: Sequence[Floats], labels: Sequence[Labels]) -> float:
     """Mean of the clips' frame AUCs; each clip is padded by one lowest normal and one highest abnormal frame,
-    as is usual in the field, since a clip may have one class only."""
+    as is the custom of the field, since a clip may have one class only."""
     aucs = []
     for clip_scores, clip_labels in zip(scores, labels, strict=True):
         padded = np.concatenate(([clip_scores.min()], clip_scores, [clip_scores.max()]))

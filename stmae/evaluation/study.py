@@ -168,8 +168,8 @@ def _shared(config: Config) -> Config:
 def _alike(config: Config, section: str) -> Any:
     """A section with the default where variants may differ."""
     here = getattr(config, section)
-    usual = type(here)()
-    return dataclasses.replace(here, **{key: getattr(usual, key) for key in VARIED[section]})
+    default = type(here)()
+    return dataclasses.replace(here, **{key: getattr(default, key) for key in VARIED[section]})
 
 
 def to_json(config: Config, made: Sequence[Variant]) -> str:
@@ -202,7 +202,7 @@ class Result:
     name: str
     columns: Columns
     row: int
-    """Of the variant in the study's table."""
+    """Row of the variant in the study's table."""
     seed: int
     figures: dict[str, float]
     evaluation: str

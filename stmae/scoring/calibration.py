@@ -92,7 +92,7 @@ class Calibration(Document):
     FORMAT: ClassVar[int] = 1
 
     pvalues: tuple[PValues, ...]
-    """Of smoothed values, in the order of DETECTORS."""
+    """Distributions of the smoothed values, in the order of DETECTORS."""
     return_periods: ReturnPeriods
     event_hours: float
     """Return period from which an event is one."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from nights import GOOD, Night, bytes_of
 
 from stmae.batch import worker as work
 from stmae.serving.client import Client, ServingError
+from stmae.serving.repository import write_repository
 from stmae.serving.triton.launcher import EmbeddedTriton
 
 
@@ -102,3 +105,21 @@ def test_a_model_published_in_mid_run_ends_it(
     summary = night.score(archive, tmp_path)
     assert (summary.sources_scored, summary.complete) == (1, False)
     assert "published anew during the run" in summary.message()
+
+
+def test_a_broken_model_that_answers_no_numbers_is_named_and_ends_the_run(
+    tiny_export: Any, triton_runtime: Path, night: Night, archive: Path, tmp_path: Path
+) -> None:
+    from stmae.export.graphs import export
+
+    broken = copy.deepcopy(tiny_export.model)
+    broken.decoder.output.weight.data.fill_(float("nan"))
+    size = tiny_export.config.model.frame_size
+    export(tiny_export.config, broken, tmp_path / "export", np.zeros((7, size, size, 3), np.uint8))
+    write_repository(tmp_path / "export", tmp_path / "repository")
+    with EmbeddedTriton(tmp_path / "repository", runtime=triton_runtime) as server:
+        summary = dataclasses.replace(night, server_url=server.grpc_url).score(archive, tmp_path / "tables")
+    assert (summary.sources_scored, summary.complete) == (0, False)
+    assert "psnr: not finite: the model is broken; train and publish it again" in summary.failures[0]
+    assert len(summary.failures) == 1, "every other source would meet the same"
+    assert not list((tmp_path / "tables").glob("coverage/**/*.parquet"))

@@ -146,7 +146,7 @@ def test_return_periods_rise_strictly_with_the_curve(peaks: list[float], hours: 
 
 
 def test_many_peaks_tell_the_return_period_themselves() -> None:
-    """Of 10,000 peaks in 1,000 hours, one in 100 is exceeded once in 10 hours."""
+    """With 10,000 peaks in 1,000 hours, what one in 100 exceeds is met once in 10 hours."""
     peaks = np.random.default_rng(0).exponential(size=10_000)
     periods = ReturnPeriods.fit(peaks, 1000.0)
     for probability in (0.3, 0.1, 0.01, 0.001):
