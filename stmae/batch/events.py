@@ -83,7 +83,7 @@ def _rarity(event: Event, calibration: Calibration, digest: str) -> dict[str, An
         "score": score,
         "return_period_hours": float(10**score),
         "bounded": event.score > bound,
-        "calibration_hours": calibration.return_periods.hours,
+        "calibration_hours": calibration.hours,
         "detector": DETECTORS[event.detector],
         "calibration_digest": digest,
     }

@@ -24,7 +24,7 @@ from stmae.model.device import training_device
 from stmae.model.stmae import STMAE
 from stmae.scoring.calibration import Calibration, ScoredFrames, fit_calibration
 from stmae.scoring.normality import DETECTORS, FrameValues, NormalityModel, fitted_file
-from stmae.scoring.raw import CLIP_FRAMES, RawScores
+from stmae.scoring.raw import CLIP_FRAMES, RawScores, Singles
 
 CALIBRATION_CLIPS = 12
 """Normal clips of a scene that a calibration is fitted to: where the calibration split has fewer, training clips join.
@@ -57,16 +57,23 @@ class Fitted:
         return FrameValues.join(values), ScoredFrames.join(list(self.calibration.scores(values, fps)))
 
 
+@dataclasses.dataclass(frozen=True)
 class Measure:
     """Runs a trained model over clips of a prepared dataset."""
 
-    def __init__(self, config: Config, model: STMAE, manifest: Manifest, flow: FlowCache) -> None:
-        self.config, self.model, self.manifest, self.flow = config, model, manifest, flow
+    config: Config
+    model: STMAE
+    manifest: Manifest
+    flow: FlowCache
 
     def __call__(self, clip: Clip, first: int | None = None) -> RawScores:
         """Returns the raw scores of a clip, or of its `first` frames."""
         device = next(self.model.parameters()).device
         return clip_raw_scores(self.config, self.model, self.manifest, clip, self.flow, device, first)
+
+    def flow_tiles(self, clip: Clip) -> Singles:
+        """Returns the flow tiles [F,2,16,16] of a whole clip."""
+        return flow_tiles(self.flow.flows(clip))
 
 
 def fit_scene(measure: Measure, scene: str, score: ScoreConfig) -> tuple[Fitted, float]:
@@ -79,7 +86,7 @@ def fit_scene(measure: Measure, scene: str, score: ScoreConfig) -> tuple[Fitted,
         [NormalClip.of(each, clip.fps) for each, clip in zip(raw, calibration, strict=True)],
         [
             NormalClip(
-                flow_tiles(measure.flow.flows(clip)),
+                measure.flow_tiles(clip),
                 clip.fps,
                 measure(clip, JOINING_FRAMES) if clip in joining else RawScores.empty(),
             )
@@ -152,8 +159,7 @@ def _table(
         "dataset_digest": manifest.digest,
         "figures": evaluation.figures,
         "calibration": {
-            scene: {"hours": fitted.calibration.return_periods.hours, "clips": fitted.clips}
-            for scene, fitted in scenes.items()
+            scene: {"hours": fitted.calibration.hours, "clips": fitted.clips} for scene, fitted in scenes.items()
         },
         "clips": [{"name": clip.name, "fps": clip.fps, "frames": len(clip.raw)} for clip in evaluation.clips],
         "roc": evaluation.roc,

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from stmae.scoring.calibration import FRAME_SHAPE, FRAME_THRESHOLD
 from stmae.scoring.detectors.appearance import AppearanceDetector
 from stmae.scoring.detectors.motion import MotionDetector
 from stmae.scoring.detectors.persistence import PersistenceDetector
 from stmae.scoring.detectors.prediction import PredictionDetector
-from stmae.scoring.normality import FrameValues, Nonconformity, NormalityModel
-from stmae.scoring.pvalues import FRAME_TAIL, TILE_TAIL, PValues
-from stmae.scoring.raw import Floats, RawScores
+from stmae.scoring.normality import TILE_THRESHOLD, FrameValues, Nonconformity, NormalityModel
+from stmae.scoring.pvalues import PValues
+from stmae.scoring.raw import Floats, RawScores, Singles
 
 FOLDS = 5
 """Most groups of calibration clips that are left out in turn."""
@@ -93,8 +94,16 @@ def _leave_one_clip_out(clips: Sequence[NormalClip], motion: MotionDetector) -> 
 
 
 def _pvalues(blocks: Sequence[Nonconformity]) -> dict[str, PValues]:
-    every = {name: np.concatenate([block[name].ravel() for block in blocks]) for name in blocks[0]}
-    moves = every["motion"] > 0
-    if moves.sum() >= FEWEST_TILES:
-        every |= {name: every[name][moves] for name in ("prediction", "appearance")}
-    return {name: PValues.fit(each, FRAME_TAIL if "view" in name else TILE_TAIL) for name, each in every.items()}
+    def every(name: str) -> Singles:
+        return np.concatenate([block[name].ravel() for block in blocks])
+
+    moves = every("motion") > 0
+    some = moves.sum() >= FEWEST_TILES
+    pvalues = {}
+    for name in blocks[0]:
+        if "view" in name:
+            pvalues[name] = PValues.fit(every(name), FRAME_THRESHOLD, FRAME_SHAPE)
+        else:
+            values = every(name)[moves] if some and name in ("prediction", "appearance") else every(name)
+            pvalues[name] = PValues.fit(values, TILE_THRESHOLD)
+    return pvalues

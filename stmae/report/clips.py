@@ -11,7 +11,8 @@ import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
 from stmae.datasets.manifest import Clip, Manifest
-from stmae.report.wording import BOUND_FACTOR, period_of, return_period, short_period
+from stmae.report.wording import period_of, return_period, short_period
+from stmae.scoring.calibration import CLAIM
 
 Floats = npt.NDArray[np.floating]
 
@@ -38,7 +39,7 @@ class ClipScores:
     @property
     def bound(self) -> float:
         """The score beyond which the calibration tells nothing apart."""
-        return float(np.log10(BOUND_FACTOR * self.calibration_hours))
+        return float(np.log10(CLAIM * self.calibration_hours))
 
     def auc(self) -> float | None:
         """Returns the frame AUC within the clip; None without labels or where all frames are of one class."""

@@ -15,7 +15,7 @@ from stmae.report import gallery, plots
 from stmae.report.clips import ClipScores, read_clips, roc_points
 from stmae.report.page import render
 from stmae.report.pictures import Picture, svg
-from stmae.report.wording import BOUND_FACTOR
+from stmae.scoring.calibration import CLAIM
 from stmae.scoring.raw import CLIP_FRAMES
 
 ROOM_ABOVE = 3.0
@@ -66,7 +66,7 @@ def _page(evaluation: Mapping[str, Any], manifest: Manifest, clips: Sequence[Cli
         labelled_frames=sum(map(len, labelled)),
         abnormal_frames=sum(int(labels.sum()) for labels in labelled),
         calibration=evaluation["calibration"],
-        bound_factor=BOUND_FACTOR,
+        bound_factor=CLAIM,
         aucs=tables.auc_rows(figures),
         transforms=tables.TRANSFORMS.values(),
         others=tables.figure_rows(figures),

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from stmae import tables as tabular
 from stmae.report.page import render
 from stmae.report.pictures import Image, Picture, heat_overlay, jpeg
-from stmae.report.wording import BOUND_FACTOR, duration, return_period
+from stmae.report.wording import duration, return_period
+from stmae.scoring.calibration import CLAIM
 from stmae.storage import FileStore, ObjectMissingError, Store, open_store
 
 SHOWN_EVENTS = 60
@@ -127,7 +128,7 @@ def page_of(night: Night) -> str:
         missed=[row for row in night.coverage if row["status"] != "scored"],
         unfinished=_unfinished(night.runs),
         events=_events(night),
-        bound_factor=BOUND_FACTOR,
+        bound_factor=CLAIM,
         cameras=[_camera(name, night) for name in dict.fromkeys(row["camera"] for row in night.coverage)],
         video_of=_video,
         seconds_missed=_seconds_missed,

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 
-BOUND_FACTOR = 100.0
-"""Return periods are told apart up to this many times the normal footage that they were measured against."""
+from stmae.scoring.calibration import CLAIM
 
 DETECTORS = {
     "prediction": "a picture that the model did not expect",
@@ -61,7 +60,7 @@ def period_of(score: float, calibration_hours: float) -> tuple[float, bool]:
 
     It is one where the score is beyond what the calibration footage can tell apart.
     """
-    bound = BOUND_FACTOR * calibration_hours
+    bound = CLAIM * calibration_hours
     bounded = score > math.log10(bound)
     return bound if bounded else 10.0**score, bounded
 

@@ -12,29 +12,26 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy import ndimage
 
-from stmae.scoring.combine import KAPPA, merge
+from stmae.scoring.combine import merge
 from stmae.scoring.document import Document
-from stmae.scoring.normality import FrameValues
-from stmae.scoring.pvalues import FRAME_TAIL, PValues, fit_pareto, pareto_log10
+from stmae.scoring.normality import DETECTORS, FrameValues
+from stmae.scoring.pvalues import PValues, pareto_log10
 from stmae.scoring.raw import Floats, Rows
 from stmae.scoring.stream import windows
 
-BEFORE_SECONDS = 1.0
-"""Frames before that a value is averaged with."""
-AFTER_SECONDS = 0.5
-"""Frames after that a value is averaged with."""
-WIDEN_SECONDS = 0.25
-"""Half-width of the maximum filter that covers the gradual entry and exit of what is averaged."""
+SMOOTHING_SECONDS = 0.4
+"""Standard deviation of the Gaussian, cut at 2.5 of them, that values are averaged with."""
+FRAME_THRESHOLD = 0.9
+"""Probability at which the tail of a detector's values begins."""
+FRAME_SHAPE = 0.5
+"""Shape of that tail. It is heavy, since the frames of a few clips show few situations."""
 DECLUSTER_SECONDS = 5.0
 """Peaks that are nearer to each other belong to one event."""
-PEAK_THRESHOLD = 0.5
-"""Fraction of the peaks below the generalised Pareto tail."""
-PRIOR_PEAKS = 20.0
-"""Peaks that the prior counts for, which is what exact p-values would give: a look every DECLUSTER_SECONDS, and ten
-times as rare with each unit of -log10 p, of which an e-value keeps 1 - KAPPA."""
+TAIL_PEAKS = 30
+"""Highest peaks, at most half of them, whose heights tell how fast rarer ones get rarer."""
 EVENT_REACH = 3.0
-"""Lengths of the calibration footage that the return period of an event exceeds, at most: a calibration that is too
-short to tell what the alert budget asks for still finds what is rarer than what it has seen."""
+"""Lengths of the calibration footage that an event's return period exceeds, at most: a calibration that is too short
+for the alert budget still finds what is rarer than all that it has seen."""
 CLAIM = 100.0
 """Return periods are claimed up to so many times the length of the calibration footage."""
 
@@ -51,12 +48,10 @@ class ScoredFrames(Rows):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ReturnPeriods:
-    """How long one watches normal footage to meet a peak as high (peaks over threshold, on declustered peaks)."""
+    """How long one watches normal footage to meet a peak as high: a generalised Pareto tail of declustered peaks."""
 
-    hours: float
-    """Length of the calibration footage."""
     threshold: float
-    """Height of the peaks at which the generalised Pareto tail begins."""
+    """Height of the peaks at which the tail begins."""
     log10_hours_at_threshold: float
     scale: float
     shape: float
@@ -64,24 +59,16 @@ class ReturnPeriods:
     @classmethod
     def fit(cls, peaks: Floats, hours: float) -> Self:
         """Fits to the heights of the declustered peaks of `hours` of normal footage."""
-        threshold = float(np.quantile(peaks, PEAK_THRESHOLD, method="lower"))
-        excesses = peaks[peaks > threshold] - threshold
-        scale, shape = fit_pareto(excesses)
-        weight = len(excesses) / (len(excesses) + PRIOR_PEAKS)
-        found, exact = np.log10(hours / max(len(excesses), 1)), threshold + np.log10(DECLUSTER_SECONDS / 3600)
-        return cls(
-            hours,
-            threshold,
-            float(weight * found + (1 - weight) * exact),
-            float(weight * scale + (1 - weight) * (1 - KAPPA) / np.log(10)),
-            weight * shape,
-        )
+        threshold = float(np.quantile(peaks, max(0.5, 1 - TAIL_PEAKS / len(peaks)), method="lower"))
+        # One more, of the height that exact p-values have on average: equal peaks say little of the next one.
+        excesses = np.append(peaks[peaks > threshold] - threshold, 0.5 / np.log(10))
+        return cls(threshold, float(np.log10(hours / len(excesses))), *fit_pareto(excesses))
 
-    def log10(self, curve: Floats) -> Floats:
-        """Returns log10 of the return period in hours, which rises with the height of the curve."""
-        excess = curve - self.threshold
-        above = pareto_log10(excess, self.scale, self.shape)
-        return np.asarray(self.log10_hours_at_threshold + np.minimum(excess, 0.0) + above)
+    def log10(self, heights: Floats) -> Floats:
+        """Returns log10 of the return period in hours, which rises with the height, below the threshold in a line."""
+        excess = heights - self.threshold
+        below = np.minimum(excess, 0.0) / (self.scale * np.log(10))
+        return np.asarray(self.log10_hours_at_threshold + below + pareto_log10(excess, self.scale, self.shape))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,8 +76,10 @@ class Calibration(Document):
     """What a camera's normal footage makes of the values of its normality model."""
 
     NAME: ClassVar[str] = "calibration"
-    FORMAT: ClassVar[int] = 1
+    FORMAT: ClassVar[int] = 2
 
+    hours: float
+    """Length of the calibration footage."""
     pvalues: tuple[PValues, ...]
     """Distributions of the smoothed values, in the order of DETECTORS."""
     return_periods: ReturnPeriods
@@ -99,20 +88,20 @@ class Calibration(Document):
     min_seconds: float
     merge_seconds: float
 
+    def __post_init__(self) -> None:
+        if len(self.pvalues) != len(DETECTORS):
+            raise ValueError(f"pvalues: not one for each of {', '.join(DETECTORS)}")
+
     @property
     def bound_hours(self) -> float:
         """Return period beyond which nothing is claimed."""
-        return CLAIM * self.return_periods.hours
+        return CLAIM * self.hours
 
     def scores(self, parts: Iterable[FrameValues], fps: float) -> Iterator[ScoredFrames]:
-        """Yields the scores of a stream of values, block by block.
-
-        They depend on the values from BEFORE_SECONDS + WIDEN_SECONDS before a frame to AFTER_SECONDS + WIDEN_SECONDS
-        after it.
-        """
-        for values in _smoothed(parts, fps):
-            log10_p = np.stack([each.log10(column) for each, column in zip(self.pvalues, values.T, strict=True)])
-            yield ScoredFrames(self.return_periods.log10(merge(log10_p)), log10_p.T)
+        """Yields the scores of a stream of values, block by block; a second around a frame decides on its score."""
+        for smooth in _smoothed(parts, fps):
+            log10_p = _log10_p(self.pvalues, smooth)
+            yield ScoredFrames(self.return_periods.log10(merge(log10_p)), log10_p)
 
 
 def fit_calibration(
@@ -120,41 +109,48 @@ def fit_calibration(
 ) -> Calibration:
     """Fits to the values, with frames a second, of normal clips that the detectors were not fitted to."""
     smooth = [np.concatenate(list(_smoothed([clip], fps))) for clip, fps in clips]
-    pvalues = tuple(PValues.fit(column, FRAME_TAIL) for column in np.concatenate(smooth).T)
+    pvalues = tuple(PValues.fit(column, FRAME_THRESHOLD, FRAME_SHAPE) for column in np.concatenate(smooth).T)
     hours = sum(len(clip) / fps for clip, fps in clips) / 3600
-    curves = [merge(np.stack([p.log10(column) for p, column in zip(pvalues, one.T, strict=True)])) for one in smooth]
-    peaks = np.concatenate([_peaks(curve, fps) for curve, (_, fps) in zip(curves, clips, strict=True)])
+    peaks = [_peaks(merge(_log10_p(pvalues, one)), fps) for one, (_, fps) in zip(smooth, clips, strict=True)]
     return Calibration(
+        hours=hours,
         pvalues=pvalues,
-        return_periods=ReturnPeriods.fit(peaks, hours),
+        return_periods=ReturnPeriods.fit(np.concatenate(peaks), hours),
         event_hours=min(event_hours, EVENT_REACH * hours),
         min_seconds=min_seconds,
         merge_seconds=merge_seconds,
     )
 
 
-def _smoothed(parts: Iterable[FrameValues], fps: float) -> Iterator[Floats]:
-    """Yields smoothed values [F,D], which are high only where a value is high both before and after the frame.
+def fit_pareto(excesses: Floats) -> tuple[float, float]:
+    """Returns scale and shape of a generalised Pareto distribution by probability-weighted moments.
 
-    They are the logarithm of the harmonic mean of both averages: an average over both sides would reach the farther
-    the higher a value is.
+    Hosking and Wallis, "Parameter and quantile estimation for the generalized Pareto distribution", 1987. The shape is
+    kept within [0, 0.5]: a few excesses must not claim that there is a largest one, and beyond it the excesses have no
+    variance and no sample tells the shape.
     """
-    before, after, widen = (round(s * fps) for s in (BEFORE_SECONDS, AFTER_SECONDS, WIDEN_SECONDS))
-    for window, block in windows(parts, before + widen, after + widen):
-        values = window.values.astype(np.float64) * np.log(10)
-        both = np.log(2) - np.logaddexp(-_past(values, before), -_past(values[::-1], after)[::-1])
-        yield ndimage.maximum_filter1d(both / np.log(10), 2 * widen + 1, axis=0, mode="nearest")[block]
+    if len(excesses) < 2:
+        return (float(excesses.mean()) if len(excesses) else 0.0), 0.0
+    ordered, count = np.sort(excesses), len(excesses)
+    mean, weighted = float(ordered.mean()), float((ordered * np.arange(count)[::-1]).mean() / (count - 1))
+    shape = float(np.clip(2 - mean / (mean - 2 * weighted), 0.0, 0.5)) if mean > 2 * weighted else 0.0
+    return mean * (1 - shape), shape
 
 
-def _past(values_FD: Floats, frames: int) -> Floats:
-    """Returns [F,D], the mean of each frame and the `frames` before it, of fewer where the stream starts."""
-    # Not by running sums: their rounding would depend on values outside of the mean.
-    total = ndimage.correlate1d(values_FD, [1.0] * (frames + 1) + [0.0] * frames, axis=0, mode="constant")
-    return np.asarray(total / np.minimum(np.arange(len(values_FD)) + 1, frames + 1)[:, None])
+def _log10_p(pvalues: Sequence[PValues], smooth_FD: Floats) -> Floats:
+    return np.stack([each.log10(column) for each, column in zip(pvalues, smooth_FD.T, strict=True)], axis=1)
 
 
-def _peaks(curve_F: Floats, fps: float) -> Floats:
-    """Returns the heights of the local maxima that are highest within DECLUSTER_SECONDS on both sides."""
-    reach = round(DECLUSTER_SECONDS * fps)
-    highest = ndimage.maximum_filter1d(curve_F, 2 * reach + 1, mode="nearest") == curve_F
-    return np.asarray(curve_F[highest & ~np.roll(highest, 1) | (highest & (np.arange(len(curve_F)) == 0))])
+def _smoothed(parts: Iterable[FrameValues], fps: float) -> Iterator[Floats]:
+    """Yields smoothed values [F,D] of each block."""
+    reach = int(2.5 * SMOOTHING_SECONDS * fps)
+    for window, block in windows(parts, reach, reach):
+        values, sigma = window.values.astype(np.float64), max(SMOOTHING_SECONDS * fps, 1e-3)
+        yield ndimage.gaussian_filter1d(values, sigma, axis=0, mode="nearest", radius=reach)[block]
+
+
+def _peaks(heights_F: Floats, fps: float) -> Floats:
+    """Returns the heights that no other exceeds within DECLUSTER_SECONDS on both sides, one for equal neighbours."""
+    highest = ndimage.maximum_filter1d(heights_F, 2 * round(DECLUSTER_SECONDS * fps) + 1, mode="nearest")
+    is_peak = highest == heights_F
+    return np.asarray(heights_F[is_peak & ~np.append(False, is_peak[:-1])])

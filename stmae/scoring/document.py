@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from typing import Any, ClassVar, Self, get_args, get_type_hints
+from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class Document:
     def to_json(self) -> str:
         """Returns canonical JSON."""
         table = {"format": self.FORMAT, **dataclasses.asdict(self)}  # type: ignore[call-overload]
-        return json.dumps(table, sort_keys=True, default=_array) + "\n"
+        return json.dumps(table, sort_keys=True, default=np.ndarray.tolist) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -40,23 +40,13 @@ class Document:
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
-def _array(array: np.ndarray[Any, Any]) -> dict[str, Any]:
-    """Keeps what is not 0: a velocity histogram is nearly empty."""
-    index = np.flatnonzero(array)
-    return {"shape": array.shape, "index": index.tolist(), "values": array.ravel()[index].tolist()}
-
-
 def _read(kind: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(kind):
         hints = get_type_hints(kind)
         make: Any = kind
         return make(**{name: _read(hints[name], each) for name, each in value.items()})
-    if isinstance(value, dict) and value.keys() == {"shape", "index", "values"}:
-        array = np.zeros(value["shape"])
-        array.flat[value["index"]] = value["values"]
-        return array
     if isinstance(value, dict):
         return {key: _read(get_args(kind)[1], each) for key, each in value.items()}
-    if isinstance(value, list):
+    if get_origin(kind) is tuple:
         return tuple(_read(get_args(kind)[0], each) for each in value)
-    return value
+    return np.array(value) if isinstance(value, list) else value

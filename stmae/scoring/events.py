@@ -33,10 +33,9 @@ def find_events(parts: Iterable[ScoredFrames], calibration: Calibration, fps: fl
     `merge_seconds` are one, and what is then shorter than `min_seconds` is none. (Hysteresis, as in edge detection.)
     """
     enter = float(np.log10(calibration.event_hours))
-    gap, shortest = round(calibration.merge_seconds * fps), max(1, round(calibration.min_seconds * fps))
     runs = _merged(_runs(parts, enter + float(np.log10(EXIT_RATIO))), 0)  # those that a part's end cut
-    for event in _merged((run for run in runs if run.score > enter), gap):
-        if event.end - event.start + 1 >= shortest:
+    for event in _merged((run for run in runs if run.score > enter), round(calibration.merge_seconds * fps)):
+        if event.end - event.start + 1 >= round(calibration.min_seconds * fps):
             yield event
 
 
@@ -56,12 +55,9 @@ def _merged(runs: Iterable[Event], gap: int) -> Iterator[Event]:
     """Yields the runs, those with at most `gap` frames between them as one."""
     held: Event | None = None
     for run in runs:
-        if held is not None and run.start - held.end - 1 <= gap:
-            peak = max(held, run, key=lambda one: one.score)
-            held = dataclasses.replace(peak, start=held.start, end=run.end)
-            continue
-        if held is not None:
-            yield held
-        held = run
-    if held is not None:
-        yield held
+        if held is None or run.start - held.end - 1 > gap:
+            yield from [held] if held is not None else []
+            held = run
+        else:
+            held = dataclasses.replace(max(held, run, key=lambda one: one.score), start=held.start, end=run.end)
+    yield from [held] if held is not None else []

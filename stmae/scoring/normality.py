@@ -16,19 +16,19 @@ from stmae.scoring.detectors.appearance import AppearanceDetector
 from stmae.scoring.detectors.motion import MotionDetector
 from stmae.scoring.detectors.persistence import AFTER_SECONDS, BEFORE_SECONDS, PersistenceDetector, log_distance
 from stmae.scoring.detectors.prediction import PredictionDetector
-from stmae.scoring.detectors.step import STEP_SECONDS
 from stmae.scoring.document import Document
 from stmae.scoring.pvalues import PValues
 from stmae.scoring.raw import TILES, Floats, RawScores, Rows, Singles
-from stmae.scoring.stream import RollingQuantile, windows
+from stmae.scoring.stream import RollingMedian, windows
 
 DETECTORS = ("prediction", "motion", "appearance", "persistence")
 BACKGROUND_SECONDS = 590.0
-"""Length of the background that the mean of the whole view is compared with."""
-BACKGROUND_QUANTILE = 0.5
-"""Quantile of it that is the background: other light is there nearly always, an event is not."""
+"""How long the median reaches back that the mean of the whole view is compared with: other light is there nearly
+always, an event is not."""
+TILE_THRESHOLD = 0.99
+"""Probability at which the (exponential) tail of a nonconformity begins of which there are 256 in a frame."""
 
-Nonconformity = Mapping[str, Floats]
+Nonconformity = Mapping[str, Singles]
 """[F,16,16] for each of DETECTORS, [F] for "prediction view" and "persistence view", the means of the whole view."""
 
 
@@ -52,7 +52,7 @@ class NormalityModel(Document):
     """Fitted detectors and the distributions of their nonconformity on normal footage that they were not fitted to."""
 
     NAME: ClassVar[str] = "normality model"
-    FORMAT: ClassVar[int] = 1
+    FORMAT: ClassVar[int] = 2
 
     prediction: PredictionDetector
     motion: MotionDetector
@@ -72,32 +72,31 @@ class NormalityModel(Document):
 
     def nonconformity(self, parts: Iterable[RawScores], fps: float) -> Iterator[Nonconformity]:
         """Yields what the detectors and the mean of the view say of each block of a stream."""
-        back, ahead = (round(max(s, STEP_SECONDS) * fps) for s in (BEFORE_SECONDS, AFTER_SECONDS))
         # What is large, or everywhere, shows in the mean; so does the light of the hour, so only the change counts.
-        backgrounds = [RollingQuantile(round(BACKGROUND_SECONDS * fps), BACKGROUND_QUANTILE) for _ in range(2)]
+        backgrounds = [RollingMedian(int(BACKGROUND_SECONDS * fps)) for _ in range(2)]
+        back, ahead = int(BEFORE_SECONDS * fps) + 1, int(AFTER_SECONDS * fps) + 1
         for window, block in windows((part.check() for part in parts), back, ahead):
             seen = {name: getattr(self, name).score(window, fps)[block] for name in DETECTORS}
             means = seen["prediction"].mean(axis=(1, 2)), log_distance(window[block]).mean(axis=(1, 2))
             for name, mean, background in zip(("prediction", "persistence"), means, backgrounds, strict=True):
                 seen[f"{name} view"] = mean - background(mean)
-            yield seen
+            yield {name: each.astype(np.float32) for name, each in seen.items()}
 
     def values(self, seen: Nonconformity) -> FrameValues:
         """Returns the values of a block, given what `nonconformity` yields for it."""
         log10_p = {name: self.pvalues[name].log10(each) for name, each in seen.items()}
         log10_p["appearance"] = np.where(seen["appearance"] > 0, log10_p["appearance"], 0.0)  # 0: it does not move
         motion = log10_p["motion"]
-        values = {
+        values: dict[str, Floats] = {
             # Prediction and appearance err on normal things too, but seldom where the motion is rare as well.
             "prediction": np.maximum(pool(together(motion, log10_p["prediction"])), log10_p["prediction view"]),
             "motion": pool(motion),
             "appearance": pool(together(motion, log10_p["appearance"])),
             "persistence": np.maximum(pool(log10_p["persistence"]), log10_p["persistence view"]),
         }
+        columns = np.stack([values[name] for name in DETECTORS], axis=1)
         heatmap = np.maximum.reduce([log10_p[name] for name in DETECTORS])
-        return FrameValues(
-            np.stack([values[name] for name in DETECTORS], axis=1).astype(np.float32), heatmap.astype(np.float32)
-        )
+        return FrameValues(columns.astype(np.float32), heatmap.astype(np.float32))
 
 
 def fitted_file(name: str, scene: str) -> str:

@@ -10,14 +10,7 @@ import numpy as np
 from stmae.scoring.raw import Floats
 
 BODY_QUANTILES = 20
-"""Quantiles, evenly spaced, that keep the distribution below the tail's threshold."""
-FRAME_TAIL = (0.95, 0.5)
-"""Threshold probability and shape of the tail of what there is one of in a frame. It is heavy, since the frames of a
-few clips show few situations."""
-TILE_TAIL = (0.99, 0.0)
-"""Threshold probability and shape of the tail of what there are 256 of in a frame: exponential."""
-MAX_SHAPE = 0.5
-"""Largest shape of a fitted tail: beyond it the excesses have no variance and no sample tells the shape."""
+"""Quantiles, evenly spaced, that keep the distribution below the tail."""
 MIN_SCALE = 1e-3
 """Least scale of a tail, as a fraction of the body's range: values that were all the same say little of the next."""
 
@@ -29,16 +22,16 @@ class PValues:
     quantiles: Floats
     """[BODY_QUANTILES] values at evenly spaced probabilities from 0 to `threshold`."""
     threshold: float
+    """Probability at which the tail begins."""
     scale: float
     shape: float
 
     @classmethod
-    def fit(cls, values: Floats, tail: tuple[float, float]) -> Self:
-        """Fits the scale of a tail, given as threshold and shape, to its excesses; of no values, every p is 1."""
-        threshold, shape = tail
+    def fit(cls, values: Floats, threshold: float, shape: float = 0.0) -> Self:
+        """Fits the scale of a tail of this shape to what exceeds the threshold; of no values, every p is 1."""
         if not values.size:
             return cls(np.full(BODY_QUANTILES, np.finfo(float).max), threshold, 1.0, shape)
-        quantiles = np.quantile(values, np.linspace(0, threshold, BODY_QUANTILES))
+        quantiles = np.quantile(values.astype(np.float64), np.linspace(0, threshold, BODY_QUANTILES))
         excesses = values[values > quantiles[-1]] - quantiles[-1]
         scale = float(excesses.mean()) * (1 - shape) if len(excesses) else 0.0
         return cls(quantiles, threshold, max(scale, MIN_SCALE * max(float(np.ptp(quantiles)), 1e-3)), shape)
@@ -48,20 +41,6 @@ class PValues:
         body = -np.log10(1 - np.linspace(0, self.threshold, BODY_QUANTILES))
         rising = self.quantiles + np.arange(BODY_QUANTILES) * 1e-12  # np.interp wants them to
         return np.interp(values, rising, body) + pareto_log10(values - self.quantiles[-1], self.scale, self.shape)
-
-
-def fit_pareto(excesses: Floats) -> tuple[float, float]:
-    """Returns scale and shape of a generalised Pareto distribution by probability-weighted moments.
-
-    Hosking and Wallis, "Parameter and quantile estimation for the generalized Pareto distribution", 1987. The shape is
-    kept within [0, MAX_SHAPE]: a few excesses must not claim that there is a largest one.
-    """
-    if len(excesses) < 2:
-        return (float(excesses.mean()) if len(excesses) else 0.0), 0.0
-    ordered, count = np.sort(excesses), len(excesses)
-    mean, weighted = ordered.mean(), (ordered * np.arange(count)[::-1]).mean() / (count - 1)
-    shape = float(np.clip(2 - mean / (mean - 2 * weighted), 0.0, MAX_SHAPE)) if mean > 2 * weighted else 0.0
-    return float(mean) * (1 - shape), shape
 
 
 def pareto_log10(excesses: Floats, scale: float, shape: float) -> Floats:

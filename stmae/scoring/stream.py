@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -32,22 +34,26 @@ def windows(parts: Iterable[T], back: int, ahead: int) -> Iterator[tuple[T, slic
             held, begins = [rows[first:]], begins + BLOCK - first
     if held:
         rows = type(held[0]).join(held)
-        while begins < len(rows):
-            stop = min(begins + BLOCK, len(rows))
-            first = max(stop - back, 0)
-            yield rows[: stop + ahead], slice(begins, stop)
-            rows, begins = rows[first:], stop - first
+        for start in range(begins, len(rows), BLOCK):
+            first, stop = max(start - back, 0), min(start + BLOCK, len(rows))
+            yield rows[first : stop + ahead], slice(start - first, stop - first)
 
 
-class RollingQuantile:
-    """A quantile of the last values of a stream, the newest included."""
+class RollingMedian:
+    """The median of the last values of a stream, the newest included."""
 
-    def __init__(self, length: int, quantile: float) -> None:
-        self.length, self.quantile, self._held = length, quantile, np.zeros(0)
+    def __init__(self, length: int) -> None:
+        self._last: deque[float] = deque()
+        self._sorted: list[float] = []
+        self._length = length
 
     def __call__(self, values_F: Floats) -> Floats:
-        """Returns [F], the quantile of the last `length` values up to each of `values_F`."""
-        history = np.concatenate([self._held, values_F])
-        ends = np.arange(len(self._held), len(history)) + 1
-        self._held = history[-self.length :]
-        return np.array([np.quantile(history[max(end - self.length, 0) : end], self.quantile) for end in ends])
+        """Returns [F], the (upper) median of the last values up to each of `values_F`."""
+        return np.array([self._next(value) for value in values_F.tolist()])
+
+    def _next(self, value: float) -> float:
+        self._last.append(value)
+        insort(self._sorted, value)
+        if len(self._last) > self._length:
+            del self._sorted[bisect_left(self._sorted, self._last.popleft())]
+        return self._sorted[len(self._sorted) // 2]

@@ -50,7 +50,7 @@ def test_the_summary_names_what_was_made(finished: Run) -> None:
     assert 0 <= summary["figures"]["combined_auc_micro_raw"] <= 1
     assert summary["figures"]["frames"] == 2 * (30 - 4)
     calibration = Calibration.from_json(Path(summary["deployments"]["walkway"]).read_text(encoding="utf-8"))
-    assert calibration.return_periods.hours == pytest.approx(3 * 26 / 10 / 3600)  # of two splits
+    assert calibration.hours == pytest.approx(3 * 26 / 10 / 3600)  # of two splits
 
 
 def test_the_report_is_one_page_that_requests_nothing(finished: Run) -> None:

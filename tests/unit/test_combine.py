@@ -23,7 +23,7 @@ log10_ps = st.floats(0, 50)
 
 def merged_of(log10_p: list[float]) -> float:
     """Returns what detectors say of one frame together."""
-    return float(merge(np.array(log10_p)[:, None])[0])
+    return float(merge(np.array(log10_p)[None])[0])
 
 
 @pytest.mark.parametrize("dependence", DEPENDENCES)
@@ -31,7 +31,7 @@ def merged_of(log10_p: list[float]) -> float:
 def test_at_most_a_tenth_a_hundredth_and_so_on_of_normal_values_reach_1_2_and_so_on(
     dependence: str, detectors: int
 ) -> None:
-    merged = merge(-np.log10(DEPENDENCES[dependence][:detectors]))
+    merged = merge(-np.log10(DEPENDENCES[dependence][:detectors].T))
     assert (10**merged).mean() < 1.05, "an e-value is 1 on average"
     for x in (0.1, 0.3, 1, 2, 3, 4):
         assert (merged >= x).mean() <= 10.0**-x
@@ -48,7 +48,7 @@ def test_what_is_rarer_to_any_detector_is_no_less_rare(log10_p: list[float], whi
     before = merged_of(log10_p)
     log10_p[which % len(log10_p)] += 1
     assert merged_of(log10_p) >= before
-    assert merged_of([each + 1 for each in log10_p]) > before + 0.5
+    assert merged_of([each + 1 for each in log10_p]) > before + 0.4
 
 
 @given(st.lists(log10_ps, min_size=2, max_size=5))
@@ -68,7 +68,7 @@ def test_what_two_detectors_agree_on_is_rarer_than_what_one_says() -> None:
 
 def test_a_detector_that_is_always_saturated_takes_no_other_ones_voice() -> None:
     calm, seen = (merged_of([3.0, 0.0, loud]) for loud in (0.0, 8.0))
-    assert seen > calm + 3
+    assert seen > calm + 2
 
 
 def test_together_is_valid_for_detectors_that_do_not_depend_on_each_other() -> None:
@@ -99,19 +99,19 @@ def tiles(**at: float) -> np.ndarray:
 
 
 def test_a_small_bright_spot_beats_a_little_everywhere() -> None:
-    assert pool(tiles(n4=2.5))[0] > pool(tiles(n256=2.5))[0]
-    assert pool(tiles(n4=2.5))[0] > pool(tiles(n256=0.5))[0] + 1.5
-    assert pool(tiles(n256=2.5))[0] > pool(tiles(n4=1.0))[0], "but what is high everywhere is not forgotten"
+    assert pool(tiles(n3=2.5))[0] > pool(tiles(n256=2.5))[0]
+    assert pool(tiles(n3=2.5))[0] > pool(tiles(n256=0.5))[0] + 1.5
+    assert pool(tiles(n256=2.5))[0] > pool(tiles(n3=1.0))[0], "but what is high everywhere is not forgotten"
 
 
-def test_one_tile_alone_counts_less_than_four() -> None:
-    assert pool(tiles(n1=4.0))[0] == pytest.approx(pool(tiles(n4=1.0))[0])
+def test_one_tile_alone_counts_less_than_three() -> None:
+    assert pool(tiles(n1=3.0))[0] == pytest.approx(pool(tiles(n3=1.0))[0])
 
 
 def test_tiles_below_0_take_nothing_off() -> None:
-    negative = tiles(n4=2.0)
+    negative = tiles(n3=2.0)
     negative[negative == 0] = -1.0
-    assert pool(negative)[0] == pool(tiles(n4=2.0))[0] == 2.0
+    assert pool(negative)[0] == pool(tiles(n3=2.0))[0] == 2.0
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -126,7 +126,7 @@ def test_it_does_not_matter_where_tiles_are(seed: int) -> None:
 def test_a_frame_that_is_higher_at_its_highest_tiles_is_higher(seed: int, more: float) -> None:
     values = np.random.default_rng(seed).exponential(size=(1, 256))
     higher = values.copy()
-    higher[0, np.argsort(values[0])[-4:]] += more
+    higher[0, np.argsort(values[0])[-3:]] += more
     assert pool(higher.reshape(1, 16, 16))[0] == pytest.approx(pool(values.reshape(1, 16, 16))[0] + more)
 
 

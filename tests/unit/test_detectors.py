@@ -90,14 +90,12 @@ def test_one_passer_by_does_not_make_a_tile_one_way_but_many_do() -> None:
     assert back[1] > there[1] + 3
 
 
-def test_tiles_of_a_row_share_their_speeds_and_each_has_its_own_directions() -> None:
-    """In one row people run on the left half and walk on the right half, all to the right; in another they walk."""
-    clip = flowing(200, {(ROW, column): (4.0 if column < 4 else 1.0, 0.0) for column in range(16)})
-    detector = motion_of([clip, *lane(LANE, (1.0, 0.0))])
-    walking, running, back = (rarity(detector, ROW, (x, 0.0)) for x in (1.0, 4.0, -1.0))
-    assert walking < running < walking + 2
-    assert back > running + 2
-    assert rarity(detector, LANE, (4.0, 0.0)) > running + 2
+def test_a_tile_knows_what_its_neighbours_saw() -> None:
+    """Nobody was seen in one tile of a lane: to walk with the others is normal there too, and against them is not."""
+    clip = flowing(200, {(ROW, column): (1.0, 0.0) for column in range(16) if column != COLUMN})
+    detector = motion_of([clip, *lane(LANE, (1.0, 0.0), (-1.0, 0.0))])
+    there, back = (rarity(detector, ROW, (x, 0.0)) for x in (1.0, -1.0))
+    assert back > there + 1
 
 
 def test_a_lane_that_nobody_was_seen_in_is_judged_by_the_view_as_a_whole() -> None:
@@ -239,20 +237,20 @@ def test_what_stays_for_6_seconds_is_anomalous_and_who_passes_in_2_seconds_is_no
 
 
 @pytest.mark.parametrize("fps", [2.0, 4.0, 8.0, 10.0, 25.0])
-def test_what_stays_is_seen_4_5_seconds_after_it_came_until_1_25_seconds_before_it_goes(fps: float) -> None:
+def test_what_stays_is_seen_4_5_seconds_after_it_came_until_1_second_before_it_goes(fps: float) -> None:
     frames, came, went = round(20 * fps), round(6 * fps), round(16 * fps)
     clip = with_tile(walkers(frames, 5), "location_tiles", slice(None), 1.0)
     detector = PersistenceDetector.fit([clip], fps)
     found = detector.score(with_tile(clip, "location_tiles", slice(came, went), 40.0), fps)[:, *PLACE]
     seen = np.flatnonzero(found > 5)
-    assert seen.tolist() == list(range(came + round(4.5 * fps), went - round(1.25 * fps)))
+    assert seen.tolist() == list(range(came + int(4.5 * fps), went - int(fps)))
 
 
 def test_nothing_is_known_within_the_first_4_5_seconds_of_a_stream() -> None:
     detector = PersistenceDetector.fit(NORMAL, FPS)
     found = detector.score(present(0, 300), FPS)[:, *PLACE]
     assert found[: int(4.5 * FPS)].max() < detector.score(walkers(300, 5), FPS)[100:].min()
-    assert found[int(4.5 * FPS) : -int(1.25 * FPS)].min() > 5
+    assert found[int(4.5 * FPS) : -int(FPS)].min() > 5
 
 
 def test_persistence_does_not_see_what_stays_where_something_normally_stays() -> None:

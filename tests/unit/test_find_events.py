@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from stmae.scoring.calibration import Calibration, ReturnPeriods, ScoredFrames
 from stmae.scoring.events import Event, find_events
+from stmae.scoring.pvalues import PValues
 
 FPS = 10.0
 ENTER, LEAVE = 1.0, 0.0
@@ -22,9 +23,10 @@ curves = arrays(np.float64, st.integers(0, 60), elements=st.sampled_from([-2.0, 
 
 
 def calibration(min_frames: int = 1, merge_frames: int = 0) -> Calibration:
-    periods = ReturnPeriods(hours=1.0, threshold=0.0, log10_hours_at_threshold=-1.0, scale=0.4, shape=0.0)
+    periods = ReturnPeriods(threshold=0.0, log10_hours_at_threshold=-1.0, scale=0.4, shape=0.0)
     return Calibration(
-        pvalues=(),
+        hours=1.0,
+        pvalues=(PValues.fit(np.zeros(2), 0.5),) * 4,
         return_periods=periods,
         event_hours=10**ENTER,
         min_seconds=min_frames / FPS,

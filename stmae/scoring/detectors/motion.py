@@ -3,7 +3,7 @@
 It sees runners, vehicles, and who walks against the stream. It does not see what moves as others do, nor what stands
 still. It needs footage in which the normal traffic is seen: a lane that stayed empty is judged by the view as a whole.
 
-Legend: 256 tiles in rows of 16, D directions, V speeds.
+Legend: tiles are [16,16], D directions, V speeds.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ SPEED_RATIO = 0.22
 """Natural logarithm of the ratio of one bin's speed to the next one's."""
 STEEPNESS = 6.0
 """A speed twice that of what was seen is taken for 2**STEEPNESS times as rare."""
-PRIOR_SAMPLES = 100.0
-"""Dirichlet pseudo-counts that back a rarely crossed row off to the view's speeds, and a rarely crossed tile to the
-view's directions. One passer-by leaves more in a tile, being there for many frames."""
+PRIOR_FRAMES = 16.0
+"""Dirichlet pseudo-counts, in frames, that back a rarely crossed tile off to the velocities of the whole view."""
 
 SPEED = STILL_SPEED * np.exp(SPEED_RATIO * np.arange(SPEEDS))
+Integers = npt.NDArray[np.intp]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class MotionDetector:
     """Velocity histogram of each tile: how often which velocity was seen there, given that something moved."""
 
-    counts: Floats
-    """[256,D,V] frames."""
+    counts: Integers
+    """[16,16,D,V] frames."""
 
     @classmethod
     def fit(cls, flows: Sequence[Floats], fps: Sequence[float]) -> Self:
         """Counts the moving tiles of normal clips: flow tiles [F,2,16,16] in pixels, and their frames a second."""
-        counts = np.zeros((TILES * TILES, DIRECTIONS, SPEEDS))
+        counts = np.zeros((TILES, TILES, DIRECTIONS, SPEEDS), np.intp)
         for flow, rate in zip(flows, fps, strict=True):
-            _, tile, direction, speed = _velocities(step_average(flow, flow, rate))
-            np.add.at(counts, (tile, direction, np.round(speed).astype(np.intp)), 1.0)
+            *where, speed = _velocities(step_average(flow, flow, rate))
+            np.add.at(counts, (*where[1:], np.round(speed).astype(np.intp)), 1)
         return cls(counts)
 
     def without(self, other: MotionDetector) -> MotionDetector:
         """Returns the detector had it not been fitted to the clips that `other` was fitted to."""
         # Never below 0: flow that is computed in other batches may put a sample into the neighbouring bin.
-        return MotionDetector(np.maximum(self.counts - other.counts, 0.0))
+        return MotionDetector(np.maximum(self.counts - other.counts, 0))
 
     def score(self, raw: RawScores, fps: float) -> Floats:
         """Returns the nonconformity of each tile [F,16,16]: how rare it is to move that fast that way; 0 if still."""
@@ -66,62 +66,34 @@ class MotionDetector:
         the velocity of the tile and v the part of a seen one in the direction of u. It rises with the speed in every
         direction, and sooner in one that nobody takes. STILL_SPEED is also how wrong the flow of a tile may be.
         """
-        frame, tile, direction, speed = _velocities(flow_tiles)
-        table = self._table()
-        below = np.minimum(speed.astype(np.intp), SPEEDS - 2)
-        low, high = table[tile, direction, below], table[tile, direction, below + 1]
-        result = np.zeros((len(flow_tiles), TILES * TILES))
-        result[frame, tile] = low + (high - low) * (speed - below)
-        return result.reshape(-1, TILES, TILES)
+        frame, row, column, direction, speed = _velocities(flow_tiles)
+        table = self._table()[row, column, direction]
+        bins, below = np.arange(len(frame)), np.minimum(speed.astype(np.intp), SPEEDS - 2)
+        low, high = table[bins, below], table[bins, below + 1]
+        result = np.zeros((len(flow_tiles), TILES, TILES))
+        result[frame, row, column] = low + (high - low) * (speed - below)
+        return result
 
     def _table(self) -> Floats:
-        """Returns [256,D,V], the rarity of each velocity."""
+        """Returns [16,16,D,V], the rarity of each velocity."""
+        # A tile's velocities are like its neighbours': averages with a Gaussian of one tile and one bin of speed.
+        near = ndimage.gaussian_filter(self.counts.astype(np.float64), (1.0, 1.0, 0.0, 1.0), mode="constant")
+        view = self.counts.sum(axis=(0, 1)) + 1 / (DIRECTIONS * SPEEDS)
+        seen = near + PRIOR_FRAMES * view / view.sum()
         angle = np.arange(DIRECTIONS) * (2 * np.pi / DIRECTIONS)
         along = np.maximum(np.cos(angle[:, None] - angle), 0.0)
         # [asked direction, asked speed, seen direction, seen speed]
         reached = (along[:, None, :, None] * SPEED + STILL_SPEED) / SPEED[:, None, None]
         weight = np.clip(reached, 0.02, 1.0) ** STEEPNESS
-        bins = DIRECTIONS * SPEEDS
-        mean = self._probabilities().reshape(-1, bins) @ weight.reshape(bins, bins).T
-        return np.asarray(-np.log(mean).reshape(-1, DIRECTIONS, SPEEDS))
-
-    def _probabilities(self) -> Floats:
-        """Returns [256,D,V]: the probability of a speed in the tile's row times that of a direction given the speed.
-
-        How fast people look is a matter of how far away they are, so rows share their speeds; where people go is one
-        of the place.
-        """
-        counts = self.counts.reshape(TILES, TILES, DIRECTIONS, SPEEDS)
-        speeds = _blurred(counts.sum(axis=(1, 2)), 0)
-        speeds = _with_prior(speeds, speeds.sum(axis=0), axis=1)
-        around = counts
-        for axis in (0, 1, 3):
-            around = _blurred(around, axis)
-        directions = _with_prior(around, around.sum(axis=(0, 1)), axis=2)
-        return np.asarray((directions * speeds[:, None, None]).reshape(-1, DIRECTIONS, SPEEDS))
+        mean = np.tensordot(seen, weight, axes=((2, 3), (2, 3))) / seen.sum(axis=(2, 3), keepdims=True)
+        return np.asarray(-np.log(mean))
 
 
-Indices = npt.NDArray[np.intp]
-
-
-def _velocities(flow_tiles: Floats) -> tuple[Indices, Indices, Indices, Floats]:
-    """Returns frame, tile, direction's bin and speed in (fractional) bins of the tiles that move."""
-    x, y = (flow_tiles[:, axis].reshape(len(flow_tiles), -1) for axis in (0, 1))
-    speed = np.hypot(x, y)
-    frame, tile = np.nonzero(speed > STILL_SPEED)
-    x, y, speed = x[frame, tile], y[frame, tile], speed[frame, tile]
-    direction = np.round(np.arctan2(y, x) * (DIRECTIONS / (2 * np.pi))).astype(np.intp) % DIRECTIONS
-    return frame, tile, direction, np.minimum(np.log(speed / STILL_SPEED) / SPEED_RATIO, SPEEDS - 1.0)
-
-
-def _blurred(counts: Floats, axis: int) -> Floats:
-    """Returns the counts with those of neighbouring bins added, weighted by a Gaussian of one bin."""
-    blurred = ndimage.gaussian_filter1d(counts, 1.0, axis=axis, mode="constant", truncate=3.0)
-    return np.asarray(blurred * np.sqrt(2 * np.pi))  # a bin's own count stays whole
-
-
-def _with_prior(counts: Floats, overall: Floats, axis: int) -> Floats:
-    """Returns probabilities along an axis, with PRIOR_SAMPLES pseudo-counts that are spread as `overall` is."""
-    total = overall.sum(axis=axis - counts.ndim, keepdims=True)
-    prior = (overall + 1.0 / counts.shape[axis]) / (total + 1)
-    return np.asarray((counts + PRIOR_SAMPLES * prior) / (counts.sum(axis=axis, keepdims=True) + PRIOR_SAMPLES))
+def _velocities(flow_tiles: Floats) -> tuple[Integers, Integers, Integers, Integers, Floats]:
+    """Returns frame, row, column, direction's bin and speed in (fractional) bins of the tiles that move."""
+    speed = np.hypot(flow_tiles[:, 0], flow_tiles[:, 1])
+    frame, row, column = np.nonzero(speed > STILL_SPEED)
+    angle = np.arctan2(flow_tiles[frame, 1, row, column], flow_tiles[frame, 0, row, column])
+    direction = np.round(angle * (DIRECTIONS / (2 * np.pi))).astype(np.intp) % DIRECTIONS
+    bins = np.log(speed[frame, row, column] / STILL_SPEED) / SPEED_RATIO
+    return frame, row, column, direction, np.minimum(bins, SPEEDS - 1.0)

@@ -17,7 +17,7 @@ from stmae.scoring.raw import Floats, RawScores
 
 BEFORE_SECONDS = 4.5
 """How long something must have been there: longer than whoever passes by covers a tile."""
-AFTER_SECONDS = 1.25
+AFTER_SECONDS = 1.0
 """How long it must stay there afterwards."""
 MAX_DEVIATION = 30.0
 """Standard deviations that a tile's nonconformity reaches, at most, in both directions."""
@@ -42,23 +42,23 @@ class PersistenceDetector:
     def score(self, raw: RawScores, fps: float) -> Floats:
         """Returns the nonconformity of each tile [F,16,16], in standard deviations above the median.
 
-        Frames less than BEFORE_SECONDS after the first have the least: how long what they show has been there is not
+        It is the least less than BEFORE_SECONDS after the first frame: how long what it shows has been there is not
         known.
         """
         deviation = np.clip((_lasting(raw, fps) - self.median) / self.spread, -MAX_DEVIATION, MAX_DEVIATION)
-        deviation[: round(BEFORE_SECONDS * fps)] = -MAX_DEVIATION
+        deviation[: int(BEFORE_SECONDS * fps)] = -MAX_DEVIATION
         return deviation
-
-
-def _lasting(raw: RawScores, fps: float) -> Floats:
-    """Returns [F,16,16], the logarithm of the distance that holds from BEFORE_SECONDS before to AFTER_SECONDS after."""
-    before, after = round(BEFORE_SECONDS * fps), round(AFTER_SECONDS * fps)
-    size = before + 1 + after
-    # The filter's window is centred on its frame; `origin` moves it so that it ends `after` frames later.
-    distance = log_distance(raw)
-    return np.asarray(ndimage.minimum_filter1d(distance, size, axis=0, mode="nearest", origin=before - size // 2))
 
 
 def log_distance(raw: RawScores) -> Floats:
     """Returns [F,16,16], the natural logarithm of the squared distance from the per-location Gaussian."""
     return np.log(raw.location_tiles.astype(np.float64) + 1e-6)
+
+
+def _lasting(raw: RawScores, fps: float) -> Floats:
+    """Returns [F,16,16], the logarithm of the distance that holds from BEFORE_SECONDS before to AFTER_SECONDS after."""
+    before, after = int(BEFORE_SECONDS * fps), int(AFTER_SECONDS * fps)
+    # The filter's window is centred on its frame; `origin` moves it so that it ends `after` frames later.
+    origin = before - (before + 1 + after) // 2
+    distance, size = log_distance(raw), before + 1 + after
+    return np.asarray(ndimage.minimum_filter1d(distance, size, axis=0, mode="nearest", origin=origin))

@@ -14,10 +14,6 @@ import numpy as np
 
 from stmae.scoring.raw import Floats, RawScores
 
-MEAN_ERROR_PRIOR = 1.0
-"""Weight of the whole view's mean error in the level of each tile: without it, tiles with next to no error on normal
-footage (sky, walls) raise false alarms at the least noise."""
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PredictionDetector:
@@ -28,9 +24,12 @@ class PredictionDetector:
 
     @classmethod
     def fit(cls, clips: Sequence[RawScores], fps: float) -> Self:
-        """Fits the level of each tile to normal clips."""
+        """Fits the level of each tile to normal clips.
+
+        The mean error of the view is added: tiles with next to none (sky, walls) would raise alarms at the least noise.
+        """
         mean = np.concatenate([clip.error_tiles for clip in clips]).mean(axis=0, dtype=np.float64)
-        return cls(np.log(mean + MEAN_ERROR_PRIOR * mean.mean() + 1e-6))
+        return cls(np.log(mean + mean.mean() + 1e-6))
 
     def score(self, raw: RawScores, fps: float) -> Floats:
         """Returns the nonconformity of each tile [F,16,16]: the logarithm of its error, relative to its level."""

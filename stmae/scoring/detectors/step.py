@@ -10,17 +10,12 @@ STEP_SECONDS = 0.5
 """Reach of the average before and after a frame: about the time that a step takes."""
 
 
-def moving(flow_tiles: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    """Returns [F,16,16], whether a tile moves, for flow tiles [F,2,16,16]."""
-    return np.asarray((flow_tiles * flow_tiles).sum(axis=1) > STILL_SPEED**2)
-
-
 def step_average(values: Floats, flow_tiles: Floats, fps: float) -> Floats:
     """Returns values [F,c,16,16] averaged over the frames within STEP_SECONDS in which the tile moves the same way.
 
     Frames in which it moves the other way show somebody else, and are left out; a tile that is still has 0.
     """
-    moves = moving(flow_tiles)
+    moves = (flow_tiles * flow_tiles).sum(axis=1) > STILL_SPEED**2
     total, count = np.zeros(values.shape), np.zeros((len(values), 1, *values.shape[2:]))
     reach = min(round(STEP_SECONDS * fps), len(values) - 1)
     for shift in range(-reach, reach + 1):
