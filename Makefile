@@ -47,7 +47,7 @@ hooks: $(READY) ## Check what is committed with ruff and mypy from now on (pre-c
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(VENV)/$(PIP) -c constraints.txt torch==$(shell sed -n 's/^torch==//p' constraints.txt)
-	$(VENV)/$(PIP) -c constraints.txt -e '.[train,pipelines,serve,batch,dev]'
+	$(VENV)/$(PIP) -c constraints.txt -e '.[train,pipelines,serve,batch,ray,dev]'
 	@touch $@
 
 $(TRITON): triton-requirements.txt stmae/serving/triton/backends/onnxruntime/model.py | $(READY)

@@ -1,6 +1,9 @@
-"""Measures the score.
+"""Measures the score. Models are trained where they are missing, which takes hours on two cores.
 
-python -m benchmarks.scoring train [SET...] --data-root DIR   trains what is missing, and keeps raw scores
+python -m benchmarks.scoring detectors --data-root DIR [SET...]   each detector on each set -> detectors.json
+python -m benchmarks.scoring ablation --data-root DIR             what each constant is worth -> score-ablation.json
+python -m benchmarks.scoring return-period --data-root DIR        are return periods honest -> return-period.json
+python -m benchmarks.scoring tables --data-root DIR               bytes of a frame in the tables -> tables.json
 """
 
 from __future__ import annotations
@@ -10,32 +13,32 @@ import logging
 import time
 from pathlib import Path
 
-from benchmarks.scoring.sets import FRESH, SETS, trained
-from stmae.evaluation.evaluate import fit_scene
-
-
-def train(names: list[str], data_root: Path, work: Path) -> None:
-    """Trains the models of sets, and keeps the raw scores of all clips that are ever scored."""
-    for one in [one for one in (*SETS, *FRESH) if not names or one.name in names]:
-        for seed in one.seeds:
-            began = time.monotonic()
-            measure = trained(one, seed, data_root, work)
-            for scene in measure.manifest.scenes:
-                fit_scene(measure, scene, measure.config.score)
-            for clip in measure.manifest.split("test"):
-                measure(clip)
-            print(f"{one.name} seed {seed}: {time.monotonic() - began:.0f} s", flush=True)
+from benchmarks.record import record
+from benchmarks.scoring import ablation, detectors, sizes, upcam
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("train",))
-    parser.add_argument("sets", nargs="*")
-    parser.add_argument("--data-root", type=Path, required=True, help="folder with ped2/ and coffee-room/")
+    parser.add_argument("command", choices=("detectors", "ablation", "return-period", "tables"))
+    parser.add_argument("sets", nargs="*", help="only these sets, and no results file: to train them")
+    parser.add_argument("--data-root", type=Path, required=True, help="folder with ped2, coffee-room and upcam-sample")
     parser.add_argument("--work", type=Path, default=Path("work/scoring"))
+    parser.add_argument("--out", type=Path, default=Path("work/results"))
     arguments = parser.parse_args()
     logging.getLogger("stmae").setLevel(logging.WARNING)
-    train(arguments.sets, arguments.data_root, arguments.work)
+    began = time.monotonic()
+    if arguments.command == "return-period":
+        name, figures = "return-period", upcam.return_period(upcam.upcam(arguments.data_root, arguments.work))
+    elif arguments.command == "tables":
+        name, figures = "tables", sizes.sizes(arguments.data_root, arguments.work)
+    elif arguments.command == "ablation":
+        name, figures = "score-ablation", ablation.ablation(arguments.data_root, arguments.work)
+    else:
+        name, figures = "detectors", detectors.detectors(arguments.data_root, arguments.work, arguments.sets)
+    print(f"{arguments.command}: {time.monotonic() - began:.0f} s")
+    if not arguments.sets:
+        command = f"python -m benchmarks.scoring {arguments.command} --data-root DIR"
+        print(record(name, command, figures, arguments.out))
 
 
 if __name__ == "__main__":

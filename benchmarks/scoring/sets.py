@@ -67,13 +67,15 @@ COFFEE_ROOM = Set(
         "train.adversarial_epochs=4",
     ),
 )
+SLOW = Set("walkway-slow", "walkway-slow")
+PED2 = Set("ped2-cpu", "ped2-cpu", "ped2")
 SETS = (
     COFFEE_ROOM,
-    Set("walkway-slow", "walkway-slow"),
+    SLOW,
     Set("walkway", "walkway", overrides=("walkway.seed=41",)),
     Set("scenes-pools", "walkway-scenes"),
     Set("scenes-single", "walkway-scenes", overrides=("model.scenes=1",), films="scenes-pools"),
-    Set("ped2-cpu", "ped2-cpu", "ped2"),
+    PED2,
 )
 """What detectors.json compares."""
 FRESH = tuple(

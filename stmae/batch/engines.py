@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import logging
 import tempfile
@@ -15,6 +14,7 @@ from stmae.batch.plan import Source
 from stmae.batch.worker import Fetched, Job, Outcome, Worker
 
 RAY_RETRIES = 2
+"""Further attempts at a task whose worker was killed."""
 RAY_TASKS_AHEAD = 2
 """Tasks under way for each CPU of the cluster, so that none idles between two."""
 
@@ -27,7 +27,7 @@ Engine = Callable[[Job, Sequence[Source]], Generator[Outcome, None, None]]
 
 
 def engine(name: str) -> Engine:
-    """Raises EngineError for an unknown name."""
+    """Returns the engine of a name. Raises EngineError for an unknown one."""
     known: dict[str, Engine] = {"local": local, "ray": ray}
     if name not in known:
         raise EngineError(f"engine {name!r}: must be one of {', '.join(known)}")
@@ -35,7 +35,7 @@ def engine(name: str) -> Engine:
 
 
 def local(job: Job, sources: Sequence[Source]) -> Generator[Outcome, None, None]:
-    """One source after the other, the next one downloading meanwhile."""
+    """Scores one source after the other, and downloads the next one meanwhile."""
     with (
         tempfile.TemporaryDirectory(prefix="stmae-") as name,
         ThreadPoolExecutor(1, thread_name_prefix="fetch") as pool,
@@ -51,7 +51,7 @@ def local(job: Job, sources: Sequence[Source]) -> Generator[Outcome, None, None]
 def _ahead(
     sources: Sequence[Source], submit: Callable[[Source], Future[Fetched]]
 ) -> Iterator[tuple[Source, Future[Fetched]]]:
-    """Each source with its download, which was submitted one source before its turn."""
+    """Yields each source with its download, which was submitted one source before its turn."""
     held: list[tuple[Source, Future[Fetched]]] = []
     for source in sources:
         held.append((source, submit(source)))
@@ -61,14 +61,17 @@ def _ahead(
 
 
 def ray(job: Job, sources: Sequence[Source]) -> Generator[Outcome, None, None]:
-    """One Ray task a source, in the order in which they end; a killed worker's task is tried again."""
+    """Scores each source in a Ray task, and yields them in the order in which they end.
+
+    The task of a worker that was killed is tried again. Raises EngineError where Ray is not installed.
+    """
     try:
         cluster: Any = importlib.import_module("ray")
     except ImportError as error:
         raise EngineError("engine 'ray' needs Ray: pip install 'stmae[ray]', or use the local engine") from error
     if not cluster.is_initialized():
         cluster.init(log_to_driver=False, logging_level=logging.WARNING)
-    task = cluster.remote(num_cpus=1, max_retries=RAY_RETRIES)(_score_in_worker)
+    task = cluster.remote(num_cpus=1, max_retries=RAY_RETRIES)(_score_in_task)
     room = RAY_TASKS_AHEAD * max(1, int(cluster.cluster_resources().get("CPU", 1)))
     waiting, under_way = list(reversed(sources)), dict[Any, Source]()
     try:
@@ -87,12 +90,6 @@ def ray(job: Job, sources: Sequence[Source]) -> Generator[Outcome, None, None]:
             cluster.cancel(left)
 
 
-@functools.lru_cache(maxsize=1)
-def _worker(job: Job) -> Worker:
-    return Worker(job)
-
-
-def _score_in_worker(job: Job, source: Source) -> Outcome:
-    with tempfile.TemporaryDirectory(prefix="stmae-") as folder:
-        worker = _worker(job)
+def _score_in_task(job: Job, source: Source) -> Outcome:
+    with tempfile.TemporaryDirectory(prefix="stmae-") as folder, Worker(job) as worker:
         return worker.score(source, worker.fetch(source, Path(folder)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -18,7 +17,6 @@ from nights import GOOD, Night, bytes_of, film, read, rows
 from pyarrow import fs
 
 from stmae import tables
-from stmae.batch import engines
 from stmae.batch.rows import SHOWN_LOG10_P, heatmap_of
 from stmae.scoring.normality import DETECTORS, FrameValues, NormalityModel
 from stmae.serving.client import Client
@@ -168,17 +166,6 @@ def test_s3_tables_are_read_by_pyarrow_alone(bucket: tuple[Any, str], night: Nig
     system = fs.S3FileSystem(endpoint_override=os.environ["AWS_ENDPOINT_URL"], region="us-east-1")
     data = ds.dataset(f"{name}/tables/scores", partitioning=tables.PARTITIONING, filesystem=system)
     assert data.count_rows() == GOOD["flat.mp4"] - 4
-
-
-@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed here")
-def test_an_engine_that_is_not_installed_says_how_to_get_it() -> None:
-    with pytest.raises(engines.EngineError, match=r"pip install 'stmae\[ray\]'"):
-        next(engines.engine("ray")(None, []))  # type: ignore[arg-type]
-
-
-def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(engines.EngineError, match="one of local, ray"):
-        engines.engine("spark")
 
 
 def test_the_batch_job_never_imports_torch() -> None:

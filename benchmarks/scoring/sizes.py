@@ -1,0 +1,74 @@
+"""What the tables of real footage weigh: an archive is scored by an embedded Triton, and its Parquet files weighed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset as ds
+
+from benchmarks.scoring.sets import PED2, Set, trained
+from benchmarks.scoring.upcam import UPCAM, upcam
+from stmae import tables
+from stmae.batch.run import score_archive
+from stmae.demo import fill_archive
+from stmae.evaluation.evaluate import Measure, fit_scene
+from stmae.export.checkpoint import export_checkpoint
+from stmae.serving.publish import FITTED, publish_all
+from stmae.serving.triton.launcher import EmbeddedTriton
+
+RUNTIME = Path(".triton")
+HOUR = "03-09"
+"""The whole hour that is weighed."""
+
+
+def sizes(data_root: Path, work: Path) -> dict[str, Any]:
+    """Returns bytes a frame of `scores` and bytes a second of `heatmaps`, for the test clips of Ped2 and an hour."""
+    figures: dict[str, Any] = {}
+    for one, measure in ((PED2, trained(PED2, 1, data_root, work)), (UPCAM, upcam(data_root, work))):
+        archive = work / one.name / "archive"
+        if one is PED2:
+            fill_archive(measure.config, data_root / one.footage, archive)
+        else:
+            hour = archive / "indoor" / "2026-01-03" / "09-00-00.mp4"
+            hour.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(data_root / "upcam-sample" / f"{HOUR}.mp4", hour)
+        found = _weighed(_scored(one, measure, archive, work / one.name), one.name.partition("-")[0])
+        print(found, flush=True)
+        figures |= found
+    return figures
+
+
+def _scored(one: Set, measure: Measure, archive: Path, folder: Path) -> Path:
+    """Publishes a model, scores the archive with it, and returns the tables."""
+    fitted, _ = fit_scene(measure, "", measure.config.score)
+    evaluation = folder / "evaluation"
+    evaluation.mkdir(exist_ok=True)
+    for name in FITTED:
+        (evaluation / f"{name}.json").write_text(getattr(fitted, name).to_json(), encoding="utf-8")
+    repository, into = folder / "repository", folder / "tables"
+    shutil.rmtree(into, ignore_errors=True)
+    export_checkpoint(measure.config, measure.manifest, folder / "seed-1" / "model", folder / "onnx")
+    publish_all(folder / "onnx", evaluation, repository, RUNTIME)
+    paths = [str(repository / one.name / f"{name}.json") for name in FITTED]
+    with EmbeddedTriton(repository, runtime=RUNTIME) as triton:
+        summary = score_archive(str(archive), str(into), triton.grpc_url, one.name, *paths)
+    if not summary.complete:
+        raise RuntimeError(summary.message())
+    return into
+
+
+def _weighed(into: Path, name: str) -> dict[str, Any]:
+    def weigh(table: str) -> tuple[int, int]:
+        data = ds.dataset(into / table, partitioning=tables.PARTITIONING)
+        return sum(path.stat().st_size for path in (into / table).rglob("*.parquet")), data.count_rows()
+
+    scores, frames = weigh("scores")
+    heatmaps, seconds = weigh("heatmaps")
+    return {
+        f"bytes_per_frame_{name}": round(scores / frames, 2),
+        f"heatmap_bytes_per_second_{name}": round(heatmaps / seconds, 2),
+        f"{name}_frames": frames,
+        f"{name}_files": sum(1 for _ in (into / "scores").rglob("*.parquet")),
+    }

@@ -1,0 +1,121 @@
+"""Six hours of one real camera: are return periods what they say, and does it matter how the footage is cut?
+
+The network is trained on the first ten minutes, which are scored nowhere. Detectors and calibration are fitted to all
+hours but one, six times, and find the events of the hour that was left out.
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from benchmarks.scoring.sets import Set, trained
+from stmae.evaluation.evaluate import Measure
+from stmae.evaluation.fitting import NormalClip, fit_normality
+from stmae.scoring.calibration import Calibration, ScoredFrames, fit_calibration
+from stmae.scoring.events import Event, find_events
+from stmae.scoring.normality import FrameValues, NormalityModel
+from stmae.scoring.raw import RawScores
+from stmae.video.reader import FrameSource
+
+FPS = 5.0
+TRAINING_FRAMES = 3000
+EVENT_HOURS = 2.0
+"""Return period whose events are counted."""
+PIECE_SECONDS = 10
+SPLIT_HOUR = "03-08"
+"""The hour whose beginning the network is trained on."""
+UPCAM = Set(
+    "upcam",
+    "folder",
+    overrides=(
+        "name=upcam",
+        "data.train_glob=beginning",
+        "data.test_glob=hours/*",
+        f"data.fps={FPS}",
+        "model.size=64",
+        "model.flow_scale=2",
+        "model.width=16",
+        "model.shortcuts=true",
+        "train.optimizer=muon",
+        "train.learning_rate=1e-3",
+        "train.motion_windows=2",
+        "train.pretrain_epochs=1",
+        "train.adversarial_epochs=4",
+    ),
+    seeds=(1,),
+)
+
+Clip = tuple[RawScores, float]
+"""Raw scores and frames a second."""
+
+
+def upcam(data_root: Path, work: Path) -> Measure:
+    """Returns what measures the six hours, trained where it is missing."""
+    _lay_out(data_root / "upcam-sample", work / UPCAM.name / "films")
+    return trained(UPCAM, 1, data_root, work)
+
+
+def return_period(measure: Measure) -> dict[str, Any]:
+    """Returns how many events were expected and found, hour by hour, and whether cutting footage changed anything."""
+    hours = [(measure(clip), clip.fps) for clip in measure.manifest.split("test")]
+    found, equal = [], []
+    for index, (raw, fps) in enumerate(hours):
+        normality, calibration = _fit(hours[:index] + hours[index + 1 :])
+        whole = _scored(normality, calibration, [raw], fps)
+        found.append(len(whole[2]))
+        if index == 1:
+            equal = [
+                _same(a, b) for a, b in zip(whole, _scored(normality, calibration, _cut(raw, fps), fps), strict=True)
+            ]
+    length = sum(len(raw) / fps for raw, fps in hours) / 3600
+    return {
+        "event_hours": EVENT_HOURS,
+        "hours": round(length, 3),
+        "expected": round(length / EVENT_HOURS, 3),
+        "found": sum(found),
+        "found_by_hour": found,
+        "hour_in_pieces_equals_the_whole": dict(zip(("values", "scores", "events"), equal, strict=True)),
+    }
+
+
+def _fit(hours: list[Clip]) -> tuple[NormalityModel, Calibration]:
+    normality, values = fit_normality([NormalClip.of(raw, fps) for raw, fps in hours])
+    return normality, fit_calibration(values, event_hours=EVENT_HOURS, min_seconds=0.5, merge_seconds=5.0)
+
+
+def _scored(
+    normality: NormalityModel, calibration: Calibration, parts: list[RawScores], fps: float
+) -> tuple[FrameValues, ScoredFrames, list[Event]]:
+    values = list(normality.frame_values(parts, fps))
+    scores = list(calibration.scores(values, fps))
+    return FrameValues.join(values), ScoredFrames.join(scores), list(find_events(scores, calibration, fps))
+
+
+def _cut(raw: RawScores, fps: float) -> list[RawScores]:
+    bounds = [*range(0, len(raw), round(PIECE_SECONDS * fps)), len(raw)]
+    return [raw[start:stop] for start, stop in itertools.pairwise(bounds)]
+
+
+def _same(one: FrameValues | ScoredFrames | list[Event], other: FrameValues | ScoredFrames | list[Event]) -> bool:
+    if isinstance(one, list) or isinstance(other, list):
+        return one == other
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in one.__slots__)
+
+
+def _lay_out(source: Path, films: Path) -> None:
+    """Makes folders of images of the first ten minutes and of the rest of their hour; other hours stay as they are."""
+    if films.exists():
+        return
+    for folder in ("beginning", f"hours/{SPLIT_HOUR}"):
+        (films / folder).mkdir(parents=True)
+    for frame in FrameSource(source / f"{SPLIT_HOUR}.mp4"):
+        folder = "beginning" if frame.index < TRAINING_FRAMES else f"hours/{SPLIT_HOUR}"
+        cv2.imwrite(str(films / folder / f"{frame.index:05d}.png"), frame.image[:, :, ::-1])
+    for path in sorted(source.glob("*.mp4")):
+        if path.stem != SPLIT_HOUR:
+            (films / "hours" / path.name).symlink_to(path.resolve())
