@@ -161,8 +161,8 @@ def main() -> None:
     arguments = parser.parse_args()
     source = json.loads(arguments.source.read_text(encoding="utf-8"))
     if arguments.kind == "demo":
-        places = ("tables", "evaluation_report", "night_reports")
-        figures = {key: value for key, value in source.items() if key not in places}
+        paths = ("tables", "evaluation_report", "night_reports")
+        figures = {key: value for key, value in source.items() if key not in paths}
         record("demo", arguments.command, figures, arguments.out)
     elif "study" in source:
         _record_study(source, arguments.command, arguments.out)

@@ -216,7 +216,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _server(arguments: argparse.Namespace) -> Iterator[str]:
-    """gRPC address of the server that was named, or of an embedded one for as long as it is needed."""
+    """Yields the gRPC address of the server that was named, or of an embedded one for as long as it is needed."""
     if arguments.server:
         yield arguments.server
         return

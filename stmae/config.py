@@ -91,7 +91,7 @@ class ModelConfig:
 
     @property
     def frame_size(self) -> int:
-        """Height and width of prepared and served frames, in pixels."""
+        """Returns the height and width of prepared and served frames, in pixels."""
         return self.size * self.flow_scale
 
 

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 def demo(
     config: Config, data_root: Path, workspace: Path, runtime: Path, started: float | None = None
 ) -> dict[str, Any]:
-    """Score an archive of the dataset's test clips with the last model that `config`'s pipeline published.
+    """Scores an archive of the dataset's test clips with the last model that `config`'s pipeline published.
 
     `started` is when the whole demo began, seconds since the epoch. Returns the figures of the demo's last line.
     Raises FileNotFoundError where the pipeline has not run, RuntimeError where a source could not be scored.
@@ -76,7 +76,7 @@ def demo(
 
 
 def fill_archive(config: Config, data_root: Path, archive: Path) -> dict[str, str]:
-    """Make `<archive>/<camera>/<YYYY-MM-DD>/<HH-MM-SS>.mp4` of the dataset's test clips; what is there is kept.
+    """Makes `<archive>/<camera>/<YYYY-MM-DD>/<HH-MM-SS>.mp4` of the dataset's test clips; what is there is kept.
 
     A scene is a camera. Returns the cameras with the deployment of each.
     """
@@ -108,7 +108,7 @@ def _images(folder: Path, fps: float) -> Iterator[npt.NDArray[np.uint8]]:
 
 
 def _rows(tables: Path, models: list[str]) -> dict[str, int]:
-    """What the tables hold, counted by reading them as anybody would."""
+    """Returns how many rows the tables hold, which are counted by reading them as anybody would."""
 
     def count(table: str) -> int:
         folders = [str(tables / table / f"model={model}") for model in models]

@@ -150,7 +150,7 @@ SOURCE_TABLES = ("scores", "heatmaps", "coverage", "events")
 
 
 def source_key(uri: str) -> str:
-    """Name of a source's objects: the same source overwrites its own rows and can never duplicate them."""
+    """Returns the name of a source's objects: the same source overwrites its own rows and can never duplicate them."""
     return hashlib.sha256(f"{SCHEMA_VERSION}\n{uri}".encode()).hexdigest()[:32]
 
 
@@ -164,24 +164,24 @@ class Partition(NamedTuple):
     """YYYY-MM-DD or UNDATED."""
 
     def folder(self, table: str) -> str:
-        """Below the tables' root, with a slash at its end."""
+        """Returns the folder below the tables' root, with a slash at its end."""
         return f"{table}/model={self.model}/camera={quote(self.camera, safe='')}/date={self.date}/"
 
 
 def object_path(table: str, partition: Partition, key: str) -> str:
-    """Path of a source's rows below the tables' root; `key` is its `source_key`."""
+    """Returns the path of a source's rows below the tables' root; `key` is its `source_key`."""
     if table not in SOURCE_TABLES:
         raise ValueError(f"no table {table!r} of source objects; tables: {', '.join(SOURCE_TABLES)}")
     return f"{partition.folder(table)}{key}.parquet"
 
 
 def run_path(model: str, plan_digest: str) -> str:
-    """Path of a run's row below the tables' root: a plan that is run again overwrites its own row."""
+    """Returns the path of a run's row below the tables' root: a plan that is run again overwrites its row."""
     return f"runs/model={model}/{plan_digest[:32]}.parquet"
 
 
 def thumbnail_path(partition: Partition, key: str, frame: int) -> str:
-    """Path of the picture of a source's frame below the tables' root."""
+    """Returns the path of the picture of a source's frame below the tables' root."""
     return f"{partition.folder('thumbnails')}{key}-{frame:06d}.jpg"
 
 

@@ -13,7 +13,7 @@ from stmae.evaluation.figures import figures_of
 from stmae.scoring.normality import DETECTORS
 
 AUCS = ("auc_micro_raw", "auc_macro", "auc_micro_per_video")
-PLACES = ("pixel_auc", "overlap_auc")
+HEATMAP = ("pixel_auc", "overlap_auc")
 
 
 def detectors(data_root: Path, work: Path, names: list[str]) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def detectors(data_root: Path, work: Path, names: list[str]) -> dict[str, Any]:
             print(f"{one.name} seed {seed}: {time.monotonic() - began:.0f} s", flush=True)
         name = one.name.replace("-", "_")
         figures[f"{name}_seed"] = list(one.seeds)
-        shown = [f"{row}_{auc}" for row in ROWS for auc in AUCS] + ["combined_eer", *PLACES]
+        shown = [f"{row}_{auc}" for row in ROWS for auc in AUCS] + ["combined_eer", *HEATMAP]
         figures |= {f"{name}_{key}": [each[key] for each in by_seed] for key in shown if key in by_seed[0]}
         for auc in AUCS[:2]:
             best = [max(each[f"{row}_{auc}"] for row in DETECTORS) for each in by_seed]

@@ -44,11 +44,11 @@ class Source:
 
     @property
     def key(self) -> str:
-        """Name of its objects in the tables."""
+        """Returns the name of its objects in the tables."""
         return tables.source_key(self.uri)
 
     def partition(self, model: str) -> tables.Partition:
-        """Where its rows lie for a model partition."""
+        """Returns where its rows lie for a model partition."""
         return tables.Partition(model, self.camera, self.date)
 
 
@@ -61,13 +61,13 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) over the sources and their bytes' ETags."""
+        """Returns the SHA-256 (hex) of the sources and the ETags of their bytes."""
         lines = "".join(f"{source.uri}\t{source.etag}\n" for source in self.sources)
         return hashlib.sha256(f"{self.archive}\n{lines}".encode()).hexdigest()
 
 
 def make_plan(archive: Store, date: str | None = None, include: str | None = None) -> Plan:
-    """List an archive. `date` keeps one day; `include` is comma-separated globs on file name or path.
+    """Lists an archive. `date` keeps one day; `include` is comma-separated globs on file name or path.
 
     Every object with a video's extension is a source, also when its content is none: the tables then say so.
     Raises PlanError for a date that is none and where nothing matches, StoreError where listing fails.

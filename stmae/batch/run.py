@@ -59,11 +59,11 @@ class RunSummary:
 
     @property
     def complete(self) -> bool:
-        """Each source of the plan has its coverage row."""
+        """Tells whether each source of the plan has its coverage row."""
         return self.sources_failed == 0
 
     def message(self) -> str:
-        """For people: what was done, what was kept, what is left."""
+        """Returns what was done, what was kept and what is left, in words."""
         done = self.sources - self.sources_failed
         text = (
             f"{done} of {self.sources} sources are in {self.tables}: {self.sources_done_before} were before, "
@@ -87,7 +87,7 @@ def score_archive(
     engine: str = "local",
     deadline_seconds: float = 60.0,
 ) -> RunSummary:
-    """Score every source of an archive that the tables do not cover yet.
+    """Scores every source of an archive that the tables do not cover yet.
 
     `archive`, `tables`, `normality` and `calibration` (JSON files) are paths, file:// or s3:// URIs; `server_url` is
     Triton's gRPC host:port. A run with nothing left to do writes nothing. A failing server or store is
@@ -150,7 +150,7 @@ def model_partition(served: Deployment, normality: NormalityModel) -> str:
 
 
 def config_digest(segment_frames: int) -> str:
-    """SHA-256 (hex) of what, beside the model, raw scores depend on."""
+    """Returns the SHA-256 (hex) of what raw scores depend on beside the model."""
     scoring = {"schema_version": tabular.SCHEMA_VERSION, "segment_frames": segment_frames}
     return hashlib.sha256(json.dumps(scoring, sort_keys=True).encode()).hexdigest()
 
@@ -185,7 +185,7 @@ def _until_hopeless(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome
 
 
 def _keep(store: Store, job: Job, plan: Plan, summary: RunSummary, started: datetime) -> RunSummary:
-    """Write the run's row, unless it neither did nor left anything and the plan has its row already."""
+    """Writes the run's row, unless it neither did nor left anything and the plan has its row already."""
     path = tabular.run_path(job.model, plan.digest)
     if summary.sources_done_before == summary.sources and _exists(store, path):
         return summary

@@ -1,4 +1,4 @@
-"""Score one source object: download, decode, ask the server, write its rows.
+"""Scores one source object: downloads, decodes, asks the server, writes its rows.
 
 Scores, events and thumbnails are written first and the coverage row last: where there is one, all the rest is
 there. Nothing that is written depends on when or how often it was written.
@@ -105,7 +105,7 @@ class Worker:
         self._client.close()
 
     def fetch(self, source: Source, folder: Path) -> Fetched:
-        """Download into `folder`; any trouble is told in the answer."""
+        """Downloads a source into `folder`. Raises nothing: the answer tells of any trouble."""
         target = folder / f"{source.key}{PurePosixPath(source.path).suffix.lower()}"
         try:
             return Fetched(target, self._archive.download(source.path, target))
@@ -117,7 +117,7 @@ class Worker:
             return Fetched(None, source.etag, f"{error}{hint}")
 
     def score(self, source: Source, fetched: Fetched) -> Outcome:
-        """Write all rows of a source. A server or store that fails leaves it undone; the outcome tells."""
+        """Writes all rows of a source. Where a server or store fails, it stays undone and the outcome says why."""
         if fetched.failure:
             return Outcome(source=source, failure=fetched.failure)
         if fetched.path is not None:  # the bytes that are scored, were they replaced since the plan

@@ -25,7 +25,7 @@ def read(data_root: Path, config: Config) -> tuple[Path, list[Footage]]:
 
 
 def read_globs(data_root: Path, data: DataConfig) -> tuple[Path, list[Footage]]:
-    """`read`, with the globs, scenes and frame rate of `data`."""
+    """Does what `read` does, with the globs, scenes and frame rate of `data`."""
     if not data_root.is_dir():
         raise DatasetError(f"DATA_ROOT={data_root}: no such folder; pass the folder that holds your footage")
     train = _matches(data_root, "data.train_glob", data.train_glob)

@@ -107,7 +107,7 @@ class Manifest:
 
     @property
     def training_digest(self) -> str:
-        """Digest of the training and calibration clips alone: trained models do not depend on test clips and labels."""
+        """Returns the digest of the training and calibration clips, which are all that trained models depend on."""
         return Manifest.of(self.root, "", self.size, (*self.split("train"), *self.split("calibration"))).digest
 
     @property

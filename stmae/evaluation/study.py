@@ -36,7 +36,7 @@ ITEMS = (8, 16, 32, 64)
 TOP_K = (2, 4, 8, 16, 0)
 """k of the sensitivity study."""
 NO_TOP_K = "no top-k"
-"""Instead of k where all queries write to an item."""
+"""Stands for k where all queries write to an item."""
 VARIED = {
     "model": ("streams", "memories", "memory_items", "top_k", "scenes"),
     "train": ("encoder_lr_scale", "adversarial_epochs", "lambda_motion", "lambda_compact", "lambda_adversarial"),
@@ -133,7 +133,7 @@ class Variant:
 
 
 def variants(config: Config, study: str, seeds: Sequence[int]) -> list[Variant]:
-    """The variants of a study in the order of its table, all of the first seed first.
+    """Returns the variants of a study in the order of its table, all of the first seed first.
 
     They differ from `config` in nothing that dataset, flow and pretraining depend on: the first two are shared by all
     of them, pretrained encoders by those of a seed.
@@ -161,19 +161,19 @@ def variants(config: Config, study: str, seeds: Sequence[int]) -> list[Variant]:
 
 
 def _shared(config: Config) -> Config:
-    """What dataset, flow and pretraining depend on, but for the seed."""
+    """Returns what dataset, flow and pretraining depend on, but for the seed."""
     return dataclasses.replace(config, seed=0, **{name: _alike(config, name) for name in VARIED})
 
 
 def _alike(config: Config, section: str) -> Any:
-    """A section with the default where variants may differ."""
+    """Returns a section with the default where variants may differ."""
     here = getattr(config, section)
     default = type(here)()
     return dataclasses.replace(here, **{key: getattr(default, key) for key in VARIED[section]})
 
 
 def to_json(config: Config, made: Sequence[Variant]) -> str:
-    """The form in which a study travels to its pipeline: a list of seeds, each with its variants.
+    """Returns the form in which a study travels to its pipeline: a list of seeds, each with its variants.
 
     An element has the `seed`, the `config` that its encoders are pretrained with, and `variants` with `name`,
     `columns` and `config`. The last two are strings, in which a pipeline cannot turn whole numbers into others, nor
@@ -220,7 +220,7 @@ class Table:
 
     @classmethod
     def of(cls, study: str, variants: Sequence[Mapping[str, Any]], folders: Mapping[str, Path]) -> Table:
-        """Put evaluations, and tables made before, into one table: folder by the address under which it is known.
+        """Puts evaluations, and tables made before, into one table: folder by the address under which it is known.
 
         `variants` are those of the evaluations, as `to_json` lists them; tables need none.
         Raises ValueError for an evaluation of a model that is not in the study.
@@ -234,13 +234,13 @@ class Table:
 
     @classmethod
     def load(cls, folder: Path) -> Table:
-        """Inverse of `save`."""
+        """Reads what `save` wrote."""
         table = json.loads((folder / "study.json").read_text(encoding="utf-8"))
         variants = [Result(**one) for one in table["variants"]]
         return cls(study=table["study"], config=table["config"], variants=variants)
 
     def save(self, folder: Path) -> None:
-        """Write `study.json`: the table, and its figures as `by_seed` has them."""
+        """Writes `study.json`: the table, and its figures as `by_seed` has them."""
         folder.mkdir(parents=True, exist_ok=True)
         content = {**dataclasses.asdict(self), "seeds": self.seeds, "figures": self.by_seed()}
         (folder / "study.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -250,14 +250,17 @@ class Table:
         return sorted({one.seed for one in self.variants})
 
     def rows(self) -> dict[str, list[Result]]:
-        """The results of each variant, a seed each."""
+        """Returns the results of each variant, one a seed."""
         rows: dict[str, list[Result]] = {}
         for one in self.variants:
             rows.setdefault(one.name, []).append(one)
         return rows
 
     def by_seed(self) -> dict[str, list[float]]:
-        """`<variant>_<figure>`, where there is one variant only `<figure>` -> its values, in the order of the seeds."""
+        """Returns the values of each figure in the order of the seeds.
+
+        A figure is called `<variant>_<figure>`, or `<figure>` where there is one variant only.
+        """
         rows = self.rows()
         flat: dict[str, list[float]] = {}
         for name, results in rows.items():
@@ -267,7 +270,7 @@ class Table:
 
 
 def values_of(results: Sequence[Result], figure: str) -> list[float]:
-    """A figure of each result; empty where footage without labels has none."""
+    """Returns a figure of each result; none where footage has no labels."""
     return [one.figures[figure] for one in results if figure in one.figures]
 
 

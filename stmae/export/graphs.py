@@ -40,7 +40,7 @@ class Stage(nn.Module):
     """A stage of the model as a module of its own, which is what the exporter takes."""
 
     def __init__(self, compute: Callable[..., Tensor | tuple[Tensor, ...]], part: nn.Module | None) -> None:
-        """`compute` is the stage, `part` the module whose parameters it uses.
+        """Wraps `compute`, the stage; `part` is the module whose parameters it uses.
 
         Names in a graph depend on all parameters of the module that is exported. The shared graphs are the same bytes
         in every deployment because they hold no other part.

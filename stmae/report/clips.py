@@ -38,7 +38,7 @@ class ClipScores:
 
     @property
     def bound(self) -> float:
-        """The score beyond which the calibration tells nothing apart."""
+        """Returns the score beyond which the calibration tells nothing apart."""
         return float(np.log10(CLAIM * self.calibration_hours))
 
     def auc(self) -> float | None:

@@ -20,12 +20,12 @@ class Words(NamedTuple):
 
 SCORES = {
     "combined": Words("Combined", "the detectors together: the score that events are made from"),
-    "prediction": Words("Prediction", "places that are predicted worse than normal"),
+    "prediction": Words("Prediction", "tiles that are predicted worse than normal"),
     "motion": Words("Motion", "motion that is rare or new at its place"),
     "appearance": Words("Appearance", "what moves looks like nothing that moved in normal footage"),
     "persistence": Words("Persistence", "something stays for seconds where nothing normally does"),
     "psnr": Words("PSNR", "the paper's score (Eq. 12): how well the whole frame is predicted"),
-    "flow_magnitude": Words("Flow magnitude", "the baseline, which learns nothing: how fast the fastest places move"),
+    "flow_magnitude": Words("Flow magnitude", "the baseline, which learns nothing: how fast the fastest tiles move"),
 }
 """Score -> words. A figure of it is called `<score>_<transform>`."""
 TRANSFORMS = {

@@ -63,7 +63,7 @@ def galleries(clips: Sequence[ClipScores], manifest: Manifest) -> list[Gallery]:
 
 
 def localisation(clips: Sequence[ClipScores], manifest: Manifest) -> list[Shot]:
-    """Returns, of clips with masks, the frame of the highest score: the frame, its truth and box, its heat map.
+    """Returns the frame with the highest score of each clip with masks: the frame, its truth and box, its heat map.
 
     Of more than FRAMES_SHOWN such clips, so many are taken, evenly spread.
     """

@@ -166,16 +166,16 @@ def lines(
 ) -> str:
     """Draws a line for each curve through the means of its values, each of them a dot.
 
-    The places are named `at`, equally far apart; without names they are numbered from 1.
+    The points are named `at`, equally far apart; without names they are numbered from 1.
     """
     from matplotlib.ticker import MaxNLocator
 
     with _figure(width, height) as figure:
         axes = figure.subplots()
         for number, (name, curve) in enumerate(curves.items()):
-            places = np.arange(1, len(curve) + 1)
+            points = np.arange(1, len(curve) + 1)
             colour = COLOURS["accent"] if len(curves) == 1 else _shade(number, len(curves))
-            dots = [(place, value) for place, values in zip(places, curve, strict=True) for value in values]
+            dots = [(point, value) for point, values in zip(points, curve, strict=True) for value in values]
             axes.plot(
                 *zip(*dots, strict=True),
                 MARKERS[number % len(MARKERS)],
@@ -183,7 +183,7 @@ def lines(
                 alpha=0.6,
                 gid=f"values-{number}",
             )
-            axes.plot(places, [float(np.mean(values)) for values in curve], color=colour, linewidth=1.8, label=name)
+            axes.plot(points, [float(np.mean(values)) for values in curve], color=colour, linewidth=1.8, label=name)
         if at is None:
             axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         else:

@@ -94,7 +94,7 @@ class Calibration(Document):
 
     @property
     def bound_hours(self) -> float:
-        """Return period beyond which nothing is claimed."""
+        """Returns the return period beyond which nothing is claimed."""
         return CLAIM * self.hours
 
     def scores(self, parts: Iterable[FrameValues], fps: float) -> Iterator[ScoredFrames]:

@@ -36,7 +36,7 @@ class Model(NamedTuple):
 
     @property
     def file(self) -> str:
-        """The name of its ONNX file in an export, without the suffix."""
+        """Returns the name of its ONNX file in an export, without the suffix."""
         return self.name.removeprefix(f"{DEPLOYMENT}_")
 
     def served_name(self, deployment: str) -> str:

@@ -55,7 +55,7 @@ class FrameSource:
 
     @property
     def health(self) -> DecodeHealth:
-        """The account of the last complete iteration. Raises RuntimeError before there was one."""
+        """Returns the account of the last complete iteration. Raises RuntimeError before there was one."""
         if self._health is None:
             raise RuntimeError(f"{self.path}: health is known once all frames were read")
         return self._health

@@ -49,7 +49,7 @@ class View:
 
     @property
     def walked(self) -> tuple[float, float]:
-        """Farthest and nearest row of people's feet."""
+        """Returns the farthest and the nearest row of people's feet."""
         return self.pavement[0] + 0.04, self.pavement[1] - 0.02
 
     def ground_m(self, height: int, width: int) -> tuple[Floats, Floats]:
