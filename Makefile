@@ -32,7 +32,7 @@ study     = $(filter-out train,$(PIPELINE))
 .DEFAULT_GOAL := help
 # Every target but the three stamp files below. A file of the same name must not hide one of them.
 .PHONY: help setup demo test lint hooks pipeline-run compile model-repository serve score report \
-	bench bench-training bench-flow gpu-folder clean
+	bench bench-training bench-flow bench-score gpu-folder clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {split($$2, part, " \\| "); printf "  make %-17s %s\n", $$1, part[1]; \
@@ -115,6 +115,11 @@ bench-training: $(READY) ## Time the parts of DATASET's training step, on synthe
 
 bench-flow: $(READY) ## Compare the flow net with OpenCV's, on synthetic and real pairs (DATA_ROOT=dir)
 	$(VENV)/python benchmarks/flow.py --data '$(DATA_ROOT)' --out $(RESULTS)
+
+bench-score: $(READY) $(TRITON) ## Measure the score on synthetic and real footage (DATA_ROOT=dir); trains for hours on two cores
+	@for part in detectors ablation return-period tables; do \
+		$(VENV)/python -m benchmarks.scoring $$part --data-root '$(DATA_ROOT)' --work $(WORKSPACE)/scoring --out $(RESULTS) \
+		|| exit $$?; done
 
 gpu-folder: $(READY) ## Assemble .gpu/ for the benchmark on a machine with a GPU (DATA_ROOT=dir, benchmarks/gpu/README.md)
 	$(VENV)/python -m benchmarks.gpu folder --data-root '$(DATA_ROOT)'

@@ -19,6 +19,7 @@ from stmae.evaluation import fitting
 from stmae.scoring.detectors import motion
 
 CHANGES: dict[str, tuple[float, float]] = {
+    "raw.STILL_SPEED": (0.1, 0.4),
     "step.STEP_SECONDS": (0.25, 1.0),
     "motion.DIRECTIONS": (8, 32),
     "motion.SPEEDS": (12, 48),
@@ -41,11 +42,18 @@ CHANGES: dict[str, tuple[float, float]] = {
     "calibration.DECLUSTER_SECONDS": (2.5, 10.0),
     "calibration.TAIL_PEAKS": (15, 60),
 }
-"""Half and twice of each constant that a frame's score depends on; for probabilities, of what they leave over.
-
-Left out are those of the paper and of the served model (`raw`), and those that no score depends on: how events begin
-and end, how far return periods are claimed, the level of boxes, the length of blocks.
-"""
+"""Half and twice of each constant that a frame's score depends on; for probabilities, of what they leave over."""
+NO_SCORE_DEPENDS_ON = {
+    "raw.CLIP_FRAMES": "of the paper; the served model depends on it",
+    "raw.TILES": "the served model depends on it",
+    "raw.MOTION_FRAME_SIZE": "the served model depends on it",
+    "stream.BLOCK": "tests show that no score depends on it",
+    "calibration.EVENT_REACH": "tells which scores are events",
+    "calibration.CLAIM": "tells how far return periods are claimed",
+    "events.EXIT_RATIO": "tells where an event ends",
+    "localization.BOX_LEVEL": "tells how large a box is",
+}
+"""The other constants of the score, and why a frame's AUC cannot say what they are worth."""
 SETS = (*FRESH, SLOW, COFFEE_ROOM)
 
 
