@@ -12,9 +12,8 @@ from stmae.report import plots
 
 ROOT = Path(__file__).resolve().parent
 PAPER_METRIC = "psnr_auc_micro_per_video"
-BASELINE = "flow_magnitude_auc_micro_raw"
-FORMER_NAMES = {PAPER_METRIC: "paper_auc_micro", BASELINE: "baseline_auc_micro_raw"}
-"""What figures are called in results that were recorded before they had their names."""
+FORMER_NAME = "paper_auc_micro"
+"""What the paper's metric is called in results that were recorded before it had its name."""
 WIDTH = 760
 
 Figures = Mapping[str, Any]
@@ -22,9 +21,9 @@ Figures = Mapping[str, Any]
 
 def learning_curve(figures: Figures) -> str:
     """Draws the PSNR on the calibration split by epoch, a line a seed."""
-    (curves,) = [values for name, values in figures.items() if name.endswith("_psnr_by_epoch")]
+    seeds, curves = figures["ped2_cpu_seed"], figures["ped2_cpu_calibration_psnr_by_epoch"]
     return plots.lines(
-        {f"seed {seed}": [[value] for value in curve] for seed, curve in zip(figures["seed"], curves, strict=True)},
+        {f"seed {seed}": [[value] for value in curve] for seed, curve in zip(seeds, curves, strict=True)},
         x_label="epoch",
         y_label="PSNR, dB",
         title="PSNR on the calibration split by epoch, a line a seed",
@@ -33,15 +32,12 @@ def learning_curve(figures: Figures) -> str:
 
 
 def ablation(figures: Figures) -> str:
-    """Draws bars of the combined score and of the paper's metric, with the baseline as a line."""
-    shown = {"combined_auc_micro_raw": "combined, raw", PAPER_METRIC: "paper's metric (PSNR, per video)"}
-    (baseline, *_) = _values(figures, "full", BASELINE)
+    """Draws bars of the paper's metric."""
     return plots.bars(
-        {name: [_values(figures, name.replace("-", "_"), figure) for figure in shown] for name in ABLATION},
-        list(shown.values()),
-        reference=("flow magnitude, raw", baseline),
+        {name: [_values(figures, name.replace("-", "_"))] for name in ABLATION},
+        ["paper's metric (PSNR, per video)"],
         x_label="frame AUC",
-        title="frame AUC of each model of the ablation",
+        title="the paper's metric of each model of the ablation",
         width=WIDTH,
     )
 
@@ -50,7 +46,7 @@ def sensitivity(figures: Figures) -> str:
     """Draws the paper's metric over N, a line for each k."""
     curves = {
         f"k = {top_k}" if top_k else "no top-k": [
-            _values(figures, f"n{items}_{f'k{top_k}' if top_k else 'all'}", PAPER_METRIC) for items in ITEMS
+            _values(figures, f"n{items}_{f'k{top_k}' if top_k else 'all'}") for items in ITEMS
         ]
         for top_k in TOP_K
     }
@@ -64,15 +60,15 @@ def sensitivity(figures: Figures) -> str:
     )
 
 
-def _values(figures: Figures, variant: str, figure: str) -> list[float]:
-    """Returns a figure of a variant, a value a seed."""
-    name = f"{variant}_{figure}"
-    values: list[float] = figures[name if name in figures else f"{variant}_{FORMER_NAMES[figure]}"]
+def _values(figures: Figures, variant: str) -> list[float]:
+    """Returns the paper's metric of a variant, a value a seed."""
+    name = f"{variant}_{PAPER_METRIC}"
+    values: list[float] = figures[name if name in figures else f"{variant}_{FORMER_NAME}"]
     return values
 
 
 PLOTS: dict[str, tuple[str, Callable[[Figures], str]]] = {
-    "learning-curve": ("ped2-cpu", learning_curve),
+    "learning-curve": ("detectors", learning_curve),
     "ablation": ("ablation-ped2", ablation),
     "sensitivity": ("sensitivity-ped2", sensitivity),
 }

@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from stmae import tables
 from stmae.batch.rows import heatmap_of, values_of
+from stmae.scoring import DETECTORS
 from stmae.scoring.calibration import Calibration
 from stmae.scoring.events import Event, find_events
 from stmae.scoring.localization import peak_box
-from stmae.scoring.normality import DETECTORS
 from stmae.scoring.raw import Floats
 
 FPS_OF_ONE_FRAME = 25.0

@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from stmae import tables
 from stmae.batch.plan import Source
-from stmae.scoring.normality import DETECTORS, FrameValues
+from stmae.scoring import DETECTORS
+from stmae.scoring.normality import FrameValues
 from stmae.scoring.raw import CLIP_FRAMES, TILES, RawScores, Singles
 
 KEPT_BITS = 10

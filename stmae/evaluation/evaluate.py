@@ -22,8 +22,9 @@ from stmae.evaluation.inference import clip_raw_scores, flow_tiles
 from stmae.model.build import load_model
 from stmae.model.device import training_device
 from stmae.model.stmae import STMAE
+from stmae.scoring import DETECTORS
 from stmae.scoring.calibration import Calibration, ScoredFrames, fit_calibration
-from stmae.scoring.normality import DETECTORS, FrameValues, NormalityModel, fitted_file
+from stmae.scoring.normality import FrameValues, NormalityModel, fitted_file
 from stmae.scoring.raw import CLIP_FRAMES, RawScores, Singles
 
 CALIBRATION_CLIPS = 12

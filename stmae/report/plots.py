@@ -135,13 +135,13 @@ def bars(
     thickness = 0.8 / len(names)
     with _figure(width, 110 + (14 * len(names) + 12) * len(rows)) as figure:
         axes = figure.subplots()
-        for place, (name, colour) in enumerate(zip(names, colours, strict=False)):
-            at = np.arange(len(rows)) + (place - (len(names) - 1) / 2) * thickness
-            series = [row[place] for row in rows.values()]
+        for index, (name, colour) in enumerate(zip(names, colours, strict=False)):
+            at = np.arange(len(rows)) + (index - (len(names) - 1) / 2) * thickness
+            series = [row[index] for row in rows.values()]
             means = [float(np.mean(one)) for one in series]
             axes.barh(at, means, height=0.85 * thickness, color=colour, alpha=0.4, label=name)
             dots = [(value, y) for one, y in zip(series, at, strict=True) for value in one]
-            axes.plot(*zip(*dots, strict=True), "o", color=colour, gid=f"values-{place}")
+            axes.plot(*zip(*dots, strict=True), "o", color=colour, gid=f"values-{index}")
         if reference:
             name, value = reference
             axes.axvline(value, color=COLOURS["alarm"], linewidth=1, linestyle=(0, (4, 4)), label=name, gid="reference")

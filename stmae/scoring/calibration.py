@@ -12,9 +12,10 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy import ndimage
 
+from stmae.scoring import DETECTORS
 from stmae.scoring.combine import merge
 from stmae.scoring.document import Document
-from stmae.scoring.normality import DETECTORS, FrameValues
+from stmae.scoring.normality import FrameValues
 from stmae.scoring.pvalues import PValues, pareto_log10
 from stmae.scoring.raw import Floats, Rows
 from stmae.scoring.stream import windows

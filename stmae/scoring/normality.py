@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from stmae.scoring import DETECTORS
 from stmae.scoring.combine import pool, together
 from stmae.scoring.detectors.appearance import AppearanceDetector
 from stmae.scoring.detectors.motion import MotionDetector
@@ -21,7 +22,6 @@ from stmae.scoring.pvalues import PValues
 from stmae.scoring.raw import TILES, Floats, RawScores, Rows, Singles
 from stmae.scoring.stream import RollingMedian, windows
 
-DETECTORS = ("prediction", "motion", "appearance", "persistence")
 BACKGROUND_SECONDS = 590.0
 """How long the median reaches back that the mean of the whole view is compared with: other light is there nearly
 always, an event is not."""

@@ -18,7 +18,8 @@ from pyarrow import fs
 
 from stmae import tables
 from stmae.batch.rows import SHOWN_LOG10_P, heatmap_of
-from stmae.scoring.normality import DETECTORS, FrameValues, NormalityModel
+from stmae.scoring import DETECTORS
+from stmae.scoring.normality import FrameValues, NormalityModel
 from stmae.serving.client import Client
 from stmae.storage import open_store
 

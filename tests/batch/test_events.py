@@ -21,7 +21,7 @@ from stmae import tables
 from stmae.batch.events import FPS_OF_ONE_FRAME, events_table, frame_rate
 from stmae.batch.plan import Source
 from stmae.batch.rows import heatmap_of, heatmaps_table, rounded, scores_table
-from stmae.scoring.normality import DETECTORS
+from stmae.scoring import DETECTORS
 from stmae.scoring.raw import RawScores
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)

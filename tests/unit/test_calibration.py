@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_scores import FPS, fit, scores_of, walkers, with_tile
 
+from stmae.scoring import DETECTORS
 from stmae.scoring.calibration import Calibration, ReturnPeriods, ScoredFrames, fit_calibration
 from stmae.scoring.events import find_events
-from stmae.scoring.normality import DETECTORS, FrameValues
+from stmae.scoring.normality import FrameValues
 
 NORMAL = [walkers(400, seed) for seed in range(3)]
 MODEL, CALIBRATION = fit(NORMAL)

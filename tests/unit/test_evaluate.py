@@ -13,7 +13,7 @@ from stmae.datasets.manifest import Clip
 from stmae.evaluation import ROWS
 from stmae.evaluation.evaluate import evenly_spaced
 from stmae.evaluation.figures import ScoredClip, figures_of
-from stmae.scoring.normality import DETECTORS
+from stmae.scoring import DETECTORS
 
 
 def clip(

@@ -10,8 +10,9 @@ import pytest
 from made_scores import FPS, LANE, fit, times_tile, values_of, walkers, with_tile
 
 from stmae.evaluation.fitting import NormalClip, fit_normality
+from stmae.scoring import DETECTORS
 from stmae.scoring.detectors.motion import MotionDetector
-from stmae.scoring.normality import DETECTORS, FrameValues, NormalityModel
+from stmae.scoring.normality import FrameValues, NormalityModel
 from stmae.scoring.raw import RawScores
 
 EVERYWHERE = (slice(None), slice(None))
