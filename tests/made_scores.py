@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stmae.evaluation.fitting import NormalClip, fit_normality
-from stmae.scoring.calibration import Calibration, ScoredFrames, fit_calibration
+from stmae.evaluation.fitting import NormalClip, fit_calibration, fit_normality
+from stmae.scoring.calibration import Calibration, ScoredFrames
 from stmae.scoring.normality import FrameValues, NormalityModel
 from stmae.scoring.raw import RawScores
 

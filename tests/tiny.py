@@ -11,6 +11,7 @@ import pytest
 from made_scores import fit, walkers
 
 from stmae.config import Config
+from stmae.storage.document import to_json
 
 TINY = ["name=tiny", "model.size=64", "model.width=8", "model.memory_items=8", "serve.segment_frames=16"]
 
@@ -47,7 +48,7 @@ def export_tiny(config: Config, root: Path) -> TinyExport:
     export(config, model, root / "export", moving_blobs(7, config.model.frame_size))
     fitted = {name: root / f"{name}.json" for name in ("normality", "calibration")}
     for path, each in zip(fitted.values(), fit([walkers(100, seed=0)]), strict=True):
-        path.write_text(each.to_json())
+        path.write_text(to_json(each))
     return TinyExport(root / "export", config, model, fitted)
 
 

@@ -35,12 +35,14 @@ CHANGES: dict[str, tuple[float, float]] = {
     "combine.NEXT_TILES": (8, 32),
     "combine.NEXT_MOST": (0.0, 1.3),
     "normality.BACKGROUND_SECONDS": (295.0, 1180.0),
-    "normality.TILE_THRESHOLD": (0.98, 0.995),
+    "fitting.TILE_THRESHOLD": (0.98, 0.995),
     "calibration.SMOOTHING_SECONDS": (0.2, 0.8),
-    "calibration.FRAME_THRESHOLD": (0.8, 0.95),
-    "calibration.FRAME_SHAPE": (0.0, 1.0),
-    "calibration.DECLUSTER_SECONDS": (2.5, 10.0),
-    "calibration.TAIL_PEAKS": (15, 60),
+    "fitting.FRAME_THRESHOLD": (0.8, 0.95),
+    "fitting.FRAME_SHAPE": (0.0, 1.0),
+    "fitting.DECLUSTER_SECONDS": (2.5, 10.0),
+    "fitting.TAIL_PEAKS": (15, 60),
+    "fitting.FOLDS": (2, 10),
+    "fitting.FEWEST_TILES": (500, 2000),
 }
 """Half and twice of each constant that a frame's score depends on; for probabilities, of what they leave over."""
 NO_SCORE_DEPENDS_ON = {
@@ -48,7 +50,7 @@ NO_SCORE_DEPENDS_ON = {
     "raw.TILES": "the served model depends on it",
     "raw.MOTION_FRAME_SIZE": "the served model depends on it",
     "stream.BLOCK": "tests show that no score depends on it",
-    "calibration.EVENT_REACH": "tells which scores are events",
+    "fitting.EVENT_REACH": "tells which scores are events",
     "calibration.CLAIM": "tells how far return periods are claimed",
     "events.EXIT_RATIO": "tells where an event ends",
     "localization.BOX_LEVEL": "tells how large a box is",

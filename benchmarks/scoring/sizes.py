@@ -17,6 +17,7 @@ from stmae.evaluation.evaluate import Measure, fit_scene
 from stmae.export.checkpoint import export_checkpoint
 from stmae.serving.publish import FITTED, publish_all
 from stmae.serving.triton.launcher import EmbeddedTriton
+from stmae.storage.document import to_json
 
 RUNTIME = Path(".triton")
 HOUR = "03-09"
@@ -46,7 +47,7 @@ def _scored(one: Set, measure: Measure, archive: Path, folder: Path) -> Path:
     evaluation = folder / "evaluation"
     evaluation.mkdir(exist_ok=True)
     for name in FITTED:
-        (evaluation / f"{name}.json").write_text(getattr(fitted, name).to_json(), encoding="utf-8")
+        (evaluation / f"{name}.json").write_text(to_json(getattr(fitted, name)), encoding="utf-8")
     repository, into = folder / "repository", folder / "tables"
     shutil.rmtree(into, ignore_errors=True)
     export_checkpoint(measure.config, measure.manifest, folder / "seed-1" / "model", folder / "onnx")

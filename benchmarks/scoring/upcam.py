@@ -15,8 +15,8 @@ import numpy as np
 
 from benchmarks.scoring.sets import Set, trained
 from stmae.evaluation.evaluate import Measure
-from stmae.evaluation.fitting import NormalClip, fit_normality
-from stmae.scoring.calibration import Calibration, ScoredFrames, fit_calibration
+from stmae.evaluation.fitting import NormalClip, fit_calibration, fit_normality
+from stmae.scoring.calibration import Calibration, ScoredFrames
 from stmae.scoring.events import Event, find_events
 from stmae.scoring.normality import FrameValues, NormalityModel
 from stmae.scoring.raw import RawScores

@@ -15,6 +15,7 @@ from stmae.scoring.calibration import Calibration
 from stmae.scoring.events import Event, find_events
 from stmae.scoring.localization import peak_box
 from stmae.scoring.raw import Floats
+from stmae.storage.document import digest
 
 FPS_OF_ONE_FRAME = 25.0
 """Frame rate of a source with a single scored frame, in which there is no distance in time to measure."""
@@ -33,9 +34,9 @@ def events_table(
     fps = frame_rate(scores["time_s"].to_numpy())
     found = find_events(calibration.scores([values_of(scores)], fps), calibration, fps)
     maps = dict(zip(heatmaps["second"].to_pylist(), heatmaps["heatmap"].to_pylist(), strict=True))
-    digest = calibration.digest()
+    fitted = digest(calibration)
     rows = [
-        _times(scores, event, partition) | _place(scores, event, maps) | _rarity(event, calibration, digest)
+        _times(scores, event, partition) | _place(scores, event, maps) | _rarity(event, calibration, fitted)
         for event in found
     ]
     return pa.Table.from_pylist(rows, schema=tables.EVENTS)

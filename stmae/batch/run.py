@@ -26,6 +26,7 @@ from stmae.scoring.calibration import Calibration
 from stmae.scoring.normality import NormalityModel
 from stmae.serving.client import Client, Deployment
 from stmae.storage import ObjectMissingError, Store, StoreError, open_store
+from stmae.storage.document import digest, from_json
 
 log = logging.getLogger(__name__)
 
@@ -144,9 +145,9 @@ def score_archive(
 
 def model_partition(served: Deployment, normality: NormalityModel) -> str:
     """Returns `<deployment>-<digest8>`, of all that changes the values in `scores`: versions never mix."""
-    parts = (served.digest, normality.digest(), config_digest(served.segment_frames))
-    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    return f"{served.name}-{digest[:8]}"
+    parts = (served.digest, digest(normality), config_digest(served.segment_frames))
+    both = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return f"{served.name}-{both[:8]}"
 
 
 def config_digest(segment_frames: int) -> str:
@@ -160,7 +161,7 @@ def read_json(kind: type[Fitted], uri: str) -> Fitted:
     folder, _, name = uri.rpartition("/")
     folder = folder or ("/" if uri.startswith("/") else ".")
     try:
-        return kind.from_json(open_store(folder).get(name).decode("utf-8"))
+        return from_json(kind, open_store(folder).get(name).decode("utf-8"))
     except ObjectMissingError as error:
         raise StoreError(f"{uri}: no such file; publish the deployment, or name the {name} of its run") from error
     except ValueError as error:
@@ -195,7 +196,7 @@ def _keep(store: Store, job: Job, plan: Plan, summary: RunSummary, started: date
         "deployment": job.deployment,
         "model_digest": job.model_digest,
         "config_digest": config_digest(job.segment_frames),
-        "calibration_digest": job.calibration.digest(),
+        "calibration_digest": digest(job.calibration),
         "image_digest": os.environ.get("STMAE_IMAGE_DIGEST"),
         "started": started,
         **{name: getattr(summary, name) for name in tabular.RUNS.names if hasattr(summary, name)},

@@ -17,15 +17,16 @@ from stmae.config import Config, ScoreConfig
 from stmae.datasets.flow_cache import FlowCache
 from stmae.datasets.manifest import Clip, Manifest
 from stmae.evaluation.figures import Roc, ScoredClip, figures_of
-from stmae.evaluation.fitting import NormalClip, fit_normality
+from stmae.evaluation.fitting import NormalClip, fit_calibration, fit_normality
 from stmae.evaluation.inference import clip_raw_scores, flow_tiles
 from stmae.model.build import load_model
 from stmae.model.device import training_device
 from stmae.model.stmae import STMAE
 from stmae.scoring import DETECTORS
-from stmae.scoring.calibration import Calibration, ScoredFrames, fit_calibration
+from stmae.scoring.calibration import Calibration, ScoredFrames
 from stmae.scoring.normality import FrameValues, NormalityModel, fitted_file
 from stmae.scoring.raw import CLIP_FRAMES, RawScores, Singles
+from stmae.storage.document import to_json
 
 CALIBRATION_CLIPS = 12
 """Normal clips of a scene that a calibration is fitted to: where the calibration split has fewer, training clips join.
@@ -142,8 +143,8 @@ def evaluate(config: Config, manifest: Manifest, flow_dir: Path, model_dir: Path
     evaluation = Evaluation(figures, roc, clips)
     out.mkdir(parents=True, exist_ok=True)
     for scene, fitted in scenes.items():
-        (out / fitted_file("normality", scene)).write_text(fitted.normality.to_json(), encoding="utf-8")
-        (out / fitted_file("calibration", scene)).write_text(fitted.calibration.to_json(), encoding="utf-8")
+        (out / fitted_file("normality", scene)).write_text(to_json(fitted.normality), encoding="utf-8")
+        (out / fitted_file("calibration", scene)).write_text(to_json(fitted.calibration), encoding="utf-8")
     _save_scores(clips, out / "scores.npz")
     table = _table(config, manifest, evaluation, scenes, model_dir / "curve.json")
     (out / "evaluation.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Fitting: normal clips in, a normality model and its values of clips that it was not fitted to out."""
+"""Fitting: normal clips in; a normality model, its values of clips that it was not fitted to, and a calibration out."""
 
 from __future__ import annotations
 
@@ -6,16 +6,31 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import ndimage
 
-from stmae.scoring.calibration import FRAME_SHAPE, FRAME_THRESHOLD
+from stmae.scoring.calibration import Calibration, ReturnPeriods, log10_ps, smoothed
+from stmae.scoring.combine import merge
 from stmae.scoring.detectors.appearance import AppearanceDetector
 from stmae.scoring.detectors.motion import MotionDetector
 from stmae.scoring.detectors.persistence import PersistenceDetector
 from stmae.scoring.detectors.prediction import PredictionDetector
-from stmae.scoring.normality import TILE_THRESHOLD, FrameValues, Nonconformity, NormalityModel
+from stmae.scoring.normality import FrameValues, Nonconformity, NormalityModel
 from stmae.scoring.pvalues import PValues
 from stmae.scoring.raw import Floats, RawScores, Singles
 
+TILE_THRESHOLD = 0.99
+"""Probability at which the (exponential) tail of a nonconformity begins of which there are 256 in a frame."""
+FRAME_THRESHOLD = 0.9
+"""Probability at which the tail of a detector's values begins."""
+FRAME_SHAPE = 0.5
+"""Shape of that tail. It is heavy, since the frames of a few clips show few situations."""
+DECLUSTER_SECONDS = 5.0
+"""Peaks that are nearer to each other belong to one event."""
+TAIL_PEAKS = 30
+"""Highest peaks, at most half of them, whose heights tell how fast rarer ones get rarer."""
+EVENT_REACH = 3.0
+"""Lengths of the calibration footage that an event's return period exceeds, at most: a calibration that is too short
+for the alert budget still finds what is rarer than all that it has seen."""
 FOLDS = 5
 """Most groups of calibration clips that are left out in turn."""
 FEWEST_TILES = 1000
@@ -63,6 +78,47 @@ def fit_normality(
     return model, values
 
 
+def fit_calibration(
+    clips: Sequence[tuple[FrameValues, float]], *, event_hours: float, min_seconds: float, merge_seconds: float
+) -> Calibration:
+    """Fits to the values, with frames a second, of normal clips that the detectors were not fitted to."""
+    smooth = [np.concatenate(list(smoothed([clip], fps))) for clip, fps in clips]
+    pvalues = tuple(PValues.fit(column, FRAME_THRESHOLD, FRAME_SHAPE) for column in np.concatenate(smooth).T)
+    hours = sum(len(clip) / fps for clip, fps in clips) / 3600
+    peaks = [_peaks(merge(log10_ps(pvalues, one)), fps) for one, (_, fps) in zip(smooth, clips, strict=True)]
+    return Calibration(
+        hours=hours,
+        pvalues=pvalues,
+        return_periods=fit_return_periods(np.concatenate(peaks), hours),
+        event_hours=min(event_hours, EVENT_REACH * hours),
+        min_seconds=min_seconds,
+        merge_seconds=merge_seconds,
+    )
+
+
+def fit_return_periods(peaks: Floats, hours: float) -> ReturnPeriods:
+    """Fits to the heights of the declustered peaks of `hours` of normal footage."""
+    threshold = float(np.quantile(peaks, max(0.5, 1 - TAIL_PEAKS / len(peaks)), method="lower"))
+    # One more, of the height that exact p-values have on average: equal peaks say little of the next one.
+    excesses = np.append(peaks[peaks > threshold] - threshold, 0.5 / np.log(10))
+    return ReturnPeriods(threshold, float(np.log10(hours / len(excesses))), *fit_pareto(excesses))
+
+
+def fit_pareto(excesses: Floats) -> tuple[float, float]:
+    """Returns scale and shape of a generalised Pareto distribution by probability-weighted moments.
+
+    Hosking and Wallis, "Parameter and quantile estimation for the generalized Pareto distribution", 1987. The shape is
+    kept within [0, 0.5]: a few excesses must not claim that there is a largest one, and beyond it the excesses have no
+    variance and no sample tells the shape.
+    """
+    if len(excesses) < 2:
+        return (float(excesses.mean()) if len(excesses) else 0.0), 0.0
+    ordered, count = np.sort(excesses), len(excesses)
+    mean, weighted = float(ordered.mean()), float((ordered * np.arange(count)[::-1]).mean() / (count - 1))
+    shape = float(np.clip(2 - mean / (mean - 2 * weighted), 0.0, 0.5)) if mean > 2 * weighted else 0.0
+    return mean * (1 - shape), shape
+
+
 def _fitted(clips: Sequence[NormalClip], motion: MotionDetector) -> NormalityModel:
     """Returns detectors that are fitted to clips, without p-values."""
     raw, fps = [clip.raw for clip in clips], clips[0].fps
@@ -107,3 +163,10 @@ def _pvalues(blocks: Sequence[Nonconformity]) -> dict[str, PValues]:
             values = every(name)[moves] if some and name in ("prediction", "appearance") else every(name)
             pvalues[name] = PValues.fit(values, TILE_THRESHOLD)
     return pvalues
+
+
+def _peaks(heights_F: Floats, fps: float) -> Floats:
+    """Returns the heights that no other exceeds within DECLUSTER_SECONDS on both sides, one for equal neighbours."""
+    highest = ndimage.maximum_filter1d(heights_F, 2 * round(DECLUSTER_SECONDS * fps) + 1, mode="nearest")
+    is_peak = highest == heights_F
+    return np.asarray(heights_F[is_peak & ~np.append(False, is_peak[:-1])])

@@ -17,7 +17,6 @@ from stmae.scoring.detectors.appearance import AppearanceDetector
 from stmae.scoring.detectors.motion import MotionDetector
 from stmae.scoring.detectors.persistence import AFTER_SECONDS, BEFORE_SECONDS, PersistenceDetector, log_distance
 from stmae.scoring.detectors.prediction import PredictionDetector
-from stmae.scoring.document import Document
 from stmae.scoring.pvalues import PValues
 from stmae.scoring.raw import TILES, Floats, RawScores, Rows, Singles
 from stmae.scoring.stream import RollingMedian, windows
@@ -25,8 +24,6 @@ from stmae.scoring.stream import RollingMedian, windows
 BACKGROUND_SECONDS = 590.0
 """How long the median reaches back that the mean of the whole view is compared with: other light is there nearly
 always, an event is not."""
-TILE_THRESHOLD = 0.99
-"""Probability at which the (exponential) tail of a nonconformity begins of which there are 256 in a frame."""
 
 Nonconformity = Mapping[str, Singles]
 """[F,16,16] for each of DETECTORS, [F] for "prediction view" and "persistence view", the means of the whole view."""
@@ -48,7 +45,7 @@ class FrameValues(Rows):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class NormalityModel(Document):
+class NormalityModel:
     """Fitted detectors and the distributions of their nonconformity on normal footage that they were not fitted to."""
 
     NAME: ClassVar[str] = "normality model"

@@ -19,6 +19,7 @@ from stmae.serving.pbtxt import INSTANCE_KINDS, InstanceKind, texts
 from stmae.serving.repository import RepositoryError, find_deployments, load_manifest, write_configs, write_repository
 from stmae.serving.triton import runtime as runtimes
 from stmae.serving.triton.launcher import EmbeddedTriton, LauncherError
+from stmae.storage.document import from_json
 
 LOGGER = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ def _check_export(export_dir: Path) -> None:
 def _check_fitted(fitted: Mapping[str, Path]) -> None:
     for name, kind in FITTED.items():
         try:
-            kind.from_json(fitted[name].read_text(encoding="utf-8"))
+            from_json(kind, fitted[name].read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise PublishError(f"{fitted[name]}: {error}; evaluate the model again, which writes it") from None
 

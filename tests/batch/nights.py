@@ -16,6 +16,7 @@ from stmae import tables
 from stmae.batch.run import RunSummary, score_archive
 from stmae.scoring.calibration import Calibration
 from stmae.serving.client import Client
+from stmae.storage.document import from_json, to_json
 from stmae.video.writer import write_video
 
 GOOD = {
@@ -62,7 +63,7 @@ class Night:
     """Folder with normality.json and calibration.json."""
 
     def calibration(self) -> Calibration:
-        return Calibration.from_json((self.fitted / "calibration.json").read_text())
+        return from_json(Calibration, (self.fitted / "calibration.json").read_text())
 
     def score(self, archive: Path | str, into: Path | str, **options: Any) -> RunSummary:
         fitted = {name: str(self.fitted / f"{name}.json") for name in ("normality", "calibration")}
@@ -85,7 +86,7 @@ def night(triton_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Night
             film(folder / f"{seed}.mp4", 29, seed)
             normal.append(client.score_video(folder / f"{seed}.mp4").raw)
     for name, fitted in zip(("normality", "calibration"), fit(normal), strict=True):
-        (folder / f"{name}.json").write_text(fitted.to_json())
+        (folder / f"{name}.json").write_text(to_json(fitted))
     return Night(triton_server.grpc_url, triton_server.deployment, folder)
 
 

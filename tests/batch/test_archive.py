@@ -22,6 +22,7 @@ from stmae.scoring import DETECTORS
 from stmae.scoring.normality import FrameValues, NormalityModel
 from stmae.serving.client import Client
 from stmae.storage import open_store
+from stmae.storage.document import from_json
 
 
 def test_every_source_has_one_coverage_row_and_every_frame_from_the_fifth_a_score(scored: Path) -> None:
@@ -69,7 +70,7 @@ def test_scores_equal_those_of_the_client(scored: Path, archive: Path, night: Ni
     with Client(night.server_url, night.deployment) as client:
         expected = client.score_video(archive / "flat.mp4")
     kept = read(scored, "scores", format="parquet").filter(ds.field("camera") == "site").sort_by("frame")
-    raw, normality = expected.raw, NormalityModel.from_json((night.fitted / "normality.json").read_text())
+    raw, normality = expected.raw, from_json(NormalityModel, (night.fitted / "normality.json").read_text())
     values = FrameValues.join(list(normality.frame_values([raw], 10.0)))
     columns = {
         "psnr": raw.psnr,

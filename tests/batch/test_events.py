@@ -23,6 +23,7 @@ from stmae.batch.plan import Source
 from stmae.batch.rows import heatmap_of, heatmaps_table, rounded, scores_table
 from stmae.scoring import DETECTORS
 from stmae.scoring.raw import RawScores
+from stmae.storage.document import digest
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SOURCE = Source("s3://a/gate/x.mp4", "gate/x.mp4", "gate", "2026-03-01", START, "e7a9", 1)
@@ -72,7 +73,7 @@ def test_an_anomaly_becomes_one_event_with_its_times_its_place_and_its_detector(
     assert event["box_left"] <= column / 16 < (column + 1) / 16 <= event["box_right"]
     assert event["box_top"] <= row / 16 < (row + 1) / 16 <= event["box_bottom"]
     assert event["thumbnail"].endswith(f"date=2026-03-01/{SOURCE.key}-{event['peak_frame']:06d}.jpg")
-    assert event["calibration_digest"] == CALIBRATION.digest()
+    assert event["calibration_digest"] == digest(CALIBRATION)
     assert event["calibration_hours"] == pytest.approx(0.05)
 
 

@@ -12,6 +12,7 @@ from components.evaluate import evaluate
 from pipelines.local import data_version, new_folder
 from pipelines.steps import StepLog
 from stmae.scoring.calibration import Calibration
+from stmae.storage.document import from_json
 
 STEPS = {
     "prepare-dataset",
@@ -49,7 +50,7 @@ def test_the_summary_names_what_was_made(finished: Run) -> None:
     assert summary["figures"] == evaluation["figures"]
     assert 0 <= summary["figures"]["combined_auc_micro_raw"] <= 1
     assert summary["figures"]["frames"] == 2 * (30 - 4)
-    calibration = Calibration.from_json(Path(summary["deployments"]["walkway"]).read_text(encoding="utf-8"))
+    calibration = from_json(Calibration, Path(summary["deployments"]["walkway"]).read_text(encoding="utf-8"))
     assert calibration.hours == pytest.approx(3 * 26 / 10 / 3600)  # of two splits
 
 

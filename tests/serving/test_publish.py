@@ -21,6 +21,7 @@ from stmae.serving.parity import ParityError
 from stmae.serving.publish import PublishError, publish, publish_all
 from stmae.serving.repository import find_deployments
 from stmae.serving.triton.launcher import EmbeddedTriton
+from stmae.storage.document import to_json
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_each_scene_of_a_model_is_published_with_its_own_calibration(repository,
         export_tiny(configs.load("walkway", [*TINY, f"name=tiny-{scene}"]), tmp_path / scene)
         (tmp_path / scene / "export").rename(exports / scene)
         for name, fitted in zip(("normality", "calibration"), fit([walkers(50, seed)]), strict=True):
-            (evaluation / fitted_file(name, scene)).write_text(fitted.to_json())
+            (evaluation / fitted_file(name, scene)).write_text(to_json(fitted))
 
     publish_all(exports, evaluation, repository, triton_runtime)
 

@@ -1,4 +1,4 @@
-"""docs/method.md: its table holds every constant of the scoring with the value that the code has."""
+"""docs/method.md: its table holds every constant of the scoring and its fitting with the value that the code has."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 from types import ModuleType
 
 from stmae import scoring
+from stmae.evaluation import fitting
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/method.md"
 
 
 def modules() -> list[ModuleType]:
     found = pkgutil.walk_packages(scoring.__path__, "stmae.scoring.")
-    return [importlib.import_module(module.name) for module in found]
+    return [*(importlib.import_module(module.name) for module in found), fitting]
 
 
 def constants(module: ModuleType) -> dict[str, float]:

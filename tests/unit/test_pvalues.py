@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from stmae.scoring.calibration import fit_pareto
+from stmae.evaluation.fitting import fit_pareto
 from stmae.scoring.pvalues import PValues
 
 THRESHOLD = 0.95

@@ -30,6 +30,7 @@ from stmae.model.stmae import moved_tiles
 from stmae.scoring.calibration import Calibration, ScoredFrames
 from stmae.scoring.normality import NormalityModel
 from stmae.scoring.raw import STILL_SPEED
+from stmae.storage.document import from_json
 from stmae.training import loop
 from stmae.training.adversarial import AdversarialStage, train_adversarial
 from stmae.training.flow import FlowRecipe, train_flow
@@ -392,8 +393,8 @@ def test_evaluation_scores_each_test_frame_from_the_fifth_on(manifest: Manifest,
     assert clip.labels.sum() == 5
     assert 0 <= evaluation.figures["combined_auc_micro_raw"] <= 1
     assert json.loads((tmp_path / "evaluation.json").read_text())["figures"] == evaluation.figures
-    normality = NormalityModel.from_json((tmp_path / "normality.json").read_text())
-    calibration = Calibration.from_json((tmp_path / "calibration.json").read_text())
+    normality = from_json(NormalityModel, (tmp_path / "normality.json").read_text())
+    calibration = from_json(Calibration, (tmp_path / "calibration.json").read_text())
     scores = ScoredFrames.join(list(calibration.scores(normality.frame_values([clip.raw], clip.fps), clip.fps)))
     with np.load(tmp_path / "scores.npz") as kept:
         np.testing.assert_array_equal(kept[f"{clip.name}/combined"], scores.score)
