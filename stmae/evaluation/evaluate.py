@@ -24,9 +24,9 @@ from stmae.model.device import training_device
 from stmae.model.stmae import STMAE
 from stmae.scoring import DETECTORS
 from stmae.scoring.calibration import Calibration, ScoredFrames
-from stmae.scoring.normality import FrameValues, NormalityModel, fitted_file
+from stmae.scoring.normality import FrameValues, NormalityModel
 from stmae.scoring.raw import CLIP_FRAMES, RawScores, Singles
-from stmae.storage.document import to_json
+from stmae.storage.document import fitted_file, to_json
 
 CALIBRATION_CLIPS = 12
 """Normal clips of a scene that a calibration is fitted to: where the calibration split has fewer, training clips join.

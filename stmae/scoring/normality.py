@@ -94,8 +94,3 @@ class NormalityModel:
         columns = np.stack([values[name] for name in DETECTORS], axis=1)
         heatmap = np.maximum.reduce([log10_p[name] for name in DETECTORS])
         return FrameValues(columns.astype(np.float32), heatmap.astype(np.float32))
-
-
-def fitted_file(name: str, scene: str) -> str:
-    """Returns the name of the file with a scene's `normality` or `calibration`; an only scene has no name."""
-    return f"{name}-{scene}.json" if scene else f"{name}.json"

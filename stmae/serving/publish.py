@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from stmae.scoring.calibration import Calibration
-from stmae.scoring.normality import NormalityModel, fitted_file
+from stmae.scoring.normality import NormalityModel
 from stmae.serving import parity, tensors
 from stmae.serving.client import Client, ServingError
 from stmae.serving.pbtxt import INSTANCE_KINDS, InstanceKind, texts
 from stmae.serving.repository import RepositoryError, find_deployments, load_manifest, write_configs, write_repository
 from stmae.serving.triton import runtime as runtimes
 from stmae.serving.triton.launcher import EmbeddedTriton, LauncherError
-from stmae.storage.document import from_json
+from stmae.storage.document import fitted_file, from_json
 
 LOGGER = logging.getLogger(__name__)
 

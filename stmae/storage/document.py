@@ -46,6 +46,11 @@ def digest(document: Document) -> str:
     return hashlib.sha256(to_json(document).encode()).hexdigest()
 
 
+def fitted_file(name: str, scene: str) -> str:
+    """Returns the name of the file with a scene's `normality` or `calibration`; an only scene has no name."""
+    return f"{name}-{scene}.json" if scene else f"{name}.json"
+
+
 def _read(kind: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(kind):
         hints = get_type_hints(kind)

@@ -14,14 +14,13 @@ from onnx import numpy_helper
 from tiny import TINY, export_tiny
 
 from stmae import config as configs
-from stmae.scoring.normality import fitted_file
 from stmae.serving import tensors
 from stmae.serving.client import Client
 from stmae.serving.parity import ParityError
 from stmae.serving.publish import PublishError, publish, publish_all
 from stmae.serving.repository import find_deployments
 from stmae.serving.triton.launcher import EmbeddedTriton
-from stmae.storage.document import to_json
+from stmae.storage.document import fitted_file, to_json
 
 
 @pytest.fixture
