@@ -20,7 +20,7 @@ from benchmarks.scoring import ablation, detectors, sizes, upcam
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("detectors", "ablation", "return-period", "tables"))
-    parser.add_argument("sets", nargs="*", help="only these sets, and no results file: to train them")
+    parser.add_argument("sets", nargs="*", help="detectors on these sets alone")
     parser.add_argument("--data-root", type=Path, required=True, help="folder with ped2, coffee-room and upcam-sample")
     parser.add_argument("--work", type=Path, default=Path("work/scoring"))
     parser.add_argument("--out", type=Path, default=Path("work/results"))
@@ -36,9 +36,8 @@ def main() -> None:
     else:
         name, figures = "detectors", detectors.detectors(arguments.data_root, arguments.work, arguments.sets)
     print(f"{arguments.command}: {time.monotonic() - began:.0f} s")
-    if not arguments.sets:
-        command = f"python -m benchmarks.scoring {arguments.command} --data-root DIR"
-        print(record(name, command, figures, arguments.out))
+    command = " ".join(["python -m benchmarks.scoring", arguments.command, "--data-root DIR", *arguments.sets])
+    print(record(name, command, figures, arguments.out))
 
 
 if __name__ == "__main__":

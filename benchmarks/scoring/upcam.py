@@ -79,7 +79,7 @@ def return_period(measure: Measure) -> dict[str, Any]:
         "expected": round(length / EVENT_HOURS, 3),
         "found": sum(found),
         "found_by_hour": found,
-        "hour_in_pieces_equals_the_whole": dict(zip(("values", "scores", "events"), equal, strict=True)),
+        **{f"{what}_equal_in_pieces": same for what, same in zip(("values", "scores", "events"), equal, strict=True)},
     }
 
 
