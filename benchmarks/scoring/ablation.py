@@ -20,7 +20,7 @@ from stmae.scoring.detectors import motion
 
 CHANGES: dict[str, tuple[float, float]] = {
     "raw.STILL_SPEED": (0.1, 0.4),
-    "step.STEP_SECONDS": (0.25, 1.0),
+    "step.STEP_SECONDS": (0.15, 0.6),
     "motion.DIRECTIONS": (8, 32),
     "motion.SPEEDS": (12, 48),
     "motion.SPEED_RATIO": (0.11, 0.44),
@@ -31,7 +31,7 @@ CHANGES: dict[str, tuple[float, float]] = {
     "persistence.MAX_DEVIATION": (15.0, 60.0),
     "pvalues.BODY_QUANTILES": (10, 40),
     "pvalues.MIN_SCALE": (5e-4, 2e-3),
-    "combine.TOP_TILES": (1, 6),
+    "combine.TOP_TILES": (1, 4),
     "combine.NEXT_TILES": (8, 32),
     "combine.NEXT_MOST": (0.0, 1.3),
     "normality.BACKGROUND_SECONDS": (295.0, 1180.0),

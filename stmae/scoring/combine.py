@@ -11,7 +11,7 @@ import numpy as np
 
 from stmae.scoring.raw import Floats
 
-TOP_TILES = 3
+TOP_TILES = 2
 """Highest tiles that count for a frame: an anomaly may be small, and a single tile follows the noise."""
 NEXT_TILES = 16
 """Tiles that come next: where these are high too, the whole crowd is, and the highest stand out less."""

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from stmae.scoring import DETECTORS
-from stmae.scoring.combine import pool, together
+from stmae.scoring.combine import NEXT_MOST, pool, together
 from stmae.scoring.detectors.appearance import AppearanceDetector
 from stmae.scoring.detectors.motion import MotionDetector
 from stmae.scoring.detectors.persistence import AFTER_SECONDS, BEFORE_SECONDS, PersistenceDetector, log_distance
@@ -89,7 +89,8 @@ class NormalityModel:
             "prediction": np.maximum(pool(together(motion, log10_p["prediction"])), log10_p["prediction view"]),
             "motion": pool(motion),
             "appearance": pool(together(motion, log10_p["appearance"])),
-            "persistence": np.maximum(pool(log10_p["persistence"]), log10_p["persistence view"]),
+            # Of tiles that are high everywhere, pooling takes NEXT_MOST off: so it does of the view.
+            "persistence": np.maximum(pool(log10_p["persistence"]), log10_p["persistence view"] - NEXT_MOST),
         }
         columns = np.stack([values[name] for name in DETECTORS], axis=1)
         heatmap = np.maximum.reduce([log10_p[name] for name in DETECTORS])

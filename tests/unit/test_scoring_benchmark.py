@@ -29,4 +29,4 @@ def test_a_changed_constant_is_another_one_wherever_it_is_used_and_afterwards_as
     assert (raw.STILL_SPEED, motion.SPEED.tolist()) == before
     with pytest.raises(ZeroDivisionError), changed("step.STEP_SECONDS", 1.0):
         _ = 1 / 0
-    assert step.STEP_SECONDS == 0.5
+    assert step.STEP_SECONDS == 0.3

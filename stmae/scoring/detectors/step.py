@@ -6,8 +6,8 @@ import numpy as np
 
 from stmae.scoring.raw import STILL_SPEED, Floats
 
-STEP_SECONDS = 0.5
-"""Reach of the average before and after a frame: about the time that a step takes."""
+STEP_SECONDS = 0.3
+"""Reach of the average before and after a frame: together about the time that a step takes."""
 
 
 def step_average(values: Floats, flow_tiles: Floats, fps: float) -> Floats:
