@@ -21,9 +21,9 @@ Figures = Mapping[str, Any]
 
 def learning_curve(figures: Figures) -> str:
     """Draws the PSNR on the calibration split by epoch, a line a seed."""
-    seeds, curves = figures["ped2_cpu_seed"], figures["ped2_cpu_calibration_psnr_by_epoch"]
+    (curves,) = [values for name, values in figures.items() if name.endswith("_psnr_by_epoch")]
     return plots.lines(
-        {f"seed {seed}": [[value] for value in curve] for seed, curve in zip(seeds, curves, strict=True)},
+        {f"seed {seed}": [[value] for value in curve] for seed, curve in zip(figures["seed"], curves, strict=True)},
         x_label="epoch",
         y_label="PSNR, dB",
         title="PSNR on the calibration split by epoch, a line a seed",
@@ -68,7 +68,7 @@ def _values(figures: Figures, variant: str) -> list[float]:
 
 
 PLOTS: dict[str, tuple[str, Callable[[Figures], str]]] = {
-    "learning-curve": ("detectors", learning_curve),
+    "learning-curve": ("ped2-cpu", learning_curve),
     "ablation": ("ablation-ped2", ablation),
     "sensitivity": ("sensitivity-ped2", sensitivity),
 }

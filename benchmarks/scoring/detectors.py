@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,6 @@ def detectors(data_root: Path, work: Path, names: list[str]) -> dict[str, Any]:
             by_seed.append(evaluated(trained(one, seed, data_root, work)))
             print(f"{one.name} seed {seed}: {time.monotonic() - began:.0f} s", flush=True)
         name = one.name.replace("-", "_")
-        curves = [work / one.name / f"seed-{seed}" / "model" / "curve.json" for seed in one.seeds]
-        figures[f"{name}_calibration_psnr_by_epoch"] = [_psnr_by_epoch(curve) for curve in curves]
         figures[f"{name}_seed"] = list(one.seeds)
         shown = [f"{row}_{auc}" for row in ROWS for auc in AUCS] + ["combined_eer", *HEATMAP]
         figures |= {f"{name}_{key}": [each[key] for each in by_seed] for key in shown if key in by_seed[0]}
@@ -46,10 +43,6 @@ def evaluated(measure: Measure) -> dict[str, float]:
     scenes = {scene: fit_scene(measure, scene, measure.config.score)[0] for scene in measure.manifest.scenes}
     test = measure.manifest.split("test")
     return figures_of([scored_clip(measure.manifest, clip, measure(clip), scenes[clip.scene]) for clip in test])[0]
-
-
-def _psnr_by_epoch(curve: Path) -> list[float]:
-    return [round(row["calibration"]["psnr"], 3) for row in json.loads(curve.read_text(encoding="utf-8"))]
 
 
 def _differences(by_seed: list[dict[str, float]], auc: str, others: list[float]) -> list[float]:
