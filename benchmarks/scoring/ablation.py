@@ -51,7 +51,7 @@ NO_SCORE_DEPENDS_ON = {
     "raw.MOTION_FRAME_SIZE": "the served model depends on it",
     "stream.BLOCK": "tests show that no score depends on it",
     "fitting.EVENT_REACH": "tells which scores are events",
-    "calibration.CLAIM": "tells how far return periods are claimed",
+    "scoring.CLAIM": "tells how far return periods are claimed",
     "events.EXIT_RATIO": "tells where an event ends",
     "localization.BOX_LEVEL": "tells how large a box is",
 }

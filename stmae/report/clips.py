@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from stmae.datasets.manifest import Clip, Manifest
 from stmae.report.wording import period_of, return_period, short_period
-from stmae.scoring.calibration import CLAIM
+from stmae.scoring import CLAIM
 
 Floats = npt.NDArray[np.floating]
 

@@ -15,7 +15,7 @@ from stmae.report import gallery, plots
 from stmae.report.clips import ClipScores, read_clips, roc_points
 from stmae.report.page import render
 from stmae.report.pictures import Picture, svg
-from stmae.scoring.calibration import CLAIM
+from stmae.scoring import CLAIM
 from stmae.scoring.raw import CLIP_FRAMES
 
 ROOM_ABOVE = 3.0

@@ -20,7 +20,7 @@ from stmae import tables as tabular
 from stmae.report.page import render
 from stmae.report.pictures import Image, Picture, heat_overlay, jpeg
 from stmae.report.wording import duration, return_period
-from stmae.scoring.calibration import CLAIM
+from stmae.scoring import CLAIM
 from stmae.storage import FileStore, ObjectMissingError, Store, open_store
 
 SHOWN_EVENTS = 60

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from stmae.scoring.calibration import CLAIM
+from stmae.scoring import CLAIM
 
 DETECTORS = {
     "prediction": "a picture that the model did not expect",

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from scipy import ndimage
 
-from stmae.scoring import DETECTORS
+from stmae.scoring import CLAIM, DETECTORS
 from stmae.scoring.combine import merge
 from stmae.scoring.normality import FrameValues
 from stmae.scoring.pvalues import PValues, pareto_log10
@@ -21,8 +21,6 @@ from stmae.scoring.stream import windows
 
 SMOOTHING_SECONDS = 0.4
 """Standard deviation of the Gaussian, cut at 2.5 of them, that values are averaged with."""
-CLAIM = 100.0
-"""Return periods are claimed up to so many times the length of the calibration footage."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

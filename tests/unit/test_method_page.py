@@ -16,7 +16,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/method.md"
 
 def modules() -> list[ModuleType]:
     found = pkgutil.walk_packages(scoring.__path__, "stmae.scoring.")
-    return [*(importlib.import_module(module.name) for module in found), fitting]
+    return [scoring, *(importlib.import_module(module.name) for module in found), fitting]
 
 
 def constants(module: ModuleType) -> dict[str, float]:
