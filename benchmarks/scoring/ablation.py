@@ -38,7 +38,7 @@ CHANGES: dict[str, tuple[float, float]] = {
     "fitting.TILE_THRESHOLD": (0.98, 0.995),
     "calibration.SMOOTHING_SECONDS": (0.2, 0.8),
     "fitting.FRAME_THRESHOLD": (0.8, 0.95),
-    "fitting.FRAME_SHAPE": (0.0, 1.0),
+    "fitting.FRAME_SHAPE": (0.0, 0.5),
     "fitting.DECLUSTER_SECONDS": (2.5, 10.0),
     "fitting.TAIL_PEAKS": (15, 60),
     "fitting.FOLDS": (2, 10),

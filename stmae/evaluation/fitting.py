@@ -22,8 +22,8 @@ TILE_THRESHOLD = 0.99
 """Probability at which the (exponential) tail of a nonconformity begins of which there are 256 in a frame."""
 FRAME_THRESHOLD = 0.9
 """Probability at which the tail of a detector's values begins."""
-FRAME_SHAPE = 0.5
-"""Shape of that tail. It is heavy, since the frames of a few clips show few situations."""
+FRAME_SHAPE = 0.25
+"""Shape of that tail: somewhat heavier than exponential, since the frames of a few clips show few situations."""
 DECLUSTER_SECONDS = 5.0
 """Peaks that are nearer to each other belong to one event."""
 TAIL_PEAKS = 30
