@@ -50,7 +50,6 @@ NO_SCORE_DEPENDS_ON = {
     "raw.TILES": "the served model depends on it",
     "raw.MOTION_FRAME_SIZE": "the served model depends on it",
     "stream.BLOCK": "tests show that no score depends on it",
-    "fitting.EVENT_REACH": "tells which scores are events",
     "scoring.CLAIM": "tells how far return periods are claimed",
     "events.EXIT_RATIO": "tells where an event ends",
     "localization.BOX_LEVEL": "tells how large a box is",

@@ -28,9 +28,6 @@ DECLUSTER_SECONDS = 5.0
 """Peaks that are nearer to each other belong to one event."""
 TAIL_PEAKS = 30
 """Highest peaks, at most half of them, whose heights tell how fast rarer ones get rarer."""
-EVENT_REACH = 3.0
-"""Lengths of the calibration footage that an event's return period exceeds, at most: a calibration that is too short
-for the alert budget still finds what is rarer than all that it has seen."""
 FOLDS = 5
 """Most groups of calibration clips that are left out in turn."""
 FEWEST_TILES = 1000
@@ -81,7 +78,11 @@ def fit_normality(
 def fit_calibration(
     clips: Sequence[tuple[FrameValues, float]], *, event_hours: float, min_seconds: float, merge_seconds: float
 ) -> Calibration:
-    """Fits to the values, with frames a second, of normal clips that the detectors were not fitted to."""
+    """Fits to the values, with frames a second, of normal clips that the detectors were not fitted to.
+
+    Where they are shorter than `event_hours`, an event is what is rarer than once in their length: a calibration that is
+    too short for the alert budget still finds what is rarer than all that it has seen.
+    """
     smooth = [np.concatenate(list(smoothed([clip], fps))) for clip, fps in clips]
     pvalues = tuple(PValues.fit(column, FRAME_THRESHOLD, FRAME_SHAPE) for column in np.concatenate(smooth).T)
     hours = sum(len(clip) / fps for clip, fps in clips) / 3600
@@ -90,7 +91,7 @@ def fit_calibration(
         hours=hours,
         pvalues=pvalues,
         return_periods=fit_return_periods(np.concatenate(peaks), hours),
-        event_hours=min(event_hours, EVENT_REACH * hours),
+        event_hours=min(event_hours, hours),
         min_seconds=min_seconds,
         merge_seconds=merge_seconds,
     )
