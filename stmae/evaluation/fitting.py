@@ -80,8 +80,8 @@ def fit_calibration(
 ) -> Calibration:
     """Fits to the values, with frames a second, of normal clips that the detectors were not fitted to.
 
-    Where they are shorter than `event_hours`, an event is what is rarer than once in their length: a calibration that is
-    too short for the alert budget still finds what is rarer than all that it has seen.
+    Where they are shorter than `event_hours`, an event is what is rarer than once in their length: a calibration that
+    is too short for the alert budget still finds what is rarer than all that it has seen.
     """
     smooth = [np.concatenate(list(smoothed([clip], fps))) for clip, fps in clips]
     pvalues = tuple(PValues.fit(column, FRAME_THRESHOLD, FRAME_SHAPE) for column in np.concatenate(smooth).T)
