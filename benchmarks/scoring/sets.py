@@ -90,7 +90,7 @@ FRESH = tuple(
         ),
         seeds=(1,),
     )
-    for film in (51, 52, 53)
+    for film in (51, 52)
 )
 """Synthetic footage of fresh seeds, with every kind of anomaly, for the ablation."""
 
