@@ -1,4 +1,4 @@
-"""Combination of p-values by e-values, and of tiles into a value a frame. Everything is in units of log10.
+"""Combination of p-values by e-values. Everything is in units of log10.
 
 An e-value is a nonnegative number that is 1 on average on normal footage. A product of independent e-values is one,
 and so is the mean of any e-values, however they depend on each other (Vovk and Wang, "E-values: calibration,
@@ -10,13 +10,6 @@ from __future__ import annotations
 import numpy as np
 
 from stmae.scoring.raw import Floats
-
-TOP_TILES = 2
-"""Highest tiles that count for a frame: an anomaly may be small, and a single tile follows the noise."""
-NEXT_TILES = 16
-"""Tiles that come next: where these are high too, the whole crowd is, and the highest stand out less."""
-NEXT_MOST = 0.65
-"""Most, in units of -log10 p, that the mean of the next tiles takes off."""
 
 
 def e_value(log10_p: Floats) -> Floats:
@@ -37,10 +30,3 @@ def merge(log10_p: Floats) -> Floats:
 def together(first: Floats, second: Floats) -> Floats:
     """Returns log10 of the product of the e-values of two detectors at each tile: they have to agree on it."""
     return e_value(first) + e_value(second)
-
-
-def pool(tiles_FRC: Floats) -> Floats:
-    """Returns [F]: how far the TOP_TILES highest tiles of each frame stand out from the NEXT_TILES that follow."""
-    ranked = -np.sort(-tiles_FRC.reshape(len(tiles_FRC), -1), axis=1)[:, : TOP_TILES + NEXT_TILES]
-    following = ranked[:, TOP_TILES:].mean(axis=1)
-    return np.asarray(ranked[:, :TOP_TILES].mean(axis=1) - np.clip(following, 0.0, NEXT_MOST))

@@ -12,13 +12,13 @@ from typing import ClassVar
 import numpy as np
 
 from stmae.scoring import DETECTORS
-from stmae.scoring.combine import NEXT_MOST, pool, together
+from stmae.scoring.combine import together
 from stmae.scoring.detectors.appearance import AppearanceDetector
 from stmae.scoring.detectors.motion import MotionDetector
 from stmae.scoring.detectors.persistence import AFTER_SECONDS, BEFORE_SECONDS, PersistenceDetector, log_distance
 from stmae.scoring.detectors.prediction import PredictionDetector
 from stmae.scoring.pvalues import PValues
-from stmae.scoring.raw import TILES, Floats, RawScores, Rows, Singles
+from stmae.scoring.raw import TILES, RawScores, Rows, Singles
 from stmae.scoring.stream import RollingMedian, windows
 
 BACKGROUND_SECONDS = 590.0
@@ -83,15 +83,16 @@ class NormalityModel:
         """Returns the values of a block, given what `nonconformity` yields for it."""
         log10_p = {name: self.pvalues[name].log10(each) for name, each in seen.items()}
         log10_p["appearance"] = np.where(seen["appearance"] > 0, log10_p["appearance"], 0.0)  # 0: it does not move
-        motion = log10_p["motion"]
-        values: dict[str, Floats] = {
-            # Prediction and appearance err on normal things too, but seldom where the motion is rare as well.
-            "prediction": np.maximum(pool(together(motion, log10_p["prediction"])), log10_p["prediction view"]),
-            "motion": pool(motion),
-            "appearance": pool(together(motion, log10_p["appearance"])),
-            # Of tiles that are high everywhere, pooling takes NEXT_MOST off: so it does of the view.
-            "persistence": np.maximum(pool(log10_p["persistence"]), log10_p["persistence view"] - NEXT_MOST),
+        # Prediction and appearance err on normal things too, but seldom where the motion is rare as well.
+        tiles = {
+            "prediction": together(log10_p["motion"], log10_p["prediction"]),
+            "motion": log10_p["motion"],
+            "appearance": together(log10_p["motion"], log10_p["appearance"]),
+            "persistence": log10_p["persistence"],
         }
+        values = {name: each.max(axis=(1, 2)) for name, each in tiles.items()}
+        for name in ("prediction", "persistence"):
+            values[name] = np.maximum(values[name], log10_p[f"{name} view"])
         columns = np.stack([values[name] for name in DETECTORS], axis=1)
         heatmap = np.maximum.reduce([log10_p[name] for name in DETECTORS])
         return FrameValues(columns.astype(np.float32), heatmap.astype(np.float32))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stmae.scoring.combine import e_value, merge, pool, together
+from stmae.scoring.combine import e_value, merge, together
 
 COUNT = 400_000
 _uniform = np.random.default_rng(0).random((4, COUNT))
@@ -87,49 +87,4 @@ def test_together_wants_both_detectors_at_one_tile() -> None:
     first, second = np.zeros((2, 1, 16, 16))
     first[0, 3, :4], second[0, 3, :4] = 5.0, 5.0
     elsewhere = np.roll(second, 8, axis=1)
-    assert pool(together(first, second))[0] > pool(together(first, elsewhere))[0] + 2
-
-
-def tiles(**at: float) -> np.ndarray:
-    """Returns the tiles of one frame: the given number of tiles ("n4") has the value, all others have 0."""
-    flat = np.zeros(256)
-    for name, value in at.items():
-        flat[: int(name[1:])] = value
-    return flat.reshape(1, 16, 16)
-
-
-def test_a_small_bright_spot_beats_a_little_everywhere() -> None:
-    assert pool(tiles(n2=2.5))[0] > pool(tiles(n256=2.5))[0]
-    assert pool(tiles(n2=2.5))[0] > pool(tiles(n256=0.5))[0] + 1.5
-    assert pool(tiles(n256=2.5))[0] > pool(tiles(n2=1.0))[0], "but what is high everywhere is not forgotten"
-
-
-def test_one_tile_alone_counts_less_than_two() -> None:
-    assert pool(tiles(n1=2.0))[0] == pytest.approx(pool(tiles(n2=1.0))[0])
-
-
-def test_tiles_below_0_take_nothing_off() -> None:
-    negative = tiles(n2=2.0)
-    negative[negative == 0] = -1.0
-    assert pool(negative)[0] == pool(tiles(n2=2.0))[0] == 2.0
-
-
-@given(st.integers(0, 2**32 - 1))
-def test_it_does_not_matter_where_tiles_are(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    values = random.exponential(size=(3, 256))
-    shuffled = values[:, random.permutation(256)]
-    assert pool(shuffled.reshape(3, 16, 16)) == pytest.approx(pool(values.reshape(3, 16, 16)), rel=1e-12)
-
-
-@given(st.integers(0, 2**32 - 1), st.floats(0, 10))
-def test_a_frame_that_is_higher_at_its_highest_tiles_is_higher(seed: int, more: float) -> None:
-    values = np.random.default_rng(seed).exponential(size=(1, 256))
-    higher = values.copy()
-    higher[0, np.argsort(values[0])[-2:]] += more
-    assert pool(higher.reshape(1, 16, 16))[0] == pytest.approx(pool(values.reshape(1, 16, 16))[0] + more)
-
-
-def test_frames_are_pooled_each_for_itself() -> None:
-    values = np.random.default_rng(0).exponential(size=(5, 16, 16))
-    np.testing.assert_array_equal(pool(values)[2:4], pool(values[2:4]))
+    assert together(first, second).max() > together(first, elsewhere).max() + 2
