@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.record import record
 from benchmarks.scoring import ablation, detectors, sizes, upcam
+from benchmarks.scoring.sets import SETS
 
 
 def main() -> None:
@@ -25,6 +26,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("work/scoring"))
     parser.add_argument("--out", type=Path, default=Path("work/results"))
     arguments = parser.parse_args()
+    unknown = set(arguments.sets) - {one.name for one in SETS}
+    if unknown or (arguments.sets and arguments.command != "detectors"):
+        parser.error(f"sets are for detectors, and are some of {', '.join(one.name for one in SETS)}")
     logging.getLogger("stmae").setLevel(logging.WARNING)
     began = time.monotonic()
     if arguments.command == "return-period":

@@ -48,6 +48,17 @@ class Set:
         return configs.load(self.config, [*self.overrides, f"seed={seed}"])
 
 
+SMALL = (
+    "model.size=64",
+    "model.flow_scale=2",
+    "model.shortcuts=true",
+    "train.optimizer=muon",
+    "train.learning_rate=1e-3",
+    "train.motion_windows=2",
+    "train.pretrain_epochs=1",
+    "train.adversarial_epochs=4",
+)
+"""Settings with which a small picture of a real camera is learnt in minutes."""
 COFFEE_ROOM = Set(
     "coffee-room",
     "folder",
@@ -56,15 +67,8 @@ COFFEE_ROOM = Set(
         "name=coffee-room",
         "data.train_glob=normal/*.mp4",
         "data.test_glob=test/*.mp4",
-        "model.size=64",
-        "model.flow_scale=2",
         "model.width=24",
-        "model.shortcuts=true",
-        "train.optimizer=muon",
-        "train.learning_rate=1e-3",
-        "train.motion_windows=2",
-        "train.pretrain_epochs=1",
-        "train.adversarial_epochs=4",
+        *SMALL,
     ),
 )
 SLOW = Set("walkway-slow", "walkway-slow")

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.scoring.sets import Set, trained
+from benchmarks.scoring.sets import SMALL, Set, trained
 from stmae.evaluation.evaluate import Measure
 from stmae.evaluation.fitting import NormalClip, fit_calibration, fit_normality
 from stmae.scoring.calibration import Calibration, ScoredFrames
@@ -37,15 +37,8 @@ UPCAM = Set(
         "data.train_glob=beginning",
         "data.test_glob=hours/*",
         f"data.fps={FPS}",
-        "model.size=64",
-        "model.flow_scale=2",
         "model.width=16",
-        "model.shortcuts=true",
-        "train.optimizer=muon",
-        "train.learning_rate=1e-3",
-        "train.motion_windows=2",
-        "train.pretrain_epochs=1",
-        "train.adversarial_epochs=4",
+        *SMALL,
     ),
     seeds=(1,),
 )

@@ -99,10 +99,11 @@ def fit_calibration(
 
 def fit_return_periods(peaks: Floats, hours: float) -> ReturnPeriods:
     """Fits to the heights of the declustered peaks of `hours` of normal footage."""
-    threshold = float(np.quantile(peaks, max(0.5, 1 - TAIL_PEAKS / len(peaks)), method="lower"))
+    body = PValues.fit(peaks, max(0.5, 1 - TAIL_PEAKS / len(peaks)))
+    threshold = body.quantiles[-1]
     # One more, of the height that exact p-values have on average: equal peaks say little of the next one.
-    excesses = np.append(peaks[peaks > threshold] - threshold, 0.5 / np.log(10))
-    return ReturnPeriods(threshold, float(np.log10(hours / len(excesses))), *fit_pareto(excesses))
+    scale, shape = fit_pareto(np.append(peaks[peaks > threshold] - threshold, 0.5 / np.log(10)))
+    return ReturnPeriods(dataclasses.replace(body, scale=scale, shape=shape), float(np.log10(hours / len(peaks))))
 
 
 def fit_pareto(excesses: Floats) -> tuple[float, float]:

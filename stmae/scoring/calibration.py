@@ -15,7 +15,7 @@ from scipy import ndimage
 from stmae.scoring import CLAIM, DETECTORS
 from stmae.scoring.combine import merge
 from stmae.scoring.normality import FrameValues
-from stmae.scoring.pvalues import PValues, pareto_log10
+from stmae.scoring.pvalues import PValues
 from stmae.scoring.raw import Floats, Rows
 from stmae.scoring.stream import windows
 
@@ -35,19 +35,17 @@ class ScoredFrames(Rows):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ReturnPeriods:
-    """How long one watches normal footage to meet a peak as high: a generalised Pareto tail of declustered peaks."""
+    """How long one watches normal footage to meet a declustered peak as high."""
 
-    threshold: float
-    """Height of the peaks at which the tail begins."""
-    log10_hours_at_threshold: float
-    scale: float
-    shape: float
+    peaks: PValues
+    """Distribution of the heights of peaks, with a generalised Pareto tail."""
+    log10_hours: float
+    """log10 of the mean hours from one peak to the next."""
 
     def log10(self, heights: Floats) -> Floats:
-        """Returns log10 of the return period in hours; below the threshold the exponential line goes on."""
-        excess = heights - self.threshold
-        below = np.minimum(excess, 0.0) / (self.scale * np.log(10))
-        return np.asarray(self.log10_hours_at_threshold + below + pareto_log10(excess, self.scale, self.shape))
+        """Returns log10 of the return period in hours; below all peaks it falls on in a line."""
+        below = np.minimum(heights - self.peaks.quantiles[0], 0.0) / (self.peaks.scale * np.log(10))
+        return np.asarray(self.log10_hours + self.peaks.log10(heights) + below)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +53,7 @@ class Calibration:
     """What a camera's normal footage makes of the values of its normality model."""
 
     NAME: ClassVar[str] = "calibration"
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
 
     hours: float
     """Length of the calibration footage."""

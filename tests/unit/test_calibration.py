@@ -108,7 +108,7 @@ def test_return_periods_of_unseen_footage_are_what_they_say(flicker: bool, level
         for hours in found:
             found[hours] += sum(1 for _ in find_events(scored, calibrate_at(calibration, hours), SLOW))
     for hours, count in found.items():
-        assert 75 / hours / 4 <= count <= 4 * 75 / hours
+        assert 75 / hours / 3 <= count <= 3 * 75 / hours
 
 
 def calibrate_at(calibration: Calibration, event_hours: float) -> Calibration:
@@ -148,10 +148,10 @@ def test_return_periods_rise_strictly_with_the_curve(peaks: list[float], hours: 
 
 
 def test_many_peaks_tell_the_return_period_themselves() -> None:
-    """With 10,000 peaks in 1,000 hours, what one in 1,000 exceeds is met once in 100 hours."""
+    """With 10,000 peaks in 1,000 hours, what one in 100 exceeds is met once in 10 hours."""
     peaks = np.random.default_rng(0).exponential(size=10_000)
     periods = fit_return_periods(peaks, 1000.0)
-    for probability in (0.003, 0.001):
+    for probability in (0.3, 0.1, 0.01, 0.001):
         (found,) = periods.log10(np.array([-math.log(probability)]))
         assert found == pytest.approx(math.log10(0.1 / probability), abs=0.15)
 

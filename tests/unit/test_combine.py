@@ -48,7 +48,7 @@ def test_what_is_rarer_to_any_detector_is_no_less_rare(log10_p: list[float], whi
     before = merged_of(log10_p)
     log10_p[which % len(log10_p)] += 1
     assert merged_of(log10_p) >= before
-    assert merged_of([each + 1 for each in log10_p]) > before + 0.4
+    assert merged_of([each + 1 for each in log10_p]) >= before + 0.5 - 1e-9
 
 
 @given(st.lists(log10_ps, min_size=2, max_size=5))

@@ -23,11 +23,11 @@ curves = arrays(np.float64, st.integers(0, 60), elements=st.sampled_from([-2.0, 
 
 
 def calibration(min_frames: int = 1, merge_frames: int = 0) -> Calibration:
-    periods = ReturnPeriods(threshold=0.0, log10_hours_at_threshold=-1.0, scale=0.4, shape=0.0)
+    some = PValues.fit(np.zeros(2), 0.5)
     return Calibration(
         hours=1.0,
-        pvalues=(PValues.fit(np.zeros(2), 0.5),) * 4,
-        return_periods=periods,
+        pvalues=(some,) * 4,
+        return_periods=ReturnPeriods(some, 0.0),
         event_hours=10**ENTER,
         min_seconds=min_frames / FPS,
         merge_seconds=merge_frames / FPS,
