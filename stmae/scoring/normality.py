@@ -49,7 +49,7 @@ class NormalityModel:
     """Fitted detectors and the distributions of their nonconformity on normal footage that they were not fitted to."""
 
     NAME: ClassVar[str] = "normality model"
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
 
     prediction: PredictionDetector
     motion: MotionDetector

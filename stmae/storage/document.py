@@ -16,7 +16,7 @@ class Document(Protocol):
     NAME: ClassVar[str]
     """What the document is, in messages."""
     FORMAT: ClassVar[int]
-    """Version of its fields; another one has to be published again."""
+    """Version of its fields and of what is computed with them; another one has to be published again."""
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 

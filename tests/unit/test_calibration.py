@@ -258,7 +258,7 @@ def test_a_calibration_of_the_former_format_says_that_the_model_is_to_be_publish
         from_json(Calibration, json.dumps(FORMER))
 
 
-@pytest.mark.parametrize("text", ["", "{}", "no", "[]", "null", '{"format": 2}'])
+@pytest.mark.parametrize("text", ["", "{}", "no", "[]", "null", '{"format": 3}'])
 def test_text_that_is_no_calibration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not a calibration.*publish the model again"):
         from_json(Calibration, text)
