@@ -272,7 +272,8 @@ def test_the_digest_is_that_of_the_content() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", "no", '{"format": 0}', json.dumps({"format": 1, "prediction": {"level": []}})]
+    "text",
+    ["", "{}", "[]", "no", '{"format": 0}', json.dumps({"format": NormalityModel.FORMAT, "prediction": {"level": []}})],
 )
 def test_text_that_is_no_normality_model_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not a normality model.*publish the model again"):
