@@ -55,7 +55,7 @@ def record(
     result = {
         "name": name,
         "command": command,
-        "commit": _commit(),
+        "commit": commit(),
         **(measured_in or environment()),
         "figures": {key: _integers(value) if _counts(key) else value for key, value in figures.items()},
     }
@@ -119,10 +119,10 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """Returns the commit, with `-dirty` behind it where the code differs from it; None outside a repository."""
-    commit = _git("rev-parse", "HEAD")
-    return f"{commit}-dirty" if commit and _git("status", "--porcelain", "--untracked-files=no", *CODE) else commit
+    head = _git("rev-parse", "HEAD")
+    return f"{head}-dirty" if head and _git("status", "--porcelain", "--untracked-files=no", *CODE) else head
 
 
 def _git(*arguments: str) -> str | None:

@@ -1,6 +1,7 @@
 """Measures the score. Models are trained where they are missing, which takes hours on two cores.
 
-python -m benchmarks.scoring detectors --data-root DIR [SET...]   each detector on each set -> detectors.json
+python -m benchmarks.scoring detectors --data-root DIR [SET...]   each detector on each set -> detectors.json; where
+    sets are named, figures of the other sets stay as the file below --out has them
 python -m benchmarks.scoring ablation --data-root DIR             what each constant is worth -> score-ablation.json
 python -m benchmarks.scoring return-period --data-root DIR        are return periods honest -> return-period.json
 python -m benchmarks.scoring tables --data-root DIR               bytes of a frame in the tables -> tables.json
@@ -9,9 +10,11 @@ python -m benchmarks.scoring tables --data-root DIR               bytes of a fra
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import time
 from pathlib import Path
+from typing import Any
 
 from benchmarks.record import record
 from benchmarks.scoring import ablation, detectors, sizes, upcam
@@ -25,7 +28,7 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, required=True, help="folder with ped2, coffee-room and upcam-sample")
     parser.add_argument("--work", type=Path, default=Path("work/scoring"))
     parser.add_argument("--out", type=Path, default=Path("work/results"))
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     unknown = set(arguments.sets) - {one.name for one in SETS}
     if unknown or (arguments.sets and arguments.command != "detectors"):
         parser.error(f"sets are for detectors, and are some of {', '.join(one.name for one in SETS)}")
@@ -39,9 +42,14 @@ def main() -> None:
         name, figures = "score-ablation", ablation.ablation(arguments.data_root, arguments.work)
     else:
         name, figures = "detectors", detectors.detectors(arguments.data_root, arguments.work, arguments.sets)
+        figures = _kept(arguments.out / "detectors.json") | figures if arguments.sets else figures
     print(f"{arguments.command}: {time.monotonic() - began:.0f} s")
     command = " ".join(["python -m benchmarks.scoring", arguments.command, "--data-root DIR", *arguments.sets])
     print(record(name, command, figures, arguments.out))
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))["figures"]) if path.exists() else {}
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.record import commit
 from benchmarks.scoring.sets import SETS, trained
 from stmae.evaluation import ROWS
 from stmae.evaluation.evaluate import Measure, fit_scene, scored_clip
@@ -26,7 +27,7 @@ def detectors(data_root: Path, work: Path, names: list[str]) -> dict[str, Any]:
             by_seed.append(evaluated(trained(one, seed, data_root, work)))
             print(f"{one.name} seed {seed}: {time.monotonic() - began:.0f} s", flush=True)
         name = one.name.replace("-", "_")
-        figures[f"{name}_seed"] = list(one.seeds)
+        figures |= {f"{name}_seed": list(one.seeds), f"{name}_commit": commit()}
         shown = [f"{row}_{auc}" for row in ROWS for auc in AUCS] + ["combined_eer", *HEATMAP]
         figures |= {f"{name}_{key}": [each[key] for each in by_seed] for key in shown if key in by_seed[0]}
         for auc in AUCS[:2]:
