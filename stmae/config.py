@@ -38,7 +38,8 @@ class DataConfig:
     calibration_fraction: float = 0.12
     """Fraction of the training clips that forms the calibration split instead."""
     fps: float = 10.0
-    """Reader `folder` only: frame rate of frame folders; videos carry their own."""
+    """Frames a second at which footage is sampled by time, in training and in scoring. Frame folders of reader `folder`
+    are taken to have this rate."""
     frame_stride: int = 1
     """Training uses the window of every n-th frame; 1 uses all of them."""
     scenes: bool = False

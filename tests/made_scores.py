@@ -70,16 +70,16 @@ def fit(
 ) -> tuple[NormalityModel, Calibration]:
     """Fits both to clips whose raw scores are all there. Events of at least 0.2 s, 0.5 s apart, are told apart."""
     model, values = fit_normality(
-        [NormalClip.of(raw, fps) for raw in calibration], [NormalClip.of(raw, fps) for raw in training]
+        [NormalClip.of(raw) for raw in calibration], [NormalClip.of(raw) for raw in training], fps=fps
     )
-    return model, fit_calibration(values, event_hours=event_hours, min_seconds=0.2, merge_seconds=0.5)
+    return model, fit_calibration(values, fps=fps, event_hours=event_hours, min_seconds=0.2, merge_seconds=0.5)
 
 
-def values_of(model: NormalityModel, raw: RawScores, fps: float = FPS) -> FrameValues:
+def values_of(model: NormalityModel, raw: RawScores) -> FrameValues:
     """Returns the values of a stream that is given in one part of at least one frame."""
-    return FrameValues.join(list(model.frame_values([raw], fps)))
+    return FrameValues.join(list(model.frame_values([raw])))
 
 
-def scores_of(model: NormalityModel, calibration: Calibration, raw: RawScores, fps: float = FPS) -> ScoredFrames:
+def scores_of(model: NormalityModel, calibration: Calibration, raw: RawScores) -> ScoredFrames:
     """Returns the scores of a stream that is given in one part of at least one frame."""
-    return ScoredFrames.join(list(calibration.scores(model.frame_values([raw], fps), fps)))
+    return ScoredFrames.join(list(calibration.scores(model.frame_values([raw]))))

@@ -49,7 +49,12 @@ def main() -> None:
 
 
 def _kept(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8"))["figures"]) if path.exists() else {}
+    """Returns the figures of a results file, each set with the commit that it was measured at."""
+    if not path.exists():
+        return {}
+    result = json.loads(path.read_text(encoding="utf-8"))
+    sets = [key.removesuffix("_seed") for key in result["figures"] if key.endswith("_seed")]
+    return {f"{name}_commit": result["commit"] for name in sets} | result["figures"]
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ COFFEE_ROOM = Set(
         "name=coffee-room",
         "data.train_glob=normal/*.mp4",
         "data.test_glob=test/*.mp4",
+        "data.fps=25",
         "model.width=24",
         *SMALL,
     ),

@@ -43,9 +43,6 @@ UPCAM = Set(
     seeds=(1,),
 )
 
-Clip = tuple[RawScores, float]
-"""Raw scores and frames a second."""
-
 
 def upcam(data_root: Path, work: Path) -> Measure:
     """Returns what measures the six hours, trained where it is missing."""
@@ -55,17 +52,15 @@ def upcam(data_root: Path, work: Path) -> Measure:
 
 def return_period(measure: Measure) -> dict[str, Any]:
     """Returns how many events were expected and found, hour by hour, and whether cutting footage changed anything."""
-    hours = [(measure(clip), clip.fps) for clip in measure.manifest.split("test")]
+    hours = [measure(clip) for clip in measure.manifest.split("test")]
     found, equal = [], []
-    for index, (raw, fps) in enumerate(hours):
+    for index, raw in enumerate(hours):
         normality, calibration = _fit(hours[:index] + hours[index + 1 :])
-        whole = _scored(normality, calibration, [raw], fps)
+        whole = _scored(normality, calibration, [raw])
         found.append(len(whole[2]))
         if index == 1:
-            equal = [
-                _same(a, b) for a, b in zip(whole, _scored(normality, calibration, _cut(raw, fps), fps), strict=True)
-            ]
-    length = sum(len(raw) / fps for raw, fps in hours) / 3600
+            equal = [_same(a, b) for a, b in zip(whole, _scored(normality, calibration, _cut(raw)), strict=True)]
+    length = sum(map(len, hours)) / FPS / 3600
     return {
         "event_hours": EVENT_HOURS,
         "hours": round(length, 3),
@@ -76,21 +71,21 @@ def return_period(measure: Measure) -> dict[str, Any]:
     }
 
 
-def _fit(hours: list[Clip]) -> tuple[NormalityModel, Calibration]:
-    normality, values = fit_normality([NormalClip.of(raw, fps) for raw, fps in hours])
-    return normality, fit_calibration(values, event_hours=EVENT_HOURS, min_seconds=0.5, merge_seconds=5.0)
+def _fit(hours: list[RawScores]) -> tuple[NormalityModel, Calibration]:
+    normality, values = fit_normality([NormalClip.of(raw) for raw in hours], fps=FPS)
+    return normality, fit_calibration(values, fps=FPS, event_hours=EVENT_HOURS, min_seconds=0.5, merge_seconds=5.0)
 
 
 def _scored(
-    normality: NormalityModel, calibration: Calibration, parts: list[RawScores], fps: float
+    normality: NormalityModel, calibration: Calibration, parts: list[RawScores]
 ) -> tuple[FrameValues, ScoredFrames, list[Event]]:
-    values = list(normality.frame_values(parts, fps))
-    scores = list(calibration.scores(values, fps))
-    return FrameValues.join(values), ScoredFrames.join(scores), list(find_events(scores, calibration, fps))
+    values = list(normality.frame_values(parts))
+    scores = list(calibration.scores(values))
+    return FrameValues.join(values), ScoredFrames.join(scores), list(find_events(scores, calibration))
 
 
-def _cut(raw: RawScores, fps: float) -> list[RawScores]:
-    bounds = [*range(0, len(raw), round(PIECE_SECONDS * fps)), len(raw)]
+def _cut(raw: RawScores) -> list[RawScores]:
+    bounds = [*range(0, len(raw), round(PIECE_SECONDS * FPS)), len(raw)]
     return [raw[start:stop] for start, stop in itertools.pairwise(bounds)]
 
 

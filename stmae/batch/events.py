@@ -14,11 +14,7 @@ from stmae.scoring import DETECTORS
 from stmae.scoring.calibration import Calibration
 from stmae.scoring.events import Event, find_events
 from stmae.scoring.localization import peak_box
-from stmae.scoring.raw import Floats
 from stmae.storage.document import digest
-
-FPS_OF_ONE_FRAME = 25.0
-"""Frame rate of a source with a single scored frame, in which there is no distance in time to measure."""
 
 
 def events_table(
@@ -31,8 +27,7 @@ def events_table(
     """
     if scores.num_rows == 0:
         return tables.EVENTS.empty_table()
-    fps = frame_rate(scores["time_s"].to_numpy())
-    found = find_events(calibration.scores([values_of(scores)], fps), calibration, fps)
+    found = find_events(calibration.scores([values_of(scores)]), calibration)
     maps = dict(zip(heatmaps["second"].to_pylist(), heatmaps["heatmap"].to_pylist(), strict=True))
     fitted = digest(calibration)
     rows = [
@@ -40,13 +35,6 @@ def events_table(
         for event in found
     ]
     return pa.Table.from_pylist(rows, schema=tables.EVENTS)
-
-
-def frame_rate(time_s: Floats) -> float:
-    """Returns the frames a second of a source, from the container times of its frames."""
-    steps = np.diff(time_s)
-    steps = steps[steps > 0]
-    return float(1.0 / np.median(steps)) if len(steps) else FPS_OF_ONE_FRAME
 
 
 def _times(scores: pa.Table, event: Event, partition: tables.Partition) -> dict[str, Any]:

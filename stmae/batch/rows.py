@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -18,19 +21,27 @@ SHOWN_LOG10_P = 1.0
 """Least -log10 p that a heat map keeps; what one tile in ten exceeds on normal footage is not worth its bytes."""
 
 
-def scores_table(source: Source, times: list[float], raw: RawScores, values: FrameValues) -> pa.Table:
-    """Returns rows of tables.SCORES for the frames from CLIP_FRAMES on; `times` are those of all frames, seconds."""
+class Sample(NamedTuple):
+    """A frame of a source that was sampled."""
+
+    frame: int
+    """Its number among the decoded frames of its source, from 0."""
+    time_s: float
+
+
+def scores_table(source: Source, samples: Sequence[Sample], raw: RawScores, values: FrameValues) -> pa.Table:
+    """Returns rows of tables.SCORES for the samples from CLIP_FRAMES on; `samples` are all that the model saw."""
     count = len(values)
-    time_s = np.array(times[CLIP_FRAMES:], np.float64)
+    time_s = np.array([sample.time_s for sample in samples[CLIP_FRAMES:]], np.float64)
     assert len(time_s) == len(raw) == count
     wall = pa.nulls(count, tables.SCORES.field("wall_time").type)
-    if source.start_time is not None:
-        start_us = round(source.start_time.timestamp() * 1_000_000)
+    if source.place.start is not None:
+        start_us = round(source.place.start.timestamp() * 1_000_000)
         wall = pa.array(start_us + np.round(time_s * 1e6).astype(np.int64)).cast(wall.type)
     columns: dict[str, pa.Array] = {
         "source": pa.array([source.uri] * count, pa.string()),
         "etag": pa.array([source.etag] * count, pa.string()),
-        "frame": pa.array(np.arange(CLIP_FRAMES, CLIP_FRAMES + count, dtype=np.int32)),
+        "frame": pa.array([sample.frame for sample in samples[CLIP_FRAMES:]], pa.int32()),
         "time_s": pa.array(time_s),
         "wall_time": wall,
         "psnr": pa.array(rounded(raw.psnr)),
@@ -41,9 +52,9 @@ def scores_table(source: Source, times: list[float], raw: RawScores, values: Fra
     return pa.Table.from_arrays([columns[name] for name in tables.SCORES.names], schema=tables.SCORES)
 
 
-def heatmaps_table(source: Source, times: list[float], heatmaps_FRC: Singles) -> pa.Table:
+def heatmaps_table(source: Source, samples: Sequence[Sample], heatmaps_FRC: Singles) -> pa.Table:
     """Returns rows of tables.HEATMAPS: the highest -log10 p of each tile in each second that has a scored frame."""
-    second = np.floor(np.array(times[CLIP_FRAMES:], np.float64)).astype(np.int32)
+    second = np.floor([sample.time_s for sample in samples[CLIP_FRAMES:]]).astype(np.int32)
     starts = np.flatnonzero(np.diff(second, prepend=-1))
     seconds = len(starts)
     highest = np.maximum.reduceat(heatmaps_FRC, starts, axis=0) if seconds else heatmaps_FRC

@@ -21,8 +21,9 @@ from stmae.datasets.splits import calibration_frames
 from stmae.scoring.raw import CLIP_FRAMES
 from stmae.storage.atomic import write_atomically
 from stmae.video.health import DecodeHealth
-from stmae.video.images import image_files, resize
+from stmae.video.images import image_files
 from stmae.video.reader import FrameSource
+from stmae.video.sampling import is_slower
 
 MIN_FRAMES = CLIP_FRAMES + 1
 """Fewest frames of a clip: four that are seen and one that is predicted."""
@@ -30,16 +31,26 @@ MIN_FRAMES = CLIP_FRAMES + 1
 log = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sampled:
+    """Which frames of footage became a clip."""
+
+    frames: int
+    """Frames that could be decoded."""
+    indices: npt.NDArray[np.int64]
+    """Their numbers, from 0, of those that are in the clip."""
+
+
 class ClipWriter:
     """Writes the clips of one dataset below `out`, one clip at a time.
 
-    `root` is the dataset's own folder, `size` the height and width of the prepared frames. Every method raises
-    DatasetError for footage or truth that cannot be used.
+    `root` is the dataset's own folder, `size` the height and width of the prepared frames, `fps` the rate at which
+    footage is sampled. Every method raises DatasetError for footage or truth that cannot be used.
     """
 
-    def __init__(self, out: Path, root: Path, size: int) -> None:
-        self.root, self.size = root, size
-        self.arrays = Manifest.of(out, "", size, ())
+    def __init__(self, out: Path, root: Path, size: int, fps: float) -> None:
+        self.root, self.size, self.fps = root, size, fps
+        self.arrays = Manifest.of(out, "", size, fps, ())
 
     def write(self, item: Footage, split: Split) -> Clip:
         """Prepares footage as one clip, unless that was done before."""
@@ -47,9 +58,9 @@ class ClipWriter:
         done = self._done(draft)
         if done is not None:
             return done
-        clip = self._decode(draft, item, self.arrays.path("frames", split, item.name))
+        clip, sampled = self._decode(draft, item, self.arrays.path("frames", split, item.name))
         if item.truth is not None and split == "test":
-            clip = self._write_truth(clip, item.truth)
+            clip = self._write_truth(clip, item.truth, sampled)
         return self._finish(clip)
 
     def write_divided(self, item: Footage, fraction: float) -> list[Clip]:
@@ -61,7 +72,7 @@ class ClipWriter:
             return done
         whole = self.arrays.root / "frames" / f".{item.name}.whole.npy"
         try:
-            clip = self._decode(drafts[0], item, whole)
+            clip, _ = self._decode(drafts[0], item, whole)
             cut = clip.frames - calibration_frames(clip.frames, fraction)
             if cut < MIN_FRAMES:
                 raise DatasetError(
@@ -82,41 +93,52 @@ class ClipWriter:
         """Returns what is known of a clip before it is decoded."""
         source = item.path.relative_to(self.root).as_posix()
         with_truth = split == "test" and item.truth is not None
-        fps = item.folder_fps if item.path.is_dir() else 0.0
         try:
             digest = sha256([item.path])
             truth = sha256(item.truth.files) if with_truth and item.truth else ""
         except OSError as error:
             raise DatasetError(f"{error.filename}: cannot be read: {error.strerror}; restore or remove it") from None
-        return Clip(name, split, source, 0, fps, 0, 0, digest, truth, labelled=False, masked=False, scene=item.scene)
+        return Clip(name, split, source, 0, 0, 0, digest, truth, labelled=False, masked=False, scene=item.scene)
 
-    def _decode(self, draft: Clip, item: Footage, path: Path) -> Clip:
-        """Streams the resized frames to `path`; returns the clip with its frame count, frame rate and shape."""
-        source = FrameSource(item.path, folder_fps=item.folder_fps)
-        shape = (0, 0)
+    def _decode(self, draft: Clip, item: Footage, path: Path) -> tuple[Clip, Sampled]:
+        """Streams the resized samples to `path`; returns the clip with its frame count, rate and shape, and which
+        frames of the footage they are."""
+        source = FrameSource(item.path, self.size, fps=self.fps, folder_fps=item.folder_fps)
+        indices: list[int] = []
 
         def images() -> Iterator[npt.NDArray[np.uint8]]:
-            nonlocal shape
             for frame in source:
-                shape = frame.image.shape[:2]
-                yield resize(frame.image, self.size)
-            _check_health(item, source.health)  # within the stream: bad footage leaves no array behind
+                indices.append(frame.index)
+                yield frame.image
+            _check_health(item, source.health, len(indices))  # within the stream: bad footage leaves no array behind
 
-        frames = write_npy(path, images())
-        return dataclasses.replace(draft, frames=frames, fps=source.health.fps, height=shape[0], width=shape[1])
+        frames, health = write_npy(path, images()), source.health
+        height, width = source.shape or (0, 0)
+        if is_slower(health.fps, self.fps):
+            log.warning(
+                "%s: has %g frames/s, fewer than data.fps = %g; set data.fps to the least of your footage, "
+                "so that a pixel a frame means the same everywhere",
+                item.path,
+                health.fps,
+                self.fps,
+            )
+        clip = dataclasses.replace(draft, frames=frames, height=height, width=width)
+        return clip, Sampled(health.frames_decoded, np.array(indices))
 
-    def _write_truth(self, clip: Clip, truth: Truth) -> Clip:
-        """Writes labels and masks; both have one entry a frame."""
-        labels = None if truth.labels is None else truth.labels(clip.frames)
+    def _write_truth(self, clip: Clip, truth: Truth, sampled: Sampled) -> Clip:
+        """Writes labels and masks; both have one entry a sample, of those that they have for each frame."""
+        labels = None if truth.labels is None else truth.labels(sampled.frames)[sampled.indices]
         if truth.masks is not None:
-            abnormal: list[bool] = []
+            wanted, abnormal = set(sampled.indices.tolist()), list[bool]()
 
             def masks() -> Iterator[Mask]:
-                for mask in truth.masks() if truth.masks else ():
+                count = 0
+                for count, mask in enumerate(truth.masks() if truth.masks else (), 1):
                     check_size(truth.files[-1], mask, clip.height, clip.width)
-                    abnormal.append(bool(mask.any()))
-                    yield shrink(mask, self.size)
-                check_count(truth.files[-1], len(abnormal), clip.frames, "masks")
+                    if count - 1 in wanted:
+                        abnormal.append(bool(mask.any()))
+                        yield shrink(mask, self.size)
+                check_count(truth.files[-1], count, sampled.frames, "masks")
 
             write_npy(self.arrays.path("masks", clip.split, clip.name), masks())
             labels = np.array(abnormal, np.uint8) if labels is None else labels
@@ -129,7 +151,7 @@ class ClipWriter:
 
     def _finish(self, clip: Clip) -> Clip:
         """Writes the clip's record, the last of its files: a clip with a record is done."""
-        record = {"format": FORMAT, "size": self.size, **dataclasses.asdict(clip)}
+        record = {"format": FORMAT, "size": self.size, "sampled_at": self.fps, **dataclasses.asdict(clip)}
         write_atomically(self._record(clip), json.dumps(record, indent=1).encode())
         log.info("prepared %s clip %s: %d frames", clip.split, clip.name, clip.frames)
         return clip
@@ -139,13 +161,14 @@ class ClipWriter:
         try:
             record = json.loads(self._record(draft).read_text(encoding="utf-8"))
             same = record.pop("format") == FORMAT and record.pop("size") == self.size
+            same = record.pop("sampled_at") == self.fps and same
             clip = Clip(**record)
             frames = self.arrays.frames(clip)
             self.arrays.labels(clip), self.arrays.masks(clip)  # arrays that were deleted are written again
         except (OSError, ValueError, TypeError, KeyError):
             return None
-        wanted = (draft.source, draft.scene, draft.fps or clip.fps, draft.sha256, draft.truth_sha256)
-        same = same and wanted == (clip.source, clip.scene, clip.fps, clip.sha256, clip.truth_sha256)
+        wanted = (draft.source, draft.scene, draft.sha256, draft.truth_sha256)
+        same = same and wanted == (clip.source, clip.scene, clip.sha256, clip.truth_sha256)
         return clip if same and len(frames) == clip.frames else None
 
 
@@ -162,16 +185,14 @@ def sha256(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def _check_health(item: Footage, health: DecodeHealth) -> None:
-    """Raises DatasetError for footage that cannot be used. A cut video is used up to the cut, with a warning."""
+def _check_health(item: Footage, health: DecodeHealth, samples: int) -> None:
+    """Raises DatasetError for footage that cannot be used. Of a damaged video what is left is used, with a warning."""
     if health.status == "truncated" and item.path.is_file():
-        log.warning("%s: %s; used up to there", item.path, health.reason)
+        log.warning("%s: %s; the rest is used", item.path, health.reason)
     elif health.status != "scored":
         split = "training" if item.split == "train" else "test"
         raise DatasetError(
             f"{item.path}: {health.status}: {health.reason}; repair it or remove it from the {split} data"
         )
-    if health.frames_decoded < MIN_FRAMES:
-        raise DatasetError(
-            f"{item.path}: {health.frames_decoded} frames; a clip needs at least {MIN_FRAMES}, remove it"
-        )
+    if samples < MIN_FRAMES:
+        raise DatasetError(f"{item.path}: {samples} frames; a clip needs at least {MIN_FRAMES}, remove it")

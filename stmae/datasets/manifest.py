@@ -24,7 +24,7 @@ Split = Literal["train", "calibration", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 Kind = Literal["frames", "labels", "masks"]
 """The arrays of a clip."""
-FORMAT = 3
+FORMAT = 4
 """Version of the prepared dataset; where it differs, everything is prepared again."""
 
 
@@ -34,7 +34,7 @@ class DatasetError(ValueError):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Clip:
-    """A prepared clip: consecutive frames of one video."""
+    """A prepared clip: frames of one video at a fixed rate."""
 
     name: str
     """Unique within its split."""
@@ -42,7 +42,6 @@ class Clip:
     source: str
     """Video or image folder, relative to the dataset's folder."""
     frames: int
-    fps: float
     height: int
     """Height of the source, pixels."""
     width: int
@@ -65,16 +64,18 @@ class Manifest:
     dataset: str
     size: int
     """Height and width of the frames, pixels."""
+    fps: float
+    """Rate at which footage was sampled, frames a second."""
     clips: tuple[Clip, ...]
     digest: str
     """SHA-256 (hex) of everything but `root`."""
 
     @classmethod
-    def of(cls, root: Path, dataset: str, size: int, clips: tuple[Clip, ...]) -> Manifest:
+    def of(cls, root: Path, dataset: str, size: int, fps: float, clips: tuple[Clip, ...]) -> Manifest:
         """Returns a manifest with its digest computed."""
-        content = [FORMAT, dataset, size, [dataclasses.asdict(clip) for clip in clips]]
+        content = [FORMAT, dataset, size, fps, [dataclasses.asdict(clip) for clip in clips]]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        return cls(root, dataset, size, clips, digest)
+        return cls(root, dataset, size, fps, clips, digest)
 
     @classmethod
     def load(cls, root: Path) -> Manifest:
@@ -83,7 +84,7 @@ class Manifest:
         try:
             table = json.loads(path.read_text(encoding="utf-8"))
             clips = tuple(Clip(**clip) for clip in table["clips"])
-            manifest = cls.of(Path(root), table["dataset"], table["size"], clips)
+            manifest = cls.of(Path(root), table["dataset"], table["size"], table["fps"], clips)
             digest = table["digest"]
         except FileNotFoundError:
             raise DatasetError(f"{path}: no prepared dataset there; run `stmae prepare` first") from None
@@ -100,6 +101,7 @@ class Manifest:
         table = {
             "dataset": self.dataset,
             "size": self.size,
+            "fps": self.fps,
             "digest": self.digest,
             "clips": [dataclasses.asdict(clip) for clip in self.clips],
         }
@@ -108,7 +110,9 @@ class Manifest:
     @property
     def training_digest(self) -> str:
         """Returns the digest of the training and calibration clips, which are all that trained models depend on."""
-        return Manifest.of(self.root, "", self.size, (*self.split("train"), *self.split("calibration"))).digest
+        return Manifest.of(
+            self.root, "", self.size, self.fps, (*self.split("train"), *self.split("calibration"))
+        ).digest
 
     @property
     def scenes(self) -> tuple[str, ...]:

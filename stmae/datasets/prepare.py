@@ -35,7 +35,7 @@ def prepare(config: Config, data_root: Path, out: Path) -> Manifest:
     train = [item for item in footage if item.split == "train"]
     calibration = calibration_names(train, config.data.calibration_fraction)
     clips_of_scene = Counter(item.scene for item in train)
-    writer = ClipWriter(out, root, config.model.frame_size)
+    writer = ClipWriter(out, root, config.model.frame_size, config.data.fps)
     clips: list[Clip] = []
     for item in footage:
         if item.split == "train" and clips_of_scene[item.scene] == 1:
@@ -43,7 +43,7 @@ def prepare(config: Config, data_root: Path, out: Path) -> Manifest:
         else:
             split: Split = "calibration" if item.split == "train" and item.name in calibration else item.split
             clips.append(writer.write(item, split))
-    manifest = Manifest.of(out, config.name, config.model.frame_size, tuple(clips))
+    manifest = Manifest.of(out, config.name, config.model.frame_size, config.data.fps, tuple(clips))
     check_calibration(manifest)
     _warn_of_mixtures(manifest)
     manifest.save()
@@ -52,9 +52,9 @@ def prepare(config: Config, data_root: Path, out: Path) -> Manifest:
 
 
 def _warn_of_mixtures(manifest: Manifest) -> None:
-    """Warns of scenes whose clips differ in frame rate or shape.
+    """Warns of scenes whose clips differ in shape.
 
-    Speeds are in pixels a frame of frames resized to a square, so such clips are not comparable.
+    Speeds are in pixels of frames resized to a square, so such clips are not comparable.
     """
     for scene in manifest.scenes:
         first, *others = (clip for clip in manifest.clips if clip.scene == scene)
@@ -72,8 +72,6 @@ def _warn_of_mixtures(manifest: Manifest) -> None:
 
 def _difference(first: Clip, other: Clip) -> str | None:
     """Says in what two clips of one scene differ; None where they are comparable."""
-    if not math.isclose(first.fps, other.fps, rel_tol=MAX_RELATIVE_DIFFERENCE):
-        return f"{first.fps:g} and {other.fps:g} frames a second"
     if not math.isclose(first.width * other.height, other.width * first.height, rel_tol=MAX_RELATIVE_DIFFERENCE):
         return f"{first.width} x {first.height} and {other.width} x {other.height} pixels"
     return None

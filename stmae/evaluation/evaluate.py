@@ -53,10 +53,10 @@ class Fitted:
     clips: int
     """Normal clips that the calibration was fitted to."""
 
-    def score(self, raw: RawScores, fps: float) -> tuple[FrameValues, ScoredFrames]:
+    def score(self, raw: RawScores) -> tuple[FrameValues, ScoredFrames]:
         """Returns the values and the scores of a clip."""
-        values = list(self.normality.frame_values([raw], fps))
-        return FrameValues.join(values), ScoredFrames.join(list(self.calibration.scores(values, fps)))
+        values = list(self.normality.frame_values([raw]))
+        return FrameValues.join(values), ScoredFrames.join(list(self.calibration.scores(values)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,18 +85,19 @@ def fit_scene(measure: Measure, scene: str, score: ScoreConfig) -> tuple[Fitted,
     raw = [measure(clip) for clip in calibration]
     joining = set(evenly_spaced(training, CALIBRATION_CLIPS - len(calibration)))
     normality, values = fit_normality(
-        [NormalClip.of(each, clip.fps) for each, clip in zip(raw, calibration, strict=True)],
+        [NormalClip.of(each) for each in raw],
         [
             NormalClip(
                 measure.flow_tiles(clip),
-                clip.fps,
                 measure(clip, JOINING_FRAMES) if clip in joining else RawScores.empty(),
             )
             for clip in training
         ],
+        fps=measure.manifest.fps,
     )
     fitted = fit_calibration(
         values,
+        fps=measure.manifest.fps,
         event_hours=24 / score.events_per_day,
         min_seconds=score.min_seconds,
         merge_seconds=score.merge_seconds,
@@ -113,10 +114,10 @@ def evenly_spaced(clips: list[Clip], most: int) -> list[Clip]:
 def scored_clip(manifest: Manifest, clip: Clip, raw: RawScores, fitted: Fitted) -> ScoredClip:
     """Returns a test clip with its truth and its scores."""
     labels, masks = manifest.labels(clip), manifest.masks(clip)
-    values, scores = fitted.score(raw, clip.fps)
+    values, scores = fitted.score(raw)
     return ScoredClip(
         name=clip.name,
-        fps=clip.fps,
+        fps=manifest.fps,
         labels=None if labels is None else np.asarray(labels[CLIP_FRAMES:]),
         masks=None if masks is None else masks[CLIP_FRAMES:],
         raw=raw,

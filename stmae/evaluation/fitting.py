@@ -40,54 +40,55 @@ class NormalClip:
 
     flow_tiles: Floats
     """[F,2,16,16] of the whole clip."""
-    fps: float
     raw: RawScores
 
     @classmethod
-    def of(cls, raw: RawScores, fps: float) -> NormalClip:
+    def of(cls, raw: RawScores) -> NormalClip:
         """Returns a clip whose raw scores are all there."""
-        return cls(raw.flow_tiles, fps, raw)
+        return cls(raw.flow_tiles, raw)
 
 
 def fit_normality(
-    calibration: Sequence[NormalClip], training: Sequence[NormalClip] = ()
-) -> tuple[NormalityModel, list[tuple[FrameValues, float]]]:
+    calibration: Sequence[NormalClip], training: Sequence[NormalClip] = (), *, fps: float
+) -> tuple[NormalityModel, list[FrameValues]]:
     """Fits a normality model to the clips of the calibration split, and its velocity histogram to training clips too.
 
-    Returns the model, and the values, with frames a second, of each clip that has raw scores, by detectors that were
-    fitted without that clip. Of an only calibration clip, each half is one. Raises ValueError for fewer than 2 frames.
+    All clips have `fps` frames a second. Returns the model, and the values of each clip that has raw scores, by
+    detectors that were fitted without that clip. Of an only calibration clip, each half is one. Raises ValueError for
+    fewer than 2 frames.
     """
     clips = [clip for clip in calibration if len(clip.raw)]
     if sum(len(clip.raw) for clip in clips) < 2:
         raise ValueError("calibration: the clips of the calibration split have no scored frames; use longer ones")
     if len(clips) == 1:
         middle = len(clips[0].raw) // 2
-        clips = [NormalClip.of(clips[0].raw[half], clips[0].fps) for half in (slice(middle), slice(middle, None))]
-    motion = _motion([*training, *clips])
-    left_out = _leave_one_clip_out(clips, motion)
-    model = _fitted(clips, motion)
+        clips = [NormalClip.of(clips[0].raw[half]) for half in (slice(middle), slice(middle, None))]
+    motion = _motion([*training, *clips], fps)
+    left_out = _leave_one_clip_out(clips, motion, fps)
+    model = _fitted(clips, motion, fps)
     model = dataclasses.replace(model, pvalues=_pvalues([block for blocks in left_out for block in blocks]))
-    values = [(_joined(model, blocks), clip.fps) for blocks, clip in zip(left_out, clips, strict=True)]
+    values = [_joined(model, blocks) for blocks in left_out]
     for clip in training:
         if len(clip.raw):
-            without = dataclasses.replace(model, motion=motion.without(_motion([clip])))
-            values.append((_joined(model, list(without.nonconformity([clip.raw], clip.fps))), clip.fps))
+            without = dataclasses.replace(model, motion=motion.without(_motion([clip], fps)))
+            values.append(_joined(model, list(without.nonconformity([clip.raw]))))
     return model, values
 
 
 def fit_calibration(
-    clips: Sequence[tuple[FrameValues, float]], *, event_hours: float, min_seconds: float, merge_seconds: float
+    clips: Sequence[FrameValues], *, fps: float, event_hours: float, min_seconds: float, merge_seconds: float
 ) -> Calibration:
-    """Fits to the values, with frames a second, of normal clips that the detectors were not fitted to.
+    """Fits to the values of normal clips, at `fps` frames a second, that the detectors were not fitted to.
 
     Where they are shorter than `event_hours`, an event is what is rarer than once in their length: a calibration that
     is too short for the alert budget still finds what is rarer than all that it has seen.
     """
-    smooth = [np.concatenate(list(smoothed([clip], fps))) for clip, fps in clips]
+    smooth = [np.concatenate(list(smoothed([clip], fps))) for clip in clips]
     pvalues = tuple(PValues.fit(column, FRAME_THRESHOLD, FRAME_SHAPE) for column in np.concatenate(smooth).T)
-    hours = sum(len(clip) / fps for clip, fps in clips) / 3600
-    peaks = [_peaks(merge(log10_ps(pvalues, one)), fps) for one, (_, fps) in zip(smooth, clips, strict=True)]
+    hours = sum(map(len, clips)) / fps / 3600
+    peaks = [_peaks(merge(log10_ps(pvalues, one)), fps) for one in smooth]
     return Calibration(
+        fps=fps,
         hours=hours,
         pvalues=pvalues,
         return_periods=fit_return_periods(np.concatenate(peaks), hours),
@@ -121,22 +122,22 @@ def fit_pareto(excesses: Floats) -> tuple[float, float]:
     return mean * (1 - shape), shape
 
 
-def _fitted(clips: Sequence[NormalClip], motion: MotionDetector) -> NormalityModel:
+def _fitted(clips: Sequence[NormalClip], motion: MotionDetector, fps: float) -> NormalityModel:
     """Returns detectors that are fitted to clips, without p-values."""
-    raw, fps = [clip.raw for clip in clips], clips[0].fps
+    raw = [clip.raw for clip in clips]
     persistence = PersistenceDetector.fit(raw, fps)
-    return NormalityModel(PredictionDetector.fit(raw, fps), motion, AppearanceDetector(), persistence, {})
+    return NormalityModel(fps, PredictionDetector.fit(raw, fps), motion, AppearanceDetector(), persistence, {})
 
 
-def _motion(clips: Sequence[NormalClip]) -> MotionDetector:
-    return MotionDetector.fit([clip.flow_tiles for clip in clips], [clip.fps for clip in clips])
+def _motion(clips: Sequence[NormalClip], fps: float) -> MotionDetector:
+    return MotionDetector.fit([clip.flow_tiles for clip in clips], fps)
 
 
 def _joined(model: NormalityModel, blocks: Sequence[Nonconformity]) -> FrameValues:
     return FrameValues.join([model.values(block) for block in blocks])
 
 
-def _leave_one_clip_out(clips: Sequence[NormalClip], motion: MotionDetector) -> list[list[Nonconformity]]:
+def _leave_one_clip_out(clips: Sequence[NormalClip], motion: MotionDetector, fps: float) -> list[list[Nonconformity]]:
     """Returns the nonconformity of each clip to detectors that were fitted to the others.
 
     The camera moves by part of a pixel from night to night, and the sun goes round: detectors that are judged on
@@ -146,8 +147,8 @@ def _leave_one_clip_out(clips: Sequence[NormalClip], motion: MotionDetector) -> 
     for fold in range(min(FOLDS, len(clips))):
         own = range(fold, len(clips), FOLDS)
         others = [clip for index, clip in enumerate(clips) if index not in own]
-        model = _fitted(others, motion.without(_motion([clips[index] for index in own])))
-        blocks |= {index: list(model.nonconformity([clips[index].raw], clips[index].fps)) for index in own}
+        model = _fitted(others, motion.without(_motion([clips[index] for index in own], fps)), fps)
+        blocks |= {index: list(model.nonconformity([clips[index].raw])) for index in own}
     return [blocks[index] for index in range(len(clips))]
 
 

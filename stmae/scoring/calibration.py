@@ -53,8 +53,10 @@ class Calibration:
     """What a camera's normal footage makes of the values of its normality model."""
 
     NAME: ClassVar[str] = "calibration"
-    FORMAT: ClassVar[int] = 3
+    FORMAT: ClassVar[int] = 4
 
+    fps: float
+    """Frames a second of the values."""
     hours: float
     """Length of the calibration footage."""
     pvalues: tuple[PValues, ...]
@@ -74,9 +76,9 @@ class Calibration:
         """Returns the return period beyond which nothing is claimed."""
         return CLAIM * self.hours
 
-    def scores(self, parts: Iterable[FrameValues], fps: float) -> Iterator[ScoredFrames]:
+    def scores(self, parts: Iterable[FrameValues]) -> Iterator[ScoredFrames]:
         """Yields the scores of a stream of values, block by block; a second around a frame decides on its score."""
-        for smooth in smoothed(parts, fps):
+        for smooth in smoothed(parts, self.fps):
             log10_p = log10_ps(self.pvalues, smooth)
             yield ScoredFrames(self.return_periods.log10(merge(log10_p)), log10_p)
 

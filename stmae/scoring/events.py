@@ -26,7 +26,7 @@ class Event:
     """Index of the detector with the lowest p-value at the peak."""
 
 
-def find_events(parts: Iterable[ScoredFrames], calibration: Calibration, fps: float) -> Iterator[Event]:
+def find_events(parts: Iterable[ScoredFrames], calibration: Calibration) -> Iterator[Event]:
     """Yields the events of a stream of scores in order of time.
 
     A maximal run above the exit level that somewhere exceeds the entry level is an event; runs that are nearer than
@@ -34,8 +34,10 @@ def find_events(parts: Iterable[ScoredFrames], calibration: Calibration, fps: fl
     """
     enter = float(np.log10(calibration.event_hours))
     runs = _merged(_runs(parts, enter + float(np.log10(EXIT_RATIO))), 0)  # those that a part's end cut
-    for event in _merged((run for run in runs if run.score > enter), round(calibration.merge_seconds * fps)):
-        if event.end - event.start + 1 >= round(calibration.min_seconds * fps):
+    for event in _merged(
+        (run for run in runs if run.score > enter), round(calibration.merge_seconds * calibration.fps)
+    ):
+        if event.end - event.start + 1 >= round(calibration.min_seconds * calibration.fps):
             yield event
 
 

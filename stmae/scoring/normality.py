@@ -49,8 +49,10 @@ class NormalityModel:
     """Fitted detectors and the distributions of their nonconformity on normal footage that they were not fitted to."""
 
     NAME: ClassVar[str] = "normality model"
-    FORMAT: ClassVar[int] = 3
+    FORMAT: ClassVar[int] = 4
 
+    fps: float
+    """Rate at which footage is sampled, in training and in scoring, frames a second."""
     prediction: PredictionDetector
     motion: MotionDetector
     appearance: AppearanceDetector
@@ -58,22 +60,22 @@ class NormalityModel:
     pvalues: Mapping[str, PValues]
     """By the names in Nonconformity; for prediction and appearance, of tiles that move."""
 
-    def frame_values(self, parts: Iterable[RawScores], fps: float) -> Iterator[FrameValues]:
+    def frame_values(self, parts: Iterable[RawScores]) -> Iterator[FrameValues]:
         """Yields the values of a stream of raw scores, block by block.
 
         A frame's values depend on BACKGROUND_SECONDS before it and AFTER_SECONDS after it, on nothing else, and not
         on how the stream is cut into parts. Memory does not grow with the stream. Raises ValueError for raw scores
         that are not finite.
         """
-        return map(self.values, self.nonconformity(parts, fps))
+        return map(self.values, self.nonconformity(parts))
 
-    def nonconformity(self, parts: Iterable[RawScores], fps: float) -> Iterator[Nonconformity]:
+    def nonconformity(self, parts: Iterable[RawScores]) -> Iterator[Nonconformity]:
         """Yields what the detectors and the mean of the view say of each block of a stream."""
         # What is large, or everywhere, shows in the mean; so does the light of the hour, so only the change counts.
-        backgrounds = [RollingMedian(int(BACKGROUND_SECONDS * fps)) for _ in range(2)]
-        back, ahead = int(BEFORE_SECONDS * fps) + 1, int(AFTER_SECONDS * fps) + 1
+        backgrounds = [RollingMedian(int(BACKGROUND_SECONDS * self.fps)) for _ in range(2)]
+        back, ahead = int(BEFORE_SECONDS * self.fps) + 1, int(AFTER_SECONDS * self.fps) + 1
         for window, block in windows((part.check() for part in parts), back, ahead):
-            seen = {name: getattr(self, name).score(window, fps)[block] for name in DETECTORS}
+            seen = {name: getattr(self, name).score(window, self.fps)[block] for name in DETECTORS}
             means = seen["prediction"].mean(axis=(1, 2)), log_distance(window[block]).mean(axis=(1, 2))
             for name, mean, background in zip(("prediction", "persistence"), means, backgrounds, strict=True):
                 seen[f"{name} view"] = mean - background(mean)

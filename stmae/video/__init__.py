@@ -2,7 +2,7 @@
 
 import os
 
-# FFmpeg and OpenCV print each broken packet; `health` reports it once. OpenCV reads both variables when it loads.
+# OpenCV writes videos and reads pictures; what it says of them on stderr is said once, by who called it.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 

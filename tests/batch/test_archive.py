@@ -71,7 +71,7 @@ def test_scores_equal_those_of_the_client(scored: Path, archive: Path, night: Ni
         expected = client.score_video(archive / "flat.mp4")
     kept = read(scored, "scores", format="parquet").filter(ds.field("camera") == "site").sort_by("frame")
     raw, normality = expected.raw, from_json(NormalityModel, (night.fitted / "normality.json").read_text())
-    values = FrameValues.join(list(normality.frame_values([raw], 10.0)))
+    values = FrameValues.join(list(normality.frame_values([raw])))
     columns = {
         "psnr": raw.psnr,
         "memory_distance_appearance": raw.memory_distance[:, 0],

@@ -73,8 +73,8 @@ def test_evaluation_computes_what_is_served(exported, tmp_path):
     golden = parity.load_golden(exported.folder)
     frames = golden["FRAMES"]
     size = exported.config.model.frame_size
-    clip = Clip("walk", "test", "walk.mp4", len(frames), 10.0, size, size, "0", "", labelled=False, masked=False)
-    manifest = Manifest.of(tmp_path, "blobs", size, (clip,))
+    clip = Clip("walk", "test", "walk.mp4", len(frames), size, size, "0", "", labelled=False, masked=False)
+    manifest = Manifest.of(tmp_path, "blobs", size, 10.0, (clip,))
     path = manifest.path("frames", "test", "walk")
     path.parent.mkdir(parents=True)
     np.save(path, frames)

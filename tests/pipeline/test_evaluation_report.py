@@ -61,11 +61,11 @@ def made_up(folder: Path, *, labelled: bool = True, reader: str = "ped2") -> tup
             path = folder / "dataset" / kind / "test" / f"{name}.npy"
             path.parent.mkdir(parents=True, exist_ok=True)
             np.save(path, array)
-        clips.append(Clip(name, "test", f"testing/{name}", FRAMES, FPS, 48, 64, "0", "", labelled, labelled))
+        clips.append(Clip(name, "test", f"testing/{name}", FRAMES, 48, 64, "0", "", labelled, labelled))
         scores |= {f"{name}/{key}": array for key, array in scored(anomalous[CLIP_FRAMES:], random).items()}
         if labelled:
             scores[f"{name}/labels"] = truth[CLIP_FRAMES:]
-    Manifest.of(folder / "dataset", "street", SIZE, tuple(clips)).save()
+    Manifest.of(folder / "dataset", "street", SIZE, FPS, tuple(clips)).save()
     (folder / "evaluation").mkdir()
     np.savez(folder / "evaluation" / "scores.npz", **scores)
     counts = {"clips": 2, "frames": 2 * (FRAMES - CLIP_FRAMES), "labelled_clips": 2, "abnormal_frames": 60}
@@ -313,7 +313,7 @@ def test_several_scenes_have_a_calibration_each(tmp_path: Path) -> None:
     clips = tuple(
         dataclasses.replace(clip, scene=scene) for clip, scene in zip(manifest.clips, ("hall", "yard"), strict=True)
     )
-    Manifest.of(dataset, "street", SIZE, clips).save()
+    Manifest.of(dataset, "street", SIZE, FPS, clips).save()
     content: dict[str, Any] = json.loads((evaluation / "evaluation.json").read_text())
     content["calibration"] = {"hall": {"hours": 2.3, "clips": 7}, "yard": {"hours": 240.0, "clips": 9}}
     (evaluation / "evaluation.json").write_text(json.dumps(content))

@@ -20,7 +20,8 @@ Bytes = npt.NDArray[np.uint8]
 
 def config(reader: str = "folder", **data: object) -> Config:
     """Returns a configuration for frames of 32 x 32 pixels; `data` are values of its `[data]` section."""
-    settings = dataclasses.replace(DataConfig(reader=reader), **data)  # type: ignore[arg-type]
+    fps = {"avenue": 25.0, "shanghaitech": 24.0}.get(reader, 10.0)
+    settings = dataclasses.replace(DataConfig(reader=reader, fps=fps), **data)  # type: ignore[arg-type]
     return Config(name="test", data=settings, model=ModelConfig(size=SIZE))
 
 

@@ -98,19 +98,14 @@ def test_calibration_clips_with_too_few_scored_frames_are_refused(cameras: Path,
         prepare(config(), cameras, tmp_path / "out")
 
 
-@pytest.mark.parametrize(
-    ("height", "width", "fps", "said"),
-    [(40, 60, 20.0, "8 and 20 frames a second"), (40, 40, 8.0, "60 x 40 and 40 x 40 pixels")],
-)
-def test_clips_of_one_camera_that_differ_are_warned_of(
-    cameras: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, height: int, width: int, fps: float, said: str
+def test_clips_of_one_camera_that_differ_in_shape_are_warned_of(
+    cameras: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shutil.rmtree(cameras / "testing/b")
-    prepare(config(), cameras, tmp_path / "alike")
-    assert "frames a second" not in caplog.text
-    write_video(cameras / "training/2.mp4", clip(12, 2, height, width), fps)
-    prepare(config(), cameras, tmp_path / "mixed")
-    assert f"training/0.mp4 and training/2.mp4: {said}" in caplog.text
+    prepare(config(fps=8.0), cameras, tmp_path / "alike")
+    assert not caplog.text
+    write_video(cameras / "training/2.mp4", clip(12, 2, 40, 40), 8.0)
+    prepare(config(fps=8.0), cameras, tmp_path / "mixed")
+    assert "training/0.mp4 and training/2.mp4: 60 x 40 and 40 x 40 pixels" in caplog.text
 
 
 def test_test_clips_without_truth_beside_others_with_truth_are_warned_of(
@@ -184,4 +179,4 @@ def test_a_cut_training_video_is_used_up_to_the_cut_with_a_warning(
     manifest = prepare(config(), tmp_path / "in", tmp_path / "out")
     cut = next(c for c in manifest.clips if c.name == "0")
     assert 5 <= cut.frames < 30
-    assert f"0.avi: {cut.frames} of 30 reported frames could be decoded" in caplog.text
+    assert f"0.avi: {cut.frames} of 30 frames could be decoded" in caplog.text

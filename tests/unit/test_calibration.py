@@ -28,7 +28,7 @@ INCIDENTS_AN_HOUR = 60
 
 
 def calibrate(clips: list[FrameValues], fps: float = SLOW, event_hours: float = 1.0) -> Calibration:
-    return fit_calibration([(clip, fps) for clip in clips], event_hours=event_hours, min_seconds=0.5, merge_seconds=5.0)
+    return fit_calibration(clips, fps=fps, event_hours=event_hours, min_seconds=0.5, merge_seconds=5.0)
 
 
 def with_heatmap(values: np.ndarray) -> FrameValues:
@@ -62,8 +62,8 @@ def raised(values: FrameValues, frames: slice, detector: int, by: float) -> Fram
     return FrameValues(higher, values.heatmap)
 
 
-def scores(calibration: Calibration, values: FrameValues, fps: float = FPS) -> ScoredFrames:
-    return ScoredFrames.join(list(calibration.scores([values], fps)))
+def scores(calibration: Calibration, values: FrameValues) -> ScoredFrames:
+    return ScoredFrames.join(list(calibration.scores([values])))
 
 
 @pytest.mark.parametrize("detector", DETECTORS)
@@ -104,9 +104,9 @@ def test_return_periods_of_unseen_footage_are_what_they_say(flicker: bool, level
     found = dict.fromkeys(levels, 0)
     for _ in range(3):
         calibration = calibrate([hour(random, flicker=flicker) for _ in range(6)])
-        scored = list(calibration.scores((hour(random, flicker=flicker) for _ in range(25)), SLOW))
+        scored = list(calibration.scores(hour(random, flicker=flicker) for _ in range(25)))
         for hours in found:
-            found[hours] += sum(1 for _ in find_events(scored, calibrate_at(calibration, hours), SLOW))
+            found[hours] += sum(1 for _ in find_events(scored, calibrate_at(calibration, hours)))
     for hours, count in found.items():
         assert 75 / hours / 3 <= count <= 3 * 75 / hours
 
@@ -168,7 +168,7 @@ def test_it_matters_little_how_many_clips_the_calibration_footage_is_cut_into() 
     whole = calibrate(clips)
     cut = calibrate([clip[start : start + 1800] for clip in clips for start in range(0, len(clip), 1800)])
     watched = hour(random)
-    one, other = (ScoredFrames.join(list(each.scores([watched], SLOW))).score for each in (whole, cut))
+    one, other = (ScoredFrames.join(list(each.scores([watched]))).score for each in (whole, cut))
     assert np.abs(one - other).max() < 0.4
 
 
@@ -176,7 +176,7 @@ def test_it_matters_little_how_many_clips_the_calibration_footage_is_cut_into() 
 @pytest.mark.parametrize("frames", [1, 3, 60])
 def test_the_shortest_streams_have_scores_at_any_frame_rate(fps: float, frames: int) -> None:
     calibration = calibrate([noise(500, 1)], fps)
-    found = scores(calibration, noise(frames, 2), fps)
+    found = scores(calibration, noise(frames, 2))
     assert found.score.shape == (frames,)
     assert found.log10_p.shape == (frames, 4)
     assert np.isfinite(found.score).all()
@@ -185,7 +185,7 @@ def test_the_shortest_streams_have_scores_at_any_frame_rate(fps: float, frames: 
 
 @pytest.mark.parametrize("frames", [1, 3, 60])
 def test_the_shortest_calibration_clip_makes_scores(frames: int) -> None:
-    found = scores(calibrate([noise(frames, 1)]), noise(9, 2), SLOW).score
+    found = scores(calibrate([noise(frames, 1)]), noise(9, 2)).score
     assert np.isfinite(found).all()
 
 
@@ -200,10 +200,10 @@ def test_values_that_never_changed_are_normal_and_a_higher_one_is_rare() -> None
 def test_raw_scores_of_an_anomaly_become_an_event_and_normal_footage_has_none() -> None:
     anomalous = with_tile(walkers(300, 9), "flow_tiles", slice(100, 200), (6.0, 0.0), SPOT)
     rare = calibrate_at(CALIBRATION, 1.0)
-    (event,) = find_events([scores_of(MODEL, CALIBRATION, anomalous)], rare, FPS)
+    (event,) = find_events([scores_of(MODEL, CALIBRATION, anomalous)], rare)
     assert 90 <= event.start <= 105 <= event.peak <= 195 <= event.end <= 215
     assert DETECTORS[event.detector] in {"motion", "appearance", "prediction"}
-    assert list(find_events([scores_of(MODEL, CALIBRATION, walkers(300, 9))], rare, FPS)) == []
+    assert list(find_events([scores_of(MODEL, CALIBRATION, walkers(300, 9))], rare)) == []
 
 
 def test_motion_where_there_never_was_any_is_rarer_than_may_be_claimed() -> None:

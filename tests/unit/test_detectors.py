@@ -41,7 +41,7 @@ def lane(row: int, *velocities: Velocity) -> list[RawScores]:
 
 
 def motion_of(clips: Sequence[RawScores]) -> MotionDetector:
-    return MotionDetector.fit([clip.flow_tiles for clip in clips], [FPS] * len(clips))
+    return MotionDetector.fit([clip.flow_tiles for clip in clips], FPS)
 
 
 def rarity(detector: MotionDetector, row: int, velocity: Velocity) -> float:
@@ -145,9 +145,9 @@ def test_who_comes_the_other_way_is_not_averaged_with_who_goes() -> None:
 
 def test_a_detector_without_a_clip_equals_one_that_never_saw_it() -> None:
     flows = [walkers(80, seed).flow_tiles for seed in range(3)]
-    all_clips, last = MotionDetector.fit(flows, [FPS] * 3), MotionDetector.fit(flows[2:], [FPS])
+    all_clips, last = MotionDetector.fit(flows, FPS), MotionDetector.fit(flows[2:], FPS)
     raw = walkers(50, 7)
-    expected = MotionDetector.fit(flows[:2], [FPS] * 2).score(raw, FPS)
+    expected = MotionDetector.fit(flows[:2], FPS).score(raw, FPS)
     np.testing.assert_array_equal(all_clips.without(last).score(raw, FPS), expected)
 
 

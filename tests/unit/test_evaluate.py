@@ -120,7 +120,7 @@ def test_unlabelled_footage_has_scores_but_no_auc() -> None:
 
 @pytest.mark.parametrize(("clips", "most"), [(3, 9), (40, 9), (50, -8), (7, 7)])
 def test_training_clips_that_join_a_calibration_are_spread_evenly(clips: int, most: int) -> None:
-    training = [Clip(f"{i}", "train", "", 64, FPS, 48, 64, "0", "", False, False, "") for i in range(clips)]
+    training = [Clip(f"{i}", "train", "", 64, 48, 64, "0", "", False, False, "") for i in range(clips)]
     chosen = evenly_spaced(training, most)
     assert len(set(chosen)) == len(chosen) == max(min(clips, most), 0)
     places = [training.index(clip) for clip in chosen]

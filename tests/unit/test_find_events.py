@@ -25,6 +25,7 @@ curves = arrays(np.float64, st.integers(0, 60), elements=st.sampled_from([-2.0, 
 def calibration(min_frames: int = 1, merge_frames: int = 0) -> Calibration:
     some = PValues.fit(np.zeros(2), 0.5)
     return Calibration(
+        fps=FPS,
         hours=1.0,
         pvalues=(some,) * 4,
         return_periods=ReturnPeriods(some, 0.0),
@@ -40,7 +41,7 @@ def scored(curve: Sequence[float] | np.ndarray, log10_p: np.ndarray | None = Non
 
 
 def events(curve: Sequence[float] | np.ndarray, min_frames: int = 1, merge_frames: int = 0) -> list[tuple[int, ...]]:
-    found = find_events([scored(curve)], calibration(min_frames, merge_frames), FPS)
+    found = find_events([scored(curve)], calibration(min_frames, merge_frames))
     return [(event.start, event.peak, event.end) for event in found]
 
 
@@ -77,9 +78,9 @@ def test_events_are_the_same_however_the_stream_is_cut(
     whole = scored(curve, np.random.default_rng(seed).random((len(curve), 4)))
     by = calibration(min_frames, merge_frames)
     bounds = [0, *sorted(min(cut, len(curve)) for cut in cuts), len(curve)]
-    found = list(find_events([whole], by, FPS))
-    assert list(find_events((whole[a:b] for a, b in itertools.pairwise(bounds)), by, FPS)) == found
-    assert list(find_events((whole[i : i + 1] for i in range(len(curve))), by, FPS)) == found
+    found = list(find_events([whole], by))
+    assert list(find_events((whole[a:b] for a, b in itertools.pairwise(bounds)), by)) == found
+    assert list(find_events((whole[i : i + 1] for i in range(len(curve))), by)) == found
 
 
 def test_a_dip_above_the_exit_level_does_not_end_an_event() -> None:
@@ -108,20 +109,20 @@ def test_events_at_both_ends_of_a_stream_count() -> None:
 def test_an_event_has_the_score_and_the_detector_of_its_peak() -> None:
     log10_p = np.zeros((5, 4))
     log10_p[1], log10_p[3] = [9, 1, 1, 1], [1, 2, 8, 3]
-    assert list(find_events([scored([-2, 1.5, 0.5, 3.25, -2], log10_p)], calibration(), FPS)) == [
+    assert list(find_events([scored([-2, 1.5, 0.5, 3.25, -2], log10_p)], calibration())) == [
         Event(start=1, peak=3, end=3, score=3.25, detector=2)
     ]
 
 
 def test_merged_events_have_the_higher_peak() -> None:
     log10_p = np.eye(5, 4)
-    (event,) = find_events([scored([2.5, -2, 1.5, -2, -2], log10_p)], calibration(merge_frames=2), FPS)
+    (event,) = find_events([scored([2.5, -2, 1.5, -2, -2], log10_p)], calibration(merge_frames=2))
     assert (event.start, event.peak, event.end, event.score, event.detector) == (0, 0, 2, 2.5, 0)
 
 
 @pytest.mark.parametrize("parts", [[], [scored([])], [scored([-2.0] * 5), scored([])]])
 def test_a_stream_without_anything_high_has_no_event(parts: list[ScoredFrames]) -> None:
-    assert list(find_events(parts, calibration(), FPS)) == []
+    assert list(find_events(parts, calibration())) == []
 
 
 def test_events_come_out_while_the_stream_goes_on() -> None:
@@ -133,6 +134,6 @@ def test_events_come_out_while_the_stream_goes_on() -> None:
             taken += 1
             yield scored([2.0, -2.0, -2.0, -2.0])
 
-    found = find_events(parts(), calibration(), FPS)  # type: ignore[arg-type]
+    found = find_events(parts(), calibration())  # type: ignore[arg-type]
     assert [next(found).start for _ in range(3)] == [0, 4, 8]
     assert taken < 10

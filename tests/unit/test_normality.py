@@ -142,7 +142,7 @@ def test_a_change_of_the_whole_view_is_seen_when_it_comes_and_is_normal_after_te
     model, _ = fit(NORMAL, fps=fps)
     for name, detector in (("error_tiles", 0), ("location_tiles", 3)):
         brighter = times_tile(walkers(frames, 9), name, slice(350, None), 1.1, EVERYWHERE)
-        values = values_of(model, brighter, fps).values[:, detector]
+        values = values_of(model, brighter).values[:, detector]
         before, new, old = (np.median(values[part]) for part in (slice(340), slice(352, 400), slice(650, None)))
         assert new > before + 1.5
         assert old < before + (new - before) / 3
@@ -158,10 +158,10 @@ def test_values_of_calibration_clips_are_by_detectors_that_were_not_fitted_to_th
         return with_tile(walkers(200, seed), name, slice(None), value, (slice(5, 7), slice(4 * seed, 4 * seed + 2)))
 
     clips = [clip(seed) for seed in range(3)]
-    model, values = fit_normality([NormalClip.of(each, FPS) for each in clips])
-    assert [fps for _, fps in values] == [FPS] * 3
-    for left_out, (found, _) in zip(clips, values, strict=True):
-        others, _ = fit_normality([NormalClip.of(each, FPS) for each in clips if each is not left_out])
+    model, values = fit_normality([NormalClip.of(each) for each in clips], fps=FPS)
+    assert len(values) == 3
+    for left_out, found in zip(clips, values, strict=True):
+        others, _ = fit_normality([NormalClip.of(each) for each in clips if each is not left_out], fps=FPS)
         expected = values_of(dataclasses.replace(others, pvalues=model.pvalues), left_out)
         np.testing.assert_array_equal(found.values, expected.values)
         assert (found.values != values_of(model, left_out).values).any()
@@ -175,23 +175,23 @@ def test_a_training_clip_is_left_out_as_a_whole_even_if_only_its_first_part_has_
     """Somebody climbs throughout, and nobody does in the other clips."""
     scored = 100
     climbs = climbing(300, 3, slice(None))
-    other = NormalClip.of(walkers(300, 5), FPS)
-    part = NormalClip(climbs.flow_tiles, FPS, climbs[:scored])
-    calibration = [NormalClip.of(clip, FPS) for clip in NORMAL]
-    model, values = fit_normality(calibration, [other, part])
+    other = NormalClip.of(walkers(300, 5))
+    part = NormalClip(climbs.flow_tiles, climbs[:scored])
+    calibration = [NormalClip.of(clip) for clip in NORMAL]
+    model, values = fit_normality(calibration, [other, part], fps=FPS)
     assert len(values) == len(NORMAL) + 2
     flows = [other.flow_tiles, *(clip.flow_tiles for clip in calibration)]
-    never_saw = dataclasses.replace(model, motion=MotionDetector.fit(flows, [FPS] * len(flows)))
+    never_saw = dataclasses.replace(model, motion=MotionDetector.fit(flows, FPS))
     unseen = values_of(never_saw, climbs[:scored])
     for name in ("values", "heatmap"):
-        np.testing.assert_array_equal(getattr(values[-1][0], name), getattr(unseen, name))
+        np.testing.assert_array_equal(getattr(values[-1], name), getattr(unseen, name))
     motion = DETECTORS.index("motion")
-    assert np.median(values[-1][0].values[:, motion]) > np.median(values_of(model, climbs).values[:, motion]) + 1
+    assert np.median(values[-1].values[:, motion]) > np.median(values_of(model, climbs).values[:, motion]) + 1
 
 
 def test_training_clips_without_raw_scores_say_how_people_move_and_have_no_values() -> None:
-    flow_only = NormalClip(climbing(400, 3, slice(None)).flow_tiles, FPS, RawScores.empty())
-    model, values = fit_normality([NormalClip.of(clip, FPS) for clip in NORMAL], [flow_only])
+    flow_only = NormalClip(climbing(400, 3, slice(None)).flow_tiles, RawScores.empty())
+    model, values = fit_normality([NormalClip.of(clip) for clip in NORMAL], [flow_only], fps=FPS)
     assert len(values) == len(NORMAL)
     motion, climbs = DETECTORS.index("motion"), climbing(300, 9, EVENT)
     knowing, without = (values_of(each, climbs).values[150, motion] for each in (model, MODEL))
@@ -200,10 +200,10 @@ def test_training_clips_without_raw_scores_say_how_people_move_and_have_no_value
 
 def test_each_half_of_an_only_calibration_clip_is_judged_by_the_other() -> None:
     first, second = walkers(300, 1), times_tile(walkers(300, 2), "error_tiles", slice(None), 20, EVERYWHERE)
-    whole, values = fit_normality([NormalClip.of(RawScores.join([first, second]), FPS)])
-    halves, _ = fit_normality([NormalClip.of(first, FPS), NormalClip.of(second, FPS)])
+    whole, values = fit_normality([NormalClip.of(RawScores.join([first, second]))], fps=FPS)
+    halves, _ = fit_normality([NormalClip.of(first), NormalClip.of(second)], fps=FPS)
     assert to_json(whole) == to_json(halves)
-    assert [len(each) for each, _ in values] == [300, 300]
+    assert [len(each) for each in values] == [300, 300]
 
 
 @pytest.mark.parametrize("frames", [2, 3, 20])
@@ -237,7 +237,7 @@ def test_what_a_broken_model_measures_is_refused_wherever_it_comes_from(name: st
     broken = dataclasses.replace(SHORT[1], **{name: values})
     refused = pytest.raises(ValueError, match=rf"{name}: not finite.*train and publish it again")
     with refused:
-        list(MODEL.frame_values([SHORT[0], broken], FPS))
+        list(MODEL.frame_values([SHORT[0], broken]))
     with refused:
         fit([*SHORT, broken])
     with refused:
@@ -253,8 +253,8 @@ def test_footage_shorter_than_the_warm_up_has_values(frames: int) -> None:
 
 
 def test_a_stream_without_frames_has_no_values() -> None:
-    assert sum(len(part) for part in MODEL.frame_values([], FPS)) == 0
-    assert sum(len(part) for part in MODEL.frame_values([RawScores.empty()], FPS)) == 0
+    assert sum(len(part) for part in MODEL.frame_values([])) == 0
+    assert sum(len(part) for part in MODEL.frame_values([RawScores.empty()])) == 0
 
 
 def test_a_normality_model_survives_its_json_bit_for_bit() -> None:

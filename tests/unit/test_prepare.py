@@ -21,14 +21,44 @@ def arrays(manifest: Manifest) -> dict[str, Bytes]:
     return {f"{clip.split}/{clip.name}": np.array(manifest.frames(clip)) for clip in manifest.clips}
 
 
+def test_footage_is_sampled_at_a_fixed_rate_and_its_truth_with_it(tmp_path: Path) -> None:
+    for name in ("training/1", "training/2", "testing/a"):
+        write_video(tmp_path / f"in/{name}.mp4", clip(30, height=40, width=60), 25.0)
+    labels = np.array([0, 0, 1] * 10)
+    (tmp_path / "in/labels").mkdir()
+    (tmp_path / "in/masks").mkdir()
+    np.save(tmp_path / "in/labels/a.npy", labels)
+    np.savez(tmp_path / "in/masks/a.npz", masks=np.repeat(labels, 40 * 60).reshape(30, 40, 60))
+    whole = prepare(config(fps=25.0), tmp_path / "in", tmp_path / "whole")
+    sampled = prepare(config(fps=10.0), tmp_path / "in", tmp_path / "sampled")
+    taken = [0, 3, 5, 8, 10, 13, 15, 18, 20, 23, 25, 28]  # 0.0, 0.12, 0.2, 0.32 s and so on
+    assert (whole.fps, sampled.fps) == (25.0, 10.0)
+    for every, some in zip(whole.clips, sampled.clips, strict=True):
+        assert np.array_equal(sampled.frames(some), whole.frames(every)[taken])
+    (test,) = sampled.split("test")
+    found, masks = sampled.labels(test), sampled.masks(test)
+    assert found is not None
+    assert masks is not None
+    assert found.tolist() == labels[taken].tolist() == masks.any(axis=(1, 2)).astype(int).tolist()
+
+
+def test_footage_with_fewer_frames_than_are_sampled_is_used_as_it_is_and_told(
+    cameras: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepare(config(fps=8.0), cameras, tmp_path / "out")
+    assert "frames/s" not in caplog.text
+    prepare(config(fps=12.5), cameras, tmp_path / "out")
+    assert "training/0.mp4: has 8 frames/s, fewer than data.fps = 12.5; set data.fps" in caplog.text
+
+
 def test_a_folder_of_videos_and_images_is_prepared(cameras: Path, tmp_path: Path) -> None:
     manifest = prepare(config(), cameras, tmp_path / "out")
-    assert [(c.split, c.name, c.frames, c.fps) for c in manifest.clips] == [
-        ("train", "0", 12, 8.0),
-        ("calibration", "1", 12, 8.0),
-        ("train", "2", 12, 8.0),
-        ("test", "a", 10, 8.0),
-        ("test", "b", 7, 10.0),
+    assert [(c.split, c.name, c.frames) for c in manifest.clips] == [
+        ("train", "0", 12),
+        ("calibration", "1", 12),
+        ("train", "2", 12),
+        ("test", "a", 10),
+        ("test", "b", 7),
     ]
     for item in manifest.clips:
         frames = manifest.frames(item)

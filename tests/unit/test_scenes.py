@@ -71,10 +71,10 @@ def test_normal_footage_deviates_by_about_one_variance_and_that_of_another_scene
 @pytest.fixture
 def manifest() -> Manifest:
     clips = [
-        Clip(f"{scene}_001", "train", "x", 9, 10.0, 32, 32, "", "", labelled=False, masked=False, scene=scene)
+        Clip(f"{scene}_001", "train", "x", 9, 32, 32, "", "", labelled=False, masked=False, scene=scene)
         for scene in ("03", "07")
     ]
-    return Manifest.of(Path("footage"), "two", 32, tuple(clips))
+    return Manifest.of(Path("footage"), "two", 32, 10.0, tuple(clips))
 
 
 def test_scenes_are_numbered_in_the_order_of_their_names(manifest: Manifest) -> None:

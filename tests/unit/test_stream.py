@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from made_scores import FPS, fit, scores_of, times_tile, values_of, walkers, with_tile
+from made_scores import fit, scores_of, times_tile, values_of, walkers, with_tile
 
 from stmae.scoring.calibration import ScoredFrames
 from stmae.scoring.events import find_events
@@ -28,7 +28,7 @@ STREAM = with_tile(STREAM, "location_tiles", slice(240, 330), 40.0, SPOT)
 STREAM = with_tile(STREAM, "error_tiles", slice(500, 530), 0.1, SPOT)
 VALUES = values_of(MODEL, STREAM)
 SCORES = scores_of(MODEL, CALIBRATION, STREAM)
-EVENTS = list(find_events([SCORES], CALIBRATION, FPS))
+EVENTS = list(find_events([SCORES], CALIBRATION))
 
 cut_points = st.lists(st.integers(0, FRAMES), max_size=12)
 
@@ -65,11 +65,11 @@ def test_windows_are_the_same_however_the_stream_is_cut(frames: int, back: int, 
 @example(list(range(FRAMES)))
 @example([255, 256, 256, 257])
 def test_values_scores_and_events_are_equal_however_raw_scores_are_cut(at: list[int]) -> None:
-    values = list(MODEL.frame_values(cut(STREAM, at), FPS))
+    values = list(MODEL.frame_values(cut(STREAM, at)))
     assert_equal(FrameValues.join(values), VALUES)
-    scores = list(CALIBRATION.scores(values, FPS))
+    scores = list(CALIBRATION.scores(values))
     assert_equal(ScoredFrames.join(scores), SCORES)
-    assert list(find_events(scores, CALIBRATION, FPS)) == EVENTS
+    assert list(find_events(scores, CALIBRATION)) == EVENTS
     assert len(EVENTS) >= 3
 
 
@@ -78,14 +78,14 @@ def test_values_scores_and_events_are_equal_however_raw_scores_are_cut(at: list[
 def test_scores_are_equal_however_values_are_cut(at: list[int]) -> None:
     bounds = [0, *sorted(at), FRAMES]
     parts = (VALUES[start:stop] for start, stop in itertools.pairwise(bounds))
-    assert_equal(ScoredFrames.join(list(CALIBRATION.scores(parts, FPS))), SCORES)
+    assert_equal(ScoredFrames.join(list(CALIBRATION.scores(parts))), SCORES)
 
 
 SLOW = 4.0
 TEN_MINUTES, TWO_SECONDS = round(600 * SLOW), round(2 * SLOW)
 LONG = walkers(TEN_MINUTES + 400, 5)
 SLOW_MODEL, SLOW_CALIBRATION = fit([walkers(400, seed) for seed in range(2)], fps=SLOW)
-LONG_SCORES = scores_of(SLOW_MODEL, SLOW_CALIBRATION, LONG, SLOW)
+LONG_SCORES = scores_of(SLOW_MODEL, SLOW_CALIBRATION, LONG)
 
 
 def changed(raw: RawScores, frames: slice) -> RawScores:
@@ -98,7 +98,7 @@ def changed(raw: RawScores, frames: slice) -> RawScores:
 @pytest.mark.parametrize("frame", [1, 255, 256, 257, 400])
 def test_a_score_depends_on_nothing_more_than_two_seconds_after_it(frame: int) -> None:
     """Not even by a rounding error."""
-    scores = scores_of(SLOW_MODEL, SLOW_CALIBRATION, changed(LONG[:600], slice(frame, None)), SLOW)
+    scores = scores_of(SLOW_MODEL, SLOW_CALIBRATION, changed(LONG[:600], slice(frame, None)))
     known = max(frame - TWO_SECONDS, 0)
     assert_equal(scores[:known], LONG_SCORES[:known])
     assert (scores.score[known : frame + 1] != LONG_SCORES.score[known : frame + 1]).any(), "but on what is nearer"
@@ -107,7 +107,7 @@ def test_a_score_depends_on_nothing_more_than_two_seconds_after_it(frame: int) -
 @pytest.mark.parametrize("frame", [30, 300])
 def test_a_score_depends_on_nothing_more_than_ten_minutes_before_it(frame: int) -> None:
     """Not even by a rounding error."""
-    scores = scores_of(SLOW_MODEL, SLOW_CALIBRATION, changed(LONG, slice(0, frame)), SLOW)
+    scores = scores_of(SLOW_MODEL, SLOW_CALIBRATION, changed(LONG, slice(0, frame)))
     free = frame + TEN_MINUTES
     assert_equal(scores[free:], LONG_SCORES[free:])
     assert (scores.score[free - 100 : free] != LONG_SCORES.score[free - 100 : free]).any(), "but on what is nearer"
@@ -115,7 +115,7 @@ def test_a_score_depends_on_nothing_more_than_ten_minutes_before_it(frame: int) 
 
 def test_a_score_is_the_same_wherever_its_stream_began_more_than_ten_minutes_ago() -> None:
     late = 150
-    scores = scores_of(SLOW_MODEL, SLOW_CALIBRATION, LONG[late:], SLOW)
+    scores = scores_of(SLOW_MODEL, SLOW_CALIBRATION, LONG[late:])
     known = late + TEN_MINUTES
     np.testing.assert_allclose(scores.score[TEN_MINUTES:], LONG_SCORES.score[known:], rtol=0, atol=1e-9)
     np.testing.assert_allclose(scores.log10_p[TEN_MINUTES:], LONG_SCORES.log10_p[known:], rtol=0, atol=1e-9)
@@ -151,8 +151,8 @@ def test_ten_hours_take_the_memory_of_one() -> None:
         parts = (THINGS["motion"](walkers(part, seed), slice(20, 30)) for seed in range(hours * 12))
         tracemalloc.start()
         try:
-            scores = calibration.scores(model.frame_values(parts, fps), fps)
-            assert sum(1 for _ in find_events(scores, calibration, fps)) >= hours * 12
+            scores = calibration.scores(model.frame_values(parts))
+            assert sum(1 for _ in find_events(scores, calibration)) >= hours * 12
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

@@ -66,7 +66,7 @@ def _write_dataset(root: Path, scale: int) -> Manifest:
     """Writes two training clips, a calibration and a test clip of a bright block that drifts, or jumps if abnormal."""
     splits: tuple[Split, ...] = ("train", "train", "calibration", "test")
     clips = [_write_clip(root, f"{number:02d}", split, number, scale) for number, split in enumerate(splits)]
-    manifest = Manifest.of(root, "blocks", 32 * scale, tuple(clips))
+    manifest = Manifest.of(root, "blocks", 32 * scale, 10.0, tuple(clips))
     manifest.save()
     return manifest
 
@@ -84,7 +84,7 @@ def _write_clip(root: Path, name: str, split: Split, seed: int, scale: int) -> C
         path = root / kind / split / f"{name}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, array)
-    return Clip(name, split, f"{name}.mp4", 20, 10.0, 32, 32, f"{seed}", "", split == "test", masked=False)
+    return Clip(name, split, f"{name}.mp4", 20, 32, 32, f"{seed}", "", split == "test", masked=False)
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +208,7 @@ def test_a_model_of_two_scenes_has_statistics_and_a_bank_for_each(
     root = shutil.copytree(manifest.root, tmp_path / "dataset")
     second = root / "frames" / "train" / f"{manifest.clips[1].name}.npy"
     np.save(second, np.load(second)[:, ::-1])
-    two = Manifest.of(root, "blocks", 32, clips)
+    two = Manifest.of(root, "blocks", 32, 10.0, clips)
     flow = extract_flow(settings, two, tmp_path / "flow")
     train_adversarial(settings, two, tmp_path / "flow", trained / "appearance", trained / "motion", tmp_path / "stmae")
     device = torch.device("cpu")
@@ -262,8 +262,12 @@ def test_a_change_of_test_footage_or_labels_keeps_checkpoints_and_flow(
     monkeypatch.setenv(loop.CHECKPOINTS, str(tmp_path / "lasting"))
     _adversarial(manifest, trained, tmp_path / "first")
     *normal, test = manifest.clips
-    relabelled = Manifest.of(manifest.root, "blocks", 32, (*normal, dataclasses.replace(test, truth_sha256="new")))
-    other = Manifest.of(manifest.root, "blocks", 32, (dataclasses.replace(normal[0], sha256="new"), *normal[1:], test))
+    relabelled = Manifest.of(
+        manifest.root, "blocks", 32, 10.0, (*normal, dataclasses.replace(test, truth_sha256="new"))
+    )
+    other = Manifest.of(
+        manifest.root, "blocks", 32, 10.0, (dataclasses.replace(normal[0], sha256="new"), *normal[1:], test)
+    )
     assert relabelled.digest != manifest.digest
     with monkeypatch.context() as patch:
         patch.delattr(AdversarialStage, "step")
@@ -395,7 +399,7 @@ def test_evaluation_scores_each_test_frame_from_the_fifth_on(manifest: Manifest,
     assert json.loads((tmp_path / "evaluation.json").read_text())["figures"] == evaluation.figures
     normality = from_json(NormalityModel, (tmp_path / "normality.json").read_text())
     calibration = from_json(Calibration, (tmp_path / "calibration.json").read_text())
-    scores = ScoredFrames.join(list(calibration.scores(normality.frame_values([clip.raw], clip.fps), clip.fps)))
+    scores = ScoredFrames.join(list(calibration.scores(normality.frame_values([clip.raw]))))
     with np.load(tmp_path / "scores.npz") as kept:
         np.testing.assert_array_equal(kept[f"{clip.name}/combined"], scores.score)
 

@@ -42,11 +42,11 @@ class MotionDetector:
     """[16,16,D,V] frames."""
 
     @classmethod
-    def fit(cls, flows: Sequence[Floats], fps: Sequence[float]) -> Self:
-        """Counts the moving tiles of normal clips: flow tiles [F,2,16,16] in pixels, and their frames a second."""
+    def fit(cls, flows: Sequence[Floats], fps: float) -> Self:
+        """Counts the moving tiles of normal clips: flow tiles [F,2,16,16] in pixels, at `fps` frames a second."""
         counts = np.zeros((TILES, TILES, DIRECTIONS, SPEEDS), np.intp)
-        for flow, rate in zip(flows, fps, strict=True):
-            *where, speed = _velocities(step_average(flow, flow, rate))
+        for flow in flows:
+            *where, speed = _velocities(step_average(flow, flow, fps))
             np.add.at(counts, (*where[1:], np.round(speed).astype(np.intp)), 1)
         return cls(counts)
 
