@@ -14,6 +14,8 @@ TABLES     ?= $(WORKSPACE)/tables
 DATE       ?=
 INCLUDE    ?=
 ENGINE     ?= local
+LAYOUT     ?=
+TIME_ZONE  ?=
 SERVER     ?=
 DEPLOYMENT ?=
 export KFP_HOST
@@ -31,7 +33,7 @@ study     = $(filter-out train,$(PIPELINE))
 
 .DEFAULT_GOAL := help
 # Every target but the three stamp files below. A file of the same name must not hide one of them.
-.PHONY: help setup demo test lint hooks pipeline-run compile model-repository serve score report \
+.PHONY: help setup demo test lint hooks pipeline-run compile model-repository serve score inspect report \
 	bench bench-training bench-flow bench-score gpu-folder clean
 
 help: ## List the commands
@@ -95,10 +97,13 @@ model-repository: $(READY) $(TRITON) ## Train and publish DATASET's model where 
 serve: $(READY) $(TRITON) ## Serve REPOSITORY with the embedded Triton: gRPC 8001, HTTP 8000, metrics 8002
 	$(VENV)/stmae serve --repository $(REPOSITORY)
 
-score: $(READY) $(TRITON) ## Score ARCHIVE=uri into TABLES=uri; paths, file:// and s3:// | [DATE=..] [DEPLOYMENT=name] [INCLUDE=globs] [SERVER=host:port] [ENGINE=local|ray (needs stmae[ray])]
+score: $(READY) $(TRITON) ## Score ARCHIVE=uri into TABLES=uri; paths, file:// and s3:// | [DATE=..] [LAYOUT=name|pattern] [TIME_ZONE=name] [DEPLOYMENT=name] [INCLUDE=globs] [SERVER=host:port] [ENGINE=local|ray (needs stmae[ray])]
 	$(VENV)/stmae score --archive '$(ARCHIVE)' --tables '$(TABLES)' --repository $(REPOSITORY) --engine $(ENGINE) \
 		$(call option,date,$(DATE)) $(call option,include,$(INCLUDE)) $(call option,server,$(SERVER)) \
-		$(call option,deployment,$(DEPLOYMENT))
+		$(call option,layout,$(LAYOUT)) $(call option,time-zone,$(TIME_ZONE)) $(call option,deployment,$(DEPLOYMENT))
+
+inspect: $(READY) ## Say what the names of ARCHIVE=uri mean, before anything is scored | [LAYOUT=name|pattern] [TIME_ZONE=name]
+	$(VENV)/stmae archive inspect '$(ARCHIVE)' $(call option,layout,$(LAYOUT)) $(call option,time-zone,$(TIME_ZONE))
 
 report: $(READY) ## Write the morning report of TABLES=uri [DATE=..]
 	$(VENV)/stmae report --tables '$(TABLES)' $(call option,date,$(DATE)) --out $(WORKSPACE)/reports/night.html

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -22,6 +23,9 @@ UNDATED = "undated"
 
 STATUSES = ("scored", "truncated", "undecodable", "empty", "missing", "skipped")
 """What became of a source object."""
+
+MAX_CAMERA_BYTES = 200
+"""Length of the percent-encoded name of a camera, at most: file systems allow 255 bytes for `camera=<name>`."""
 
 PARTITIONING = ds.partitioning(
     pa.schema([pa.field("model", pa.string()), pa.field("camera", pa.string()), pa.field("date", pa.string())]),
@@ -152,6 +156,21 @@ SOURCE_TABLES = ("scores", "heatmaps", "coverage", "events")
 def source_key(uri: str) -> str:
     """Returns the name of a source's objects: the same source overwrites its own rows and can never duplicate them."""
     return hashlib.sha256(f"{SCHEMA_VERSION}\n{uri}".encode()).hexdigest()[:32]
+
+
+def camera_name(name: str) -> str:
+    """Returns the name of a camera as tables hold it: as it is, unless it is not UTF-8 or too long for a folder.
+
+    Bytes that are not UTF-8 are written as \\xNN; what is too long is cut, and ends with a digest of the whole.
+    """
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    if len(quote(text, safe="")) <= MAX_CAMERA_BYTES:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    kept = text
+    while len(quote(kept, safe="")) > MAX_CAMERA_BYTES - len(digest) - 1:
+        kept = kept[:-1]
+    return f"{kept}~{digest}"
 
 
 class Partition(NamedTuple):

@@ -8,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
-from collections.abc import Iterable
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from urllib.parse import unquote
@@ -17,8 +18,9 @@ from urllib.parse import unquote
 import pyarrow.parquet as pq
 
 from stmae import tables
-from stmae.archive.layouts import is_video, parse, parse_day
-from stmae.storage.base import ObjectMissingError, Store
+from stmae.archive.layouts import AUTO, Layout, Place, parse_day
+from stmae.archive.objects import kind_of
+from stmae.storage.base import Listed, ObjectMissingError, Store, StoreError
 from stmae.video.reader import VIDEO_SUFFIXES
 
 
@@ -28,19 +30,26 @@ class PlanError(ValueError):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Source:
-    """A video object of the archive."""
+    """An object of the archive that gets rows."""
 
     uri: str
     path: str
     """Below the archive's root."""
-    camera: str
-    date: str
-    """YYYY-MM-DD, or tables.UNDATED."""
-    start_time: datetime | None
-    """UTC; None where the path tells none."""
+    place: Place
+    """Its camera, its day, and when it was recorded."""
     etag: str
+    """Empty where the object could not be read."""
     size: int
     """Bytes."""
+    skipped: str | None = None
+    """Why it is not scored, e.g. because it is no video; None for videos."""
+
+    def lasting(self, seconds: float) -> Source:
+        """Returns the source with its start, where its path states the end alone and it is so long."""
+        if self.place.start is not None or self.place.end is None:
+            return self
+        start = self.place.end - timedelta(seconds=seconds)
+        return dataclasses.replace(self, place=dataclasses.replace(self.place, start=start))
 
     @property
     def key(self) -> str:
@@ -49,7 +58,7 @@ class Source:
 
     def partition(self, model: str) -> tables.Partition:
         """Returns where its rows lie for a model partition."""
-        return tables.Partition(model, self.camera, self.date)
+        return tables.Partition(model, self.place.camera, self.place.date)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,6 +67,10 @@ class Plan:
 
     archive: str
     sources: tuple[Source, ...]
+    left_out: Mapping[str, int]
+    """Objects that get no rows, by kind: what recorders write beside videos, and trash."""
+    unlisted: tuple[str, ...]
+    """What could not be looked into, with the reason."""
 
     @property
     def digest(self) -> str:
@@ -66,34 +79,53 @@ class Plan:
         return hashlib.sha256(f"{self.archive}\n{lines}".encode()).hexdigest()
 
 
-def make_plan(archive: Store, date: str | None = None, include: str | None = None) -> Plan:
-    """Lists an archive. `date` keeps one day; `include` is comma-separated globs on file name or path.
+def make_plan(
+    archive: Store, date: str | None = None, include: str | None = None, layout: str = AUTO, zone: str = "UTC"
+) -> Plan:
+    """Lists an archive. `date` keeps one day (UTC); `include` is comma-separated globs on file name or path.
 
-    Every object with a video's extension is a source, also when its content is none: the tables then say so.
-    Raises PlanError for a date that is none and where nothing matches, StoreError where listing fails.
+    `layout` and `zone` say what paths mean (`stmae.archive.layouts`). Every object with a video's extension is a
+    source, also when its content is none: the tables then say so. So is one of unknown kind, which is not scored.
+    Raises PlanError for a date that is none and where nothing matches, LayoutError, StoreError where listing fails.
     """
     if date is not None and parse_day(date) is None:
         raise PlanError(f"date {date!r}: must be a day of the calendar, YYYY-MM-DD")
     globs = [part.strip() for part in (include or "").split(",") if part.strip()]
-    folder = unquote(PurePosixPath(archive.root).name) or "archive"
-    sources, videos = [], 0
+    reads = Layout(layout, zone, unquote(PurePosixPath(archive.root).name) or "archive")
+    sources, videos, left_out, unlisted = [], 0, Counter[str](), []
     for item in archive.list():
-        if not is_video(item.path):
+        if item.trouble is not None:
+            unlisted.append(f"{archive.uri(item.path)}: {item.trouble}")
             continue
-        videos += 1
-        camera, day, start_time = parse(item.path, folder)
-        if (date is not None and day != date) or not _included(item.path, globs):
+        kind = kind_of(item.path)
+        if kind in ("trash", "companion"):
+            left_out[kind] += 1
             continue
-        etag = item.etag
-        if etag is None:
-            try:
-                etag = archive.etag(item.path)
-            except ObjectMissingError:
-                continue  # gone since the listing: as if it had never been there
-        sources.append(Source(archive.uri(item.path), item.path, camera, day, start_time, etag, item.size))
-    if not sources:
+        videos += kind == "video"
+        place = reads.place(item.path)
+        if (date is not None and place.date != date) or not _included(item.path, globs):
+            continue
+        etag = _etag(archive, item)
+        if etag is not None:
+            skipped = (
+                None if kind == "video" else f"not scored: {PurePosixPath(item.path).name} has no video's extension"
+            )
+            sources.append(Source(archive.uri(item.path), item.path, place, etag, item.size, skipped))
+    if not any(source.skipped is None for source in sources) and not unlisted:
         raise PlanError(_nothing(archive.root, videos, date, include))
-    return Plan(archive.root, tuple(sources))
+    return Plan(archive.root, tuple(sources), dict(left_out), tuple(unlisted))
+
+
+def _etag(archive: Store, item: Listed) -> str | None:
+    """Returns the ETag, empty where the object cannot be read, None where it is gone since the listing."""
+    if item.etag is not None:
+        return item.etag
+    try:
+        return archive.etag(item.path)
+    except ObjectMissingError:
+        return None
+    except StoreError:  # the worker meets it again, and says so
+        return ""
 
 
 def statuses_of_done(store: Store, model: str, sources: Iterable[Source]) -> dict[Source, str]:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from stmae import tables as tabular
+from stmae.archive.layouts import AUTO
 from stmae.batch import engines
 from stmae.batch.plan import Plan, make_plan, statuses_of_done
 from stmae.batch.worker import Job, Outcome
@@ -53,15 +54,18 @@ class RunSummary:
     events: int
     coverage: Mapping[str, int]
     """Sources of the whole plan by status."""
+    left_out: Mapping[str, int]
+    """Objects of the archive that are no recordings, by kind: `companion` and `trash`."""
     failures: tuple[str, ...]
+    """What could not be worked on or looked into, and why."""
     attempts: int
     seconds: float
     tables: str
 
     @property
     def complete(self) -> bool:
-        """Tells whether each source of the plan has its coverage row."""
-        return self.sources_failed == 0
+        """Tells whether all of the archive was looked into and each source of the plan has its coverage row."""
+        return self.sources_failed == 0 and not self.failures
 
     def message(self) -> str:
         """Returns what was done, what was kept and what is left, in words."""
@@ -72,7 +76,9 @@ class RunSummary:
         )
         if self.complete:
             return text
-        return f"{text}; {self.sources_failed} left for the next run. First trouble: {self.failures[0]}"
+        return (
+            f"{text}; {self.sources_failed} left for the next run. Trouble ({len(self.failures)}): {self.failures[0]}"
+        )
 
 
 def score_archive(
@@ -85,11 +91,14 @@ def score_archive(
     *,
     date: str | None = None,
     include: str | None = None,
+    layout: str = AUTO,
+    zone: str = "UTC",
     engine: str = "local",
     deadline_seconds: float = 60.0,
 ) -> RunSummary:
     """Scores every source of an archive that the tables do not cover yet.
 
+    `date`, `include`, `layout` and `zone` are those of `stmae.batch.plan.make_plan`.
     `archive`, `tables`, `normality` and `calibration` (JSON files) are paths, file:// or s3:// URIs; `server_url` is
     Triton's gRPC host:port. A run with nothing left to do writes nothing. A failing server or store is
     told in the summary (`complete` is false). Raises StoreError, PlanError, ServingError, EngineError and
@@ -100,7 +109,8 @@ def score_archive(
     work = engines.engine(engine)
     store = open_store(tables)
     model, calibrated = read_json(NormalityModel, normality), read_json(Calibration, calibration)
-    plan = make_plan(open_store(archive), date, include)
+    source_store = open_store(archive)
+    plan = make_plan(source_store, date, include, layout, zone)
     with Client(server_url, deployment, deadline_seconds=deadline_seconds) as client:
         served = client.describe()
     job = Job(
@@ -121,8 +131,10 @@ def score_archive(
     if left:
         store.prepare()
     log.info("plan %s: %d sources, %d done, model %s", plan.digest[:8], len(plan.sources), len(done), job.model)
+    for trouble in plan.unlisted:
+        log.error("%s", trouble)
     with contextlib.closing(work(job, left)) as stream:
-        outcomes = list(_until_hopeless(stream, len(left)))
+        outcomes = list(_until_hopeless(stream, len(left), source_store))
     coverage = Counter(done.values()) + Counter(item.status for item in outcomes if item.status)
     scored = [item for item in outcomes if item.status]
     summary = RunSummary(
@@ -135,7 +147,8 @@ def score_archive(
         frames_scored=sum(item.frames_scored for item in scored),
         events=sum(item.events for item in scored),
         coverage=dict(sorted(coverage.items())),
-        failures=tuple(item.failure for item in outcomes if item.failure),
+        left_out=plan.left_out,
+        failures=(*plan.unlisted, *(item.failure for item in outcomes if item.failure)),
         attempts=sum(item.attempts for item in outcomes),
         seconds=time.monotonic() - clock,
         tables=store.root,
@@ -168,9 +181,9 @@ def read_json(kind: type[Fitted], uri: str) -> Fitted:
         raise ValueError(f"{uri}: {error}") from error
 
 
-def _until_hopeless(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
-    """Pass outcomes on until no further source could succeed; progress goes to a terminal."""
-    in_a_row = 0
+def _until_hopeless(outcomes: Iterator[Outcome], total: int, archive: Store) -> Iterator[Outcome]:
+    """Passes outcomes on until no further source could succeed; progress goes to a terminal."""
+    in_a_row: list[Outcome] = []
     bar = tqdm(total=total, unit="video", disable=not sys.stderr.isatty())
     for outcome in outcomes:
         bar.update()
@@ -179,10 +192,23 @@ def _until_hopeless(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome
         else:
             log.info("%s: %s, %d frames", outcome.source.uri, outcome.status, outcome.frames_scored)
         yield outcome
-        in_a_row = in_a_row + 1 if outcome.failure else 0
-        if outcome.hopeless or in_a_row == FAILURES_IN_A_ROW:
+        in_a_row = [*in_a_row, outcome] if outcome.failure else []
+        if len(in_a_row) == FAILURES_IN_A_ROW:
+            # Objects that nobody may read are their own trouble; an archive that cannot even be listed is the night's.
+            if not all(each.unread for each in in_a_row) or not _answers(archive):
+                break
+            in_a_row = []
+        if outcome.hopeless:
             break
     bar.close()
+
+
+def _answers(store: Store) -> bool:
+    try:
+        next(store.list(), None)
+    except StoreError:
+        return False
+    return True
 
 
 def _keep(store: Store, job: Job, plan: Plan, summary: RunSummary, started: datetime) -> RunSummary:

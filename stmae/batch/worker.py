@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import itertools
 import logging
 import time
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ import pyarrow as pa
 from stmae import tables
 from stmae.batch.events import events_table
 from stmae.batch.plan import Source
-from stmae.batch.rows import heatmaps_table, scores_table
+from stmae.batch.rows import Sample, heatmaps_table, scores_table
 from stmae.scoring.calibration import Calibration
 from stmae.scoring.normality import FrameValues, NormalityModel
 from stmae.scoring.raw import CLIP_FRAMES, RawScores
@@ -32,7 +31,8 @@ from stmae.serving.client import Client, ServingError
 from stmae.serving.segments import cut
 from stmae.storage import ObjectMissingError, StoreError, open_store
 from stmae.video.health import DecodeHealth
-from stmae.video.reader import FrameSource
+from stmae.video.sampling import is_slower
+from stmae.video.sandbox import Sandbox
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +75,8 @@ class Outcome:
     failure: str | None = None
     hopeless: bool = False
     """The failure would meet every other source too."""
+    unread: bool = False
+    """The failure is that the archive did not give the object."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Worker:
         self.job = job
         self._archive = open_store(job.archive)
         self._tables = open_store(job.tables)
+        self._sandbox = Sandbox()
         self._client = Client(job.server_url, job.deployment, deadline_seconds=job.deadline_seconds)
 
     def __enter__(self) -> Self:
@@ -103,9 +106,12 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._client.close()
+        self._sandbox.close()
 
     def fetch(self, source: Source, folder: Path) -> Fetched:
         """Downloads a source into `folder`. Raises nothing: the answer tells of any trouble."""
+        if source.skipped:
+            return Fetched(None, source.etag)
         target = folder / f"{source.key}{PurePosixPath(source.path).suffix.lower()}"
         try:
             return Fetched(target, self._archive.download(source.path, target))
@@ -119,7 +125,7 @@ class Worker:
     def score(self, source: Source, fetched: Fetched) -> Outcome:
         """Writes all rows of a source. Where a server or store fails, it stays undone and the outcome says why."""
         if fetched.failure:
-            return Outcome(source=source, failure=fetched.failure)
+            return Outcome(source=source, failure=fetched.failure, unread=True)
         if fetched.path is not None:  # the bytes that are scored, were they replaced since the plan
             source = dataclasses.replace(source, etag=fetched.etag, size=fetched.path.stat().st_size)
         for attempt, pause in enumerate((*RETRY_SECONDS, None), 1):
@@ -138,14 +144,11 @@ class Worker:
 
     def _score(self, source: Source, path: Path | None) -> Outcome:
         if path is None:
-            row = _coverage(source, None, 0) | {
-                "status": "missing",
-                "reason": "the object vanished between listing and reading",
-            }
+            row = _coverage(source, None, 0, self.job.normality.fps)
             self._put(
                 source, {name: tables.SCHEMAS[name].empty_table() for name in ("scores", "heatmaps", "events")}, row
             )
-            return Outcome(source=source, status="missing")
+            return Outcome(source=source, status=row["status"])
         served = self._client.describe()
         if served.digest != self.job.model_digest:
             raise ServingError(
@@ -153,26 +156,27 @@ class Worker:
                 f"{self.job.server_url}: {self.job.deployment!r} was published anew during the run; "
                 "run again to score with the new model",
             )
-        times, raw, values, health = self._ask(path)
-        scores = scores_table(source, times, raw, values)
-        heatmaps = heatmaps_table(source, times, values.heatmap)
+        frames, raw, values, health = self._ask(path)
+        source = source.lasting(health.seconds_decoded)
+        scores = scores_table(source, frames, raw, values)
+        heatmaps = heatmaps_table(source, frames, values.heatmap)
         events = events_table(scores, heatmaps, self.job.calibration, source.partition(self.job.model))
         names = dict(zip(events["peak_frame"].to_pylist(), events["thumbnail"].to_pylist(), strict=True))
-        for name, jpeg in thumbnails(path, names):
+        for name, jpeg in self._thumbnails(path, names):
             self._tables.put(name, jpeg)
-        row = _coverage(source, health, scores.num_rows)
+        row = _coverage(source, health, scores.num_rows, self.job.normality.fps)
         self._put(source, {"scores": scores, "heatmaps": heatmaps, "events": events}, row)
         return Outcome(source=source, status=row["status"], frames_scored=scores.num_rows, events=events.num_rows)
 
-    def _ask(self, path: Path) -> tuple[list[float], RawScores, FrameValues, DecodeHealth]:
-        """Streams a video's segments to the server; returns the container times of all frames and their scores."""
-        frames = FrameSource(path, self.job.size)
-        times: list[float] = []
+    def _ask(self, path: Path) -> tuple[list[Sample], RawScores, FrameValues, DecodeHealth]:
+        """Streams a video's segments to the server; returns which frames were sampled, and their scores."""
+        frames = self._sandbox.read(path, self.job.size, fps=self.job.normality.fps)
+        samples: list[Sample] = []
         seen: list[RawScores] = []
 
         def images() -> Iterator[npt.NDArray[np.uint8]]:
             for frame in frames:
-                times.append(frame.time_s)
+                samples.append(Sample(frame.index, frame.time_s))
                 yield frame.image
 
         def raw() -> Iterator[RawScores]:
@@ -184,28 +188,24 @@ class Worker:
                     raise ServingError("missing", f"{where}: {error}") from None
                 yield part
 
-        parts = raw()
-        first = next(parts, RawScores.empty())  # the frame rate is known once the video is open
-        values = list(self.job.normality.frame_values(itertools.chain([first], parts), frames.fps))
-        return times, RawScores.join(seen or [first]), FrameValues.join(values or [FrameValues.empty()]), frames.health
+        values = list(self.job.normality.frame_values(raw()))
+        return (
+            samples,
+            RawScores.join([RawScores.empty(), *seen]),
+            FrameValues.join([FrameValues.empty(), *values]),
+            frames.health,
+        )
+
+    def _thumbnails(self, path: Path, names: dict[int, str]) -> Iterator[tuple[str, bytes]]:
+        """Yields names and JPEGs of the frames that `names` is keyed by, in a second pass over the video."""
+        for frame in self._sandbox.read(path, only=sorted(names)) if names else ():
+            yield names[frame.index], _jpeg(frame.image)
 
     def _put(self, source: Source, made: dict[str, pa.Table], coverage: dict[str, Any]) -> None:
         rows = pa.Table.from_pylist([coverage], schema=tables.COVERAGE)
         for name, table in (*made.items(), ("coverage", rows)):
             path = tables.object_path(name, source.partition(self.job.model), source.key)
             self._tables.put(path, tables.to_parquet(table))
-
-
-def thumbnails(path: Path, names: dict[int, str]) -> Iterator[tuple[str, bytes]]:
-    """JPEGs of the frames that `names` is keyed by, in a second pass over the video."""
-    if not names:
-        return
-    last = max(names)
-    for frame in FrameSource(path):
-        if frame.index in names:
-            yield names[frame.index], _jpeg(frame.image)
-        if frame.index >= last:
-            return
 
 
 def _jpeg(image_rgb: npt.NDArray[np.uint8]) -> bytes:
@@ -218,9 +218,19 @@ def _jpeg(image_rgb: npt.NDArray[np.uint8]) -> bytes:
     return data.tobytes()
 
 
-def _coverage(source: Source, health: DecodeHealth | None, scored: int) -> dict[str, Any]:
-    status, reason = (health.status, health.reason) if health else ("missing", None)
+def _coverage(source: Source, health: DecodeHealth | None, scored: int, fps: float) -> dict[str, Any]:
+    if health is not None:
+        status, reason = str(health.status), health.reason
+    elif source.skipped:
+        status, reason = "skipped", source.skipped
+    else:
+        status, reason = "missing", "the object vanished between listing and reading"
     decoded = health.frames_decoded if health else 0
+    if health and scored and is_slower(health.fps, fps):
+        slow = f"has {health.fps:g} frames/s, fewer than the {fps:g} that the model is used with"
+        reason = f"{reason}; {slow}" if reason else slow
+    if source.place.doubt:
+        reason = f"{reason}; {source.place.doubt}" if reason else source.place.doubt
     if status == "scored" and scored == 0:
         status = "skipped"
         reason = f"{decoded} frames: too short, the first score is that of frame {CLIP_FRAMES + 1}"
@@ -235,6 +245,6 @@ def _coverage(source: Source, health: DecodeHealth | None, scored: int) -> dict[
         "frames_scored": scored,
         "seconds_reported": health.seconds_reported if health else None,
         "seconds_decoded": health.seconds_decoded if health else 0.0,
-        "seconds_scored": scored / health.fps if health else 0.0,
-        "start_time": source.start_time,
+        "seconds_scored": scored / min(fps, health.fps) if health else 0.0,
+        "start_time": source.place.start,
     }

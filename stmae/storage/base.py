@@ -29,6 +29,8 @@ class Listed:
     """Bytes."""
     etag: str | None
     """None where the object must be read to compute it (files)."""
+    trouble: str | None = None
+    """Why what is below this path could not be listed; None for an object."""
 
 
 class Store(Protocol):
@@ -41,7 +43,10 @@ class Store(Protocol):
         """Returns the URI of an object."""
 
     def list(self, prefix: str = "") -> Iterator[Listed]:
-        """Yields the objects whose path starts with `prefix` (a folder, ending in `/`, or empty), sorted by path."""
+        """Yields the objects whose path starts with `prefix` (a folder, ending in `/`, or empty), sorted by path.
+
+        A part that cannot be looked into, e.g. a folder that is not permitted, is one entry with its `trouble`.
+        """
 
     def etag(self, path: str) -> str:
         """Returns a digest that changes with the object's bytes."""
@@ -66,7 +71,7 @@ def explain(error: OSError) -> str:
             where = f" ({error.filename})" if error.filename else ""
             return f"no space left on the device{where}; free some or choose another folder, then run again"
         case errno.EACCES | errno.EPERM | errno.EROFS:
-            return f"not permitted ({error.strerror}); give this user write access or choose another folder"
+            return f"not permitted ({error.strerror}); give this user access or choose another folder"
         case errno.ENOTDIR | errno.EEXIST | errno.EISDIR:
             return f"a file is where a folder must be, or the reverse ({error.strerror}); move it away"
     return f"{error.strerror or error}; check the file system, then run again"

@@ -27,13 +27,23 @@ class FileStore:
         top = self.folder / prefix
         if not prefix and not top.is_dir():
             raise StoreError(f"{self.root}: no such folder; correct the path or create it")
-        with self._errors(prefix):
-            files = sorted(
-                (path.relative_to(self.folder).as_posix(), path) for path in top.rglob("*") if path.is_file()
-            )
-        for path, file in files:
+        found: list[tuple[str, Path, OSError | None]] = []
+
+        def trouble(error: OSError) -> None:
+            folder = Path(error.filename)
+            if not isinstance(error, FileNotFoundError):
+                found.append((f"{folder.relative_to(self.folder).as_posix()}/", folder, error))
+
+        for folder, _, names in os.walk(top, onerror=trouble):
+            here = Path(folder)
+            found += [((here / name).relative_to(self.folder).as_posix(), here / name, None) for name in names]
+        for path, file, error in sorted(found, key=lambda each: each[0]):
+            if error is not None:
+                yield Listed(path, 0, None, explain(error))
+                continue
             with contextlib.suppress(FileNotFoundError):  # deleted since: as if it had never been listed
-                yield Listed(path, file.stat().st_size, None)
+                if file.is_file():
+                    yield Listed(path, file.stat().st_size, None)
 
     def etag(self, path: str) -> str:
         with self._errors(path), (self.folder / path).open("rb") as file:

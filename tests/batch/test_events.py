@@ -18,23 +18,24 @@ from made_scores import FPS, PLACE, fit, values_of, walkers, with_tile
 from nights import Night, read
 
 from stmae import tables
-from stmae.batch.events import FPS_OF_ONE_FRAME, events_table, frame_rate
+from stmae.archive.layouts import Place
+from stmae.batch.events import events_table
 from stmae.batch.plan import Source
-from stmae.batch.rows import heatmap_of, heatmaps_table, rounded, scores_table
+from stmae.batch.rows import Sample, heatmap_of, heatmaps_table, rounded, scores_table
 from stmae.scoring import DETECTORS
 from stmae.scoring.raw import RawScores
 from stmae.storage.document import digest
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
-SOURCE = Source("s3://a/gate/x.mp4", "gate/x.mp4", "gate", "2026-03-01", START, "e7a9", 1)
+SOURCE = Source("s3://a/gate/x.mp4", "gate/x.mp4", Place("gate", "2026-03-01", START), "e7a9", 1)
 PARTITION = SOURCE.partition("m-01234567")
 MODEL, CALIBRATION = fit([walkers(600, seed) for seed in range(3)], event_hours=0.2)
 
 
 def tables_of(raw: RawScores) -> tuple[pa.Table, pa.Table]:
     """Returns the rows of scores and of heat maps that the batch job writes for these raw scores."""
-    values, times = values_of(MODEL, raw), [index / FPS for index in range(len(raw) + 4)]
-    return scores_table(SOURCE, times, raw, values), heatmaps_table(SOURCE, times, values.heatmap)
+    values, samples = values_of(MODEL, raw), [Sample(index, index / FPS) for index in range(len(raw) + 4)]
+    return scores_table(SOURCE, samples, raw, values), heatmaps_table(SOURCE, samples, values.heatmap)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -92,17 +93,12 @@ def test_no_footage_has_no_event() -> None:
 def test_a_heat_map_keeps_the_highest_of_each_tile_and_second() -> None:
     heatmaps = np.zeros((25, 16, 16), np.float32)
     heatmaps[3, 2, 5], heatmaps[8, 2, 5], heatmaps[12, 7, 7], heatmaps[20] = 2.0, 3.5, 99.0, 0.4
-    times = [index / 10 for index in range(29)]  # the first scored frame is that of 0.4 s
-    rows = heatmaps_table(SOURCE, times, heatmaps).to_pylist()
+    samples = [Sample(index, index / 10) for index in range(29)]  # the first scored frame is that of 0.4 s
+    rows = heatmaps_table(SOURCE, samples, heatmaps).to_pylist()
     assert [row["second"] for row in rows] == [0, 1, 2]
     first, second, third = (heatmap_of(row["heatmap"]) for row in rows)
     assert (first[2, 5], second[2, 5], second[7, 7]) == (2.0, 3.5, 255 / tables.HEATMAP_STEPS)
     assert not third.any()
-
-
-def test_the_frame_rate_is_that_of_most_steps() -> None:
-    assert frame_rate(np.array([0.0, 0.2, 0.4, 5.0, 5.2])) == pytest.approx(5.0)
-    assert frame_rate(np.array([0.4])) == FPS_OF_ONE_FRAME
 
 
 @given(values=hnp.arrays(np.float32, 20, elements=st.floats(-9, 40, width=32, allow_subnormal=False)))

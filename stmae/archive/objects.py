@@ -1,0 +1,38 @@
+"""What the objects of an archive are, by their names: videos, what recorders write beside them, trash, or unknown."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Literal
+
+from stmae.video.reader import VIDEO_SUFFIXES
+
+Kind = Literal["video", "companion", "trash", "unknown"]
+
+COMPANION_SUFFIXES = frozenset(
+    f".{suffix}"
+    for suffix in (
+        *("jpg", "jpeg", "png", "gif", "webp", "bmp", "thm"),  # pictures
+        *("json", "xml", "txt", "log", "csv", "srt", "vtt", "sub", "idx", "idx2", "db", "sqlite", "ini", "nfo"),
+        *("md5", "sha1", "sha256", "m3u8", "mpd", "aac", "mp3", "wav", "m4a"),
+    )
+)
+TRASH_FOLDERS = frozenset(
+    {"@eadir", "#recycle", "@recycle", "@recently-snapshot", "$recycle.bin", "lost+found", "system volume information"}
+)
+"""Folders of storage devices with thumbnails, copies and deleted files, in lower case."""
+_NAMES = frozenset({"thumbs.db", "desktop.ini"})
+
+
+def kind_of(path: str) -> Kind:
+    """Returns what the object of a path below an archive is.
+
+    Hidden files and folders are trash: storage devices and synchronising programs write copies there.
+    """
+    *folders, name = path.split("/")
+    if any(folder.lower() in TRASH_FOLDERS or folder.startswith(".") for folder in folders) or name.startswith("."):
+        return "trash"
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix in VIDEO_SUFFIXES:
+        return "video"
+    return "companion" if suffix in COMPANION_SUFFIXES or name.lower() in _NAMES else "unknown"

@@ -1,0 +1,134 @@
+"""Verbs of archives: look at one, score it, report on its tables."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from stmae.archive.layouts import AUTO, LAYOUTS, Layout, LayoutError
+from stmae.cli.arguments import REPOSITORY, RUNTIME, WORKSPACE, UsageError, Verb, add_json, day, show, uri
+
+
+def add_verbs(verb: Verb) -> None:
+    """Adds archive, score and report."""
+    sub = verb("archive", _inspect, "say what the names of an archive mean, before anything is scored")
+    sub.add_argument("what", choices=("inspect",))
+    sub.add_argument("archive", type=uri, help="path, file:// or s3:// URI")
+    _add_layout(sub)
+    add_json(sub)
+
+    sub = verb("score", _score, "score an archive into Parquet tables")
+    sub.add_argument("--archive", required=True, type=uri, help="path, file:// or s3:// URI")
+    sub.add_argument("--tables", required=True, type=uri, help="path, file:// or s3:// URI")
+    sub.add_argument("--server", help="gRPC host:port of a running Triton; default: an embedded one for this run")
+    sub.add_argument("--repository", type=Path, default=REPOSITORY, help="of the embedded one; default: %(default)s")
+    sub.add_argument("--runtime", type=Path, default=RUNTIME, help="of the embedded one; default: %(default)s")
+    sub.add_argument("--deployment", help="default: the repository's only one")
+    sub.add_argument("--normality", help="default: <repository>/<deployment>/normality.json")
+    sub.add_argument("--calibration", help="default: <repository>/<deployment>/calibration.json")
+    _add_layout(sub)
+    sub.add_argument("--date", type=day, help="only this day (UTC), YYYY-MM-DD")
+    sub.add_argument("--include", help="only files that match one of these comma-separated globs")
+    sub.add_argument("--engine", default="local", choices=("local", "ray"))
+    sub.add_argument("--deadline", type=float, default=60.0, help="seconds a request may take; default: %(default)s")
+    add_json(sub)
+
+    sub = verb("report", _report, "write the morning report of the tables")
+    sub.add_argument("--tables", required=True, type=uri, help="path, file:// or s3:// URI")
+    sub.add_argument("--model", help="a model partition; default: that of the newest run")
+    sub.add_argument("--date", type=day, help="only this day, YYYY-MM-DD")
+    sub.add_argument("--out", type=Path, default=WORKSPACE / "reports" / "night.html", help="default: %(default)s")
+    add_json(sub)
+
+
+def _add_layout(parser: argparse.ArgumentParser) -> None:
+    known = f"{AUTO} (each name by the first that it fits), {', '.join(LAYOUTS)}, or a pattern"
+    parser.add_argument("--layout", type=_layout, default=AUTO, help=f"of file names: {known}; default: %(default)s")
+    parser.add_argument("--time-zone", type=_time_zone, default="UTC", help="of times in names; default: %(default)s")
+
+
+def _layout(text: str) -> str:
+    try:
+        return Layout(text).name
+    except LayoutError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _time_zone(text: str) -> str:
+    try:
+        return Layout(zone=text).zone
+    except LayoutError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    from stmae.archive.inspect import inspect
+    from stmae.storage import open_store
+
+    found = inspect(open_store(arguments.archive), arguments.layout, arguments.time_zone)
+    if arguments.json:
+        print(json.dumps(dataclasses.asdict(found), default=str, sort_keys=True))
+    else:
+        print(found.text())
+    return 1 if found.unlisted else 0
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    from stmae.batch.run import score_archive
+
+    deployment = arguments.deployment or _only_deployment(arguments.repository)
+    published = arguments.repository / deployment
+    with _server(arguments) as url:
+        summary = score_archive(
+            arguments.archive,
+            arguments.tables,
+            url,
+            deployment,
+            arguments.normality or str(published / "normality.json"),
+            arguments.calibration or str(published / "calibration.json"),
+            date=arguments.date,
+            include=arguments.include,
+            layout=arguments.layout,
+            zone=arguments.time_zone,
+            engine=arguments.engine,
+            deadline_seconds=arguments.deadline,
+        )
+    show(arguments, dataclasses.asdict(summary), summary.message())
+    if not summary.complete:
+        print(f"stmae: {summary.message()}", file=sys.stderr)
+    return 0 if summary.complete else 1
+
+
+@contextlib.contextmanager
+def _server(arguments: argparse.Namespace) -> Iterator[str]:
+    """Yields the gRPC address of the server that was named, or of an embedded one for as long as it is needed."""
+    if arguments.server:
+        yield arguments.server
+        return
+    from stmae.serving.triton.launcher import EmbeddedTriton
+
+    with EmbeddedTriton(arguments.repository, runtime=arguments.runtime) as triton:
+        yield triton.grpc_url
+
+
+def _only_deployment(repository: Path) -> str:
+    from stmae.serving.repository import find_deployments
+
+    found = find_deployments(repository) if repository.is_dir() else []
+    if len(found) != 1:
+        what = f"holds {', '.join(found)}: name one with --deployment" if found else "holds no deployment: publish one"
+        raise UsageError(f"repository {repository} {what}")
+    return found[0]
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from stmae.report.night import night_report
+
+    path = night_report(arguments.tables, arguments.model, arguments.date, arguments.out)
+    show(arguments, {"night_report": str(path)}, str(path))
+    return 0

@@ -1,0 +1,86 @@
+"""Verbs of data sets and of training."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from stmae import config
+from stmae.cli.arguments import WORKSPACE, UsageError, Verb, add_config, add_json, show
+from stmae.evaluation.study import STUDIES, to_json, variants
+
+
+def add_verbs(verb: Verb) -> None:
+    """Adds config, data-root, prepare and train-flow."""
+    sub = verb("config", _config, "print a resolved configuration as JSON, or the variants of it that a study compares")
+    add_config(sub)
+    sub.add_argument("--study", help=f"one of: {', '.join(STUDIES)}")
+    sub.add_argument("--seeds", default="1,2,3", help="of the study; default: %(default)s")
+
+    sub = verb("data-root", _data_root, "print the folder where a data set's footage is looked for by default")
+    add_config(sub)
+    sub.add_argument("--workspace", type=Path, default=WORKSPACE, help="default: %(default)s")
+
+    sub = verb("prepare", _prepare, "read a dataset and write its prepared form")
+    add_config(sub)
+    sub.add_argument("--data-root", type=Path, required=True, help="folder with the footage")
+    sub.add_argument("--out", type=Path, required=True, help="folder of the prepared dataset")
+    add_json(sub)
+
+    sub = verb("train-flow", _train_flow, "train the flow net on synthetic motion")
+    sub.add_argument("--out", type=Path, default=WORKSPACE / "flow", help="default: %(default)s")
+    sub.add_argument("--steps", type=int, help="default: those of the weights in the package")
+    sub.add_argument("--seed", type=int, default=1)
+    add_json(sub)
+
+
+def _config(arguments: argparse.Namespace) -> int:
+    from stmae.datasets.readers import resolve
+
+    settings = resolve(config.load(arguments.config, arguments.set))
+    if arguments.study is None:
+        print(settings.to_json())
+    else:
+        print(to_json(settings, variants(settings, arguments.study, _whole_numbers(arguments.seeds))))
+    return 0
+
+
+def _whole_numbers(text: str) -> list[int]:
+    parts = text.replace(",", " ").split()
+    if not all(part.isdecimal() for part in parts):
+        raise UsageError(f"--seeds {text!r}: must be whole numbers, each once, like 1,2,3")
+    return [int(part) for part in parts]
+
+
+def _data_root(arguments: argparse.Namespace) -> int:
+    from stmae.datasets.readers import default_data_root
+
+    print(default_data_root(config.load(arguments.config, arguments.set), arguments.workspace))
+    return 0
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    from stmae.datasets.manifest import SPLITS
+    from stmae.datasets.prepare import prepare
+
+    manifest = prepare(config.load(arguments.config, arguments.set), arguments.data_root, arguments.out)
+    counts = {split: len(manifest.split(split)) for split in SPLITS}
+    frames = sum(clip.frames for clip in manifest.clips)
+    text = ", ".join(f"{count} {split}" for split, count in counts.items())
+    result = {"path": str(arguments.out), "digest": manifest.digest, "frames": frames, "clips": counts}
+    show(arguments, result, f"{arguments.out}: {frames} frames; clips: {text}")
+    return 0
+
+
+def _train_flow(arguments: argparse.Namespace) -> int:
+    from stmae.training.flow import FlowRecipe, train_flow
+
+    recipe = FlowRecipe(seed=arguments.seed)
+    if arguments.steps:
+        recipe = dataclasses.replace(recipe, steps=arguments.steps)
+    figures = train_flow(recipe, arguments.out)
+    weights = arguments.out / "model.safetensors"
+    text = f"{weights}: end-point error {figures['end_point_error']:.3f} px"
+    show(arguments, {"weights": str(weights), **figures}, text)
+    return 0
