@@ -112,6 +112,7 @@ def _rows(tables: Path, models: list[str]) -> dict[str, int]:
 
     def count(table: str) -> int:
         folders = [str(tables / table / f"model={model}") for model in models]
-        return sum(int(ds.dataset(folder, format="parquet").count_rows()) for folder in folders)
+        videos = ds.field("source").is_valid()  # no gaps
+        return sum(int(ds.dataset(folder, format="parquet").count_rows(filter=videos)) for folder in folders)
 
     return {"videos_scored": count("coverage"), "frames_scored": count("scores"), "events": count("events")}

@@ -1,8 +1,9 @@
 """Schemas of the output tables, their version, and where each object lies.
 
-`<tables>/<table>/model=<deployment>-<digest8>/camera=<c>/date=<YYYY-MM-DD>/<key>.parquet`, one object a
-source object and table; `runs` lie in `<tables>/runs/model=<deployment>-<digest8>/<plan digest>.parquet`.
-Camera, date and model are in the path (hive partitions), not in the file.
+`<tables>/<table>/model=<deployment>-<digest8>/camera=<c>/date=<YYYY-MM-DD>/<key>.parquet`, one object a camera-hour and
+table, whose key is the hour; a source without a time has objects of its own. `runs` lie in
+`<tables>/runs/model=<deployment>-<digest8>/<plan digest>.parquet`. Camera, date and model are in the path (hive
+partitions), not in the file.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 UNDATED = "undated"
 """The `date` partition of a source whose path tells no date."""
 
-STATUSES = ("scored", "truncated", "undecodable", "empty", "missing", "skipped")
-"""What became of a source object."""
+STATUSES = ("scored", "truncated", "undecodable", "empty", "missing", "skipped", "gap")
+"""What became of a source object, or that there is none."""
 
 MAX_CAMERA_BYTES = 200
 """Length of the percent-encoded name of a camera, at most: file systems allow 255 bytes for `camera=<name>`."""
@@ -76,24 +77,32 @@ HEATMAPS = pa.schema(
 
 COVERAGE = pa.schema(
     [
-        *_SOURCE,
+        *(field.with_nullable(True) for field in _SOURCE),
+        pa.field("inputs", pa.string(), False, {"meaning": "digest of all sources that the camera-hour depends on"}),
         pa.field("bytes", pa.int64(), False),
         pa.field("status", pa.string(), False, {"meaning": ", ".join(STATUSES)}),
-        pa.field("reason", pa.string(), True, {"meaning": "why, where the status is not `scored`"}),
-        pa.field("frames_reported", pa.int64(), True, {"meaning": "what the container says"}),
+        pa.field("reason", pa.string(), True, {"meaning": "why, and what else is worth knowing"}),
+        pa.field("start_time", _TIME, True, {"meaning": "UTC; null where the path tells no time"}),
+        pa.field("end_time", _TIME, True),
+        pa.field("seconds", pa.float64(), False, {"meaning": "of the timeline that the row accounts for"}),
+        pa.field("frames_reported", pa.int64(), True, {"meaning": "frames that the source holds, decodable or not"}),
         pa.field("frames_decoded", pa.int64(), False),
         pa.field("frames_scored", pa.int64(), False),
-        pa.field("seconds_reported", pa.float64(), True),
+        pa.field("seconds_reported", pa.float64(), True, {"meaning": "duration that the container states"}),
         pa.field("seconds_decoded", pa.float64(), False),
         pa.field("seconds_scored", pa.float64(), False),
-        pa.field("start_time", _TIME, True),
     ]
 )
+"""A row a source; and one a gap, without a source."""
 
 EVENTS = pa.schema(
     [
         *_SOURCE,
         pa.field("event_id", pa.string(), False),
+        pa.field(
+            "start_source", pa.string(), False, {"meaning": "source in which it starts; source is that of the peak"}
+        ),
+        pa.field("end_source", pa.string(), False, {"meaning": "source in which it ends"}),
         pa.field("start_frame", pa.int32(), False),
         pa.field("peak_frame", pa.int32(), False),
         pa.field("end_frame", pa.int32(), False),
@@ -149,13 +158,13 @@ RUNS = pa.schema(
 )
 
 SCHEMAS = {"scores": SCORES, "heatmaps": HEATMAPS, "coverage": COVERAGE, "events": EVENTS, "runs": RUNS}
-SOURCE_TABLES = ("scores", "heatmaps", "coverage", "events")
-"""Those with one object a source object."""
+UNIT_TABLES = ("scores", "heatmaps", "coverage", "events")
+"""Those with one object a camera-hour."""
 
 
 def source_key(uri: str) -> str:
-    """Returns the name of a source's objects: the same source overwrites its own rows and can never duplicate them."""
-    return hashlib.sha256(f"{SCHEMA_VERSION}\n{uri}".encode()).hexdigest()[:32]
+    """Returns a name made of a source's URI, for its pictures and, where its path tells no time, for its objects."""
+    return hashlib.sha256(uri.encode()).hexdigest()[:32]
 
 
 def camera_name(name: str) -> str:
@@ -188,9 +197,9 @@ class Partition(NamedTuple):
 
 
 def object_path(table: str, partition: Partition, key: str) -> str:
-    """Returns the path of a source's rows below the tables' root; `key` is its `source_key`."""
-    if table not in SOURCE_TABLES:
-        raise ValueError(f"no table {table!r} of source objects; tables: {', '.join(SOURCE_TABLES)}")
+    """Returns the path of a camera-hour's rows below the tables' root; the same `key` overwrites its own rows."""
+    if table not in UNIT_TABLES:
+        raise ValueError(f"no table {table!r} of camera-hours; tables: {', '.join(UNIT_TABLES)}")
     return f"{partition.folder(table)}{key}.parquet"
 
 

@@ -1,17 +1,18 @@
-"""Where the sources of a run are scored: in this process, or by a Ray cluster. Both write the same tables."""
+"""Where the camera-hours of a run are scored: in this process, or by a Ray cluster. Both write the same tables."""
 
 from __future__ import annotations
 
 import importlib
+import itertools
 import logging
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from stmae.batch.plan import Source
-from stmae.batch.worker import Fetched, Job, Outcome, Worker
+from stmae.archive.timeline import Unit
+from stmae.batch.job import Job
+from stmae.batch.worker import Outcome, Worker
 
 RAY_RETRIES = 2
 """Further attempts at a task whose worker was killed."""
@@ -23,7 +24,7 @@ class EngineError(RuntimeError):
     """An engine that cannot be used; the message says why and the mend."""
 
 
-Engine = Callable[[Job, Sequence[Source]], Generator[Outcome, None, None]]
+Engine = Callable[[Job, Sequence[Unit]], Generator[Outcome, None, None]]
 
 
 def engine(name: str) -> Engine:
@@ -34,34 +35,20 @@ def engine(name: str) -> Engine:
     return known[name]
 
 
-def local(job: Job, sources: Sequence[Source]) -> Generator[Outcome, None, None]:
-    """Scores one source after the other, and downloads the next one meanwhile."""
-    with (
-        tempfile.TemporaryDirectory(prefix="stmae-") as name,
-        ThreadPoolExecutor(1, thread_name_prefix="fetch") as pool,
-        Worker(job) as worker,
-    ):
-        for source, copy in _ahead(sources, lambda source: pool.submit(worker.fetch, source, Path(name))):
-            fetched = copy.result()
-            yield worker.score(source, fetched)
-            if fetched.path is not None:
-                fetched.path.unlink(missing_ok=True)
+def local(job: Job, units: Sequence[Unit]) -> Generator[Outcome, None, None]:
+    """Scores one unit after the other. Downloads and decoding go on beside the server's work."""
+    yield from _in_turn(job, units)
 
 
-def _ahead(
-    sources: Sequence[Source], submit: Callable[[Source], Future[Fetched]]
-) -> Iterator[tuple[Source, Future[Fetched]]]:
-    """Yields each source with its download, which was submitted one source before its turn."""
-    held: list[tuple[Source, Future[Fetched]]] = []
-    for source in sources:
-        held.append((source, submit(source)))
-        if len(held) == 2:
-            yield held.pop(0)
-    yield from held
+def _in_turn(job: Job, units: Sequence[Unit]) -> Generator[Outcome, None, None]:
+    with tempfile.TemporaryDirectory(prefix="stmae-") as folder, Worker(job, Path(folder)) as worker:
+        for unit, following in itertools.zip_longest(units, units[1:]):
+            yield worker.score(unit)
+            worker.copies.keep(following.stream if following else ())
 
 
-def ray(job: Job, sources: Sequence[Source]) -> Generator[Outcome, None, None]:
-    """Scores each source in a Ray task, and yields them in the order in which they end.
+def ray(job: Job, units: Sequence[Unit]) -> Generator[Outcome, None, None]:
+    """Scores the units of a camera's day in a Ray task, and yields them in the order in which tasks end.
 
     The task of a worker that was killed is tried again. Raises EngineError where Ray is not installed.
     """
@@ -73,23 +60,29 @@ def ray(job: Job, sources: Sequence[Source]) -> Generator[Outcome, None, None]:
         cluster.init(log_to_driver=False, logging_level=logging.WARNING)
     task = cluster.remote(num_cpus=1, max_retries=RAY_RETRIES)(_score_in_task)
     room = RAY_TASKS_AHEAD * max(1, int(cluster.cluster_resources().get("CPU", 1)))
-    waiting, under_way = list(reversed(sources)), dict[Any, Source]()
+    days = [list(day) for _, day in itertools.groupby(units, key=lambda unit: (unit.camera, unit.date))]
+    waiting, under_way = days[::-1], dict[Any, list[Unit]]()
     try:
         while waiting or under_way:
             while waiting and len(under_way) < room:
-                source = waiting.pop()
-                under_way[task.remote(job, source)] = source
+                day = waiting.pop()
+                under_way[task.remote(job, day)] = day
             (done, *_), _ = cluster.wait(list(under_way), num_returns=1)
-            source = under_way.pop(done)
+            day = under_way.pop(done)
             try:
-                yield cluster.get(done)
+                yield from cluster.get(done)
             except cluster.exceptions.RayError as error:
-                yield Outcome(source=source, failure=f"{source.uri}: its Ray task failed: {error}")
+                for unit in day:
+                    yield Outcome(unit=unit, failures=(f"{unit.own[0].uri}: its Ray task failed: {error}",))
     finally:
         for left in under_way:
             cluster.cancel(left)
 
 
-def _score_in_task(job: Job, source: Source) -> Outcome:
-    with tempfile.TemporaryDirectory(prefix="stmae-") as folder, Worker(job) as worker:
-        return worker.score(source, worker.fetch(source, Path(folder)))
+def _score_in_task(job: Job, units: Sequence[Unit]) -> list[Outcome]:
+    outcomes = []
+    for outcome in _in_turn(job, units):
+        outcomes.append(outcome)
+        if outcome.hopeless:
+            break
+    return outcomes

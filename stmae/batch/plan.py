@@ -1,7 +1,4 @@
-"""What a run is to score: the video objects of an archive, and which of them are done already.
-
-`stmae.archive.layouts` says what an object's path means.
-"""
+"""What a run is to score: the camera-hours of an archive, and which of them are done already."""
 
 from __future__ import annotations
 
@@ -9,19 +6,20 @@ import dataclasses
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
-from urllib.parse import unquote
 
 import pyarrow.parquet as pq
 
 from stmae import tables
-from stmae.archive.layouts import AUTO, Layout, Place, parse_day
-from stmae.archive.objects import kind_of
-from stmae.storage.base import Listed, ObjectMissingError, Store, StoreError
-from stmae.video.reader import VIDEO_SUFFIXES
+from stmae.archive.layouts import AUTO, parse_day
+from stmae.archive.sources import Listing, Source, list_sources
+from stmae.archive.timeline import Unit, inputs_digest, units_of
+from stmae.storage.base import Store
+
+READERS = 16
+"""Coverage objects that are read at a time."""
 
 
 class PlanError(ValueError):
@@ -29,48 +27,17 @@ class PlanError(ValueError):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Source:
-    """An object of the archive that gets rows."""
-
-    uri: str
-    path: str
-    """Below the archive's root."""
-    place: Place
-    """Its camera, its day, and when it was recorded."""
-    etag: str
-    """Empty where the object could not be read."""
-    size: int
-    """Bytes."""
-    skipped: str | None = None
-    """Why it is not scored, e.g. because it is no video; None for videos."""
-
-    def lasting(self, seconds: float) -> Source:
-        """Returns the source with its start, where its path states the end alone and it is so long."""
-        if self.place.start is not None or self.place.end is None:
-            return self
-        start = self.place.end - timedelta(seconds=seconds)
-        return dataclasses.replace(self, place=dataclasses.replace(self.place, start=start))
-
-    @property
-    def key(self) -> str:
-        """Returns the name of its objects in the tables."""
-        return tables.source_key(self.uri)
-
-    def partition(self, model: str) -> tables.Partition:
-        """Returns where its rows lie for a model partition."""
-        return tables.Partition(model, self.place.camera, self.place.date)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """The sources of a run, sorted by path."""
+    """The units of a run, sorted by camera and time."""
 
     archive: str
-    sources: tuple[Source, ...]
-    left_out: Mapping[str, int]
-    """Objects that get no rows, by kind: what recorders write beside videos, and trash."""
-    unlisted: tuple[str, ...]
-    """What could not be looked into, with the reason."""
+    listing: Listing
+    units: tuple[Unit, ...]
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Returns the sources that get rows."""
+        return tuple(source for unit in self.units for source in unit.own)
 
     @property
     def digest(self) -> str:
@@ -84,64 +51,48 @@ def make_plan(
 ) -> Plan:
     """Lists an archive. `date` keeps one day (UTC); `include` is comma-separated globs on file name or path.
 
-    `layout` and `zone` say what paths mean (`stmae.archive.layouts`). Every object with a video's extension is a
-    source, also when its content is none: the tables then say so. So is one of unknown kind, which is not scored.
-    Raises PlanError for a date that is none and where nothing matches, LayoutError, StoreError where listing fails.
+    Units are those of the whole archive: what a filter leaves out of the run still warms up what it keeps. Raises
+    PlanError for a date that is none and where nothing matches, LayoutError, StoreError where listing fails.
     """
     if date is not None and parse_day(date) is None:
         raise PlanError(f"date {date!r}: must be a day of the calendar, YYYY-MM-DD")
     globs = [part.strip() for part in (include or "").split(",") if part.strip()]
-    reads = Layout(layout, zone, unquote(PurePosixPath(archive.root).name) or "archive")
-    sources, videos, left_out, unlisted = [], 0, Counter[str](), []
-    for item in archive.list():
-        if item.trouble is not None:
-            unlisted.append(f"{archive.uri(item.path)}: {item.trouble}")
-            continue
-        kind = kind_of(item.path)
-        if kind in ("trash", "companion"):
-            left_out[kind] += 1
-            continue
-        videos += kind == "video"
-        place = reads.place(item.path)
-        if (date is not None and place.date != date) or not _included(item.path, globs):
-            continue
-        etag = _etag(archive, item)
-        if etag is not None:
-            skipped = (
-                None if kind == "video" else f"not scored: {PurePosixPath(item.path).name} has no video's extension"
-            )
-            sources.append(Source(archive.uri(item.path), item.path, place, etag, item.size, skipped))
-    if not any(source.skipped is None for source in sources) and not unlisted:
-        raise PlanError(_nothing(archive.root, videos, date, include))
-    return Plan(archive.root, tuple(sources), dict(left_out), tuple(unlisted))
+    listing = list_sources(archive, layout, zone)
+    units = tuple(
+        unit
+        for unit in units_of(listing.sources)
+        if (date is None or unit.date == date) and any(_included(source.path, globs) for source in unit.own)
+    )
+    if not any(source.skipped is None for unit in units for source in unit.own) and not listing.unlisted:
+        raise PlanError(_nothing(archive.root, listing, date, include))
+    return Plan(archive.root, listing, units)
 
 
-def _etag(archive: Store, item: Listed) -> str | None:
-    """Returns the ETag, empty where the object cannot be read, None where it is gone since the listing."""
-    if item.etag is not None:
-        return item.etag
-    try:
-        return archive.etag(item.path)
-    except ObjectMissingError:
+def statuses_of_done(store: Store, model: str, units: Iterable[Unit]) -> dict[Unit, Counter[str]]:
+    """Returns the units whose coverage rows tell of these very bytes, with the statuses of their sources.
+
+    A unit with a `missing` source is not done.
+    """
+    units = tuple(units)
+    folders = {unit.partition(model).folder("coverage") for unit in units}
+    with ThreadPoolExecutor(READERS) as pool:
+        present = {path for paths in pool.map(lambda folder: _paths(store, folder), sorted(folders)) for path in paths}
+        waiting = [unit for unit in units if tables.object_path("coverage", unit.partition(model), unit.key) in present]
+        found = pool.map(lambda unit: _statuses(store, model, unit), waiting)
+        return {unit: statuses for unit, statuses in zip(waiting, found, strict=True) if statuses is not None}
+
+
+def _paths(store: Store, folder: str) -> list[str]:
+    return [item.path for item in store.list(folder)]
+
+
+def _statuses(store: Store, model: str, unit: Unit) -> Counter[str] | None:
+    path = tables.object_path("coverage", unit.partition(model), unit.key)
+    rows = pq.read_table(io.BytesIO(store.get(path)), columns=["inputs", "source", "status"]).to_pylist()
+    same = {row["inputs"] for row in rows} == {inputs_digest(unit.stream)}
+    if not same or any(row["status"] == "missing" for row in rows):
         return None
-    except StoreError:  # the worker meets it again, and says so
-        return ""
-
-
-def statuses_of_done(store: Store, model: str, sources: Iterable[Source]) -> dict[Source, str]:
-    """Sources whose coverage row tells of these very bytes, with its status; `missing` is not done."""
-    sources = tuple(sources)
-    folders = {source.partition(model).folder("coverage") for source in sources}
-    present = {item.path for folder in sorted(folders) for item in store.list(folder)}
-    done = {}
-    for source in sources:
-        path = tables.object_path("coverage", source.partition(model), source.key)
-        if path not in present:
-            continue
-        row = pq.read_table(io.BytesIO(store.get(path)), columns=["etag", "status"]).to_pylist()[0]
-        if row["etag"] == source.etag and row["status"] != "missing":
-            done[source] = str(row["status"])
-    return done
+    return Counter(row["status"] for row in rows if row["source"] is not None)
 
 
 def _included(path: str, globs: list[str]) -> bool:
@@ -149,9 +100,10 @@ def _included(path: str, globs: list[str]) -> bool:
     return not globs or any(fnmatchcase(name, glob) or fnmatchcase(path, glob) for glob in globs)
 
 
-def _nothing(root: str, videos: int, date: str | None, include: str | None) -> str:
+def _nothing(root: str, listing: Listing, date: str | None, include: str | None) -> str:
+    videos = sum(source.skipped is None for source in listing.sources)
     if not videos:
-        return f"{root}: holds no video ({', '.join(sorted(VIDEO_SUFFIXES))}); check the archive's URI"
+        return f"{root}: holds no video; check the archive's URI (`stmae archive inspect` says what is there)"
     wanted = " and ".join(
         text for text in (f"date {date}" if date else "", f"include {include!r}" if include else "") if text
     )

@@ -2,71 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from stmae import tables
-from stmae.batch.plan import Source
+from stmae.archive.sources import Source
+from stmae.batch.stream import Sample
 from stmae.scoring import DETECTORS
 from stmae.scoring.normality import FrameValues
-from stmae.scoring.raw import CLIP_FRAMES, TILES, RawScores, Singles
+from stmae.scoring.raw import TILES, RawScores, Singles
 
 KEPT_BITS = 10
 """Bits of a mantissa that are kept: values differ from what was computed by at most 1 in 2048."""
 SHOWN_LOG10_P = 1.0
 """Least -log10 p that a heat map keeps; what one tile in ten exceeds on normal footage is not worth its bytes."""
 
-
-class Sample(NamedTuple):
-    """A frame of a source that was sampled."""
-
-    frame: int
-    """Its number among the decoded frames of its source, from 0."""
-    time_s: float
+Steps = npt.NDArray[np.uint8]
 
 
-def scores_table(source: Source, samples: Sequence[Sample], raw: RawScores, values: FrameValues) -> pa.Table:
-    """Returns rows of tables.SCORES for the samples from CLIP_FRAMES on; `samples` are all that the model saw."""
-    count = len(values)
-    time_s = np.array([sample.time_s for sample in samples[CLIP_FRAMES:]], np.float64)
-    assert len(time_s) == len(raw) == count
-    wall = pa.nulls(count, tables.SCORES.field("wall_time").type)
-    if source.place.start is not None:
-        start_us = round(source.place.start.timestamp() * 1_000_000)
-        wall = pa.array(start_us + np.round(time_s * 1e6).astype(np.int64)).cast(wall.type)
-    columns: dict[str, pa.Array] = {
-        "source": pa.array([source.uri] * count, pa.string()),
-        "etag": pa.array([source.etag] * count, pa.string()),
-        "frame": pa.array([sample.frame for sample in samples[CLIP_FRAMES:]], pa.int32()),
-        "time_s": pa.array(time_s),
-        "wall_time": wall,
-        "psnr": pa.array(rounded(raw.psnr)),
-        "memory_distance_appearance": pa.array(rounded(raw.memory_distance[:, 0])),
-        "memory_distance_motion": pa.array(rounded(raw.memory_distance[:, 1])),
-        **{name: pa.array(rounded(values.values[:, i])) for i, name in enumerate(DETECTORS)},
-    }
-    return pa.Table.from_arrays([columns[name] for name in tables.SCORES.names], schema=tables.SCORES)
+class FrameRows:
+    """Collects what is known of scored frames; the maps of a second take no more room than one."""
+
+    def __init__(self) -> None:
+        self.samples: list[Sample] = []
+        self._columns: list[Singles] = []
+        self._maps: dict[tuple[str, int], Steps] = {}
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def add(self, samples: Sequence[Sample], raw: RawScores, values: FrameValues) -> None:
+        """Adds frames with their raw scores and their values."""
+        assert len(samples) == len(raw) == len(values)
+        self.samples += samples
+        self._columns.append(np.column_stack([raw.psnr, raw.memory_distance, values.values]))
+        shown = np.where(values.heatmap < SHOWN_LOG10_P, 0.0, values.heatmap)
+        steps = np.clip(np.round(shown * tables.HEATMAP_STEPS), 0, 255).astype(np.uint8)
+        for sample, each in zip(samples, steps, strict=True):
+            key = sample.source, int(sample.time_s)
+            self._maps[key] = np.maximum(self._maps[key], each) if key in self._maps else each
+
+    def scores(self, sources: Mapping[str, tuple[Source, datetime | None]]) -> pa.Table:
+        """Returns rows of tables.SCORES; `sources` are those of the frames by URI, with their starts."""
+        uris = [sample.source for sample in self.samples]
+        time_s = np.array([sample.time_s for sample in self.samples], np.float64)
+        starts = {uri: None if start is None else _microseconds(start) for uri, (_, start) in sources.items()}
+        offsets = np.round(time_s * 1e6).astype(np.int64).tolist()
+        wall = [
+            None if starts[uri] is None else starts[uri] + offset for uri, offset in zip(uris, offsets, strict=True)
+        ]
+        values = np.concatenate([np.zeros((0, 3 + len(DETECTORS)), np.float32), *self._columns])
+        names = ("psnr", "memory_distance_appearance", "memory_distance_motion", *DETECTORS)
+        columns: dict[str, pa.Array] = {
+            "source": pa.array(uris, pa.string()),
+            "etag": pa.array([sources[uri][0].etag for uri in uris], pa.string()),
+            "frame": pa.array([sample.frame for sample in self.samples], pa.int32()),
+            "time_s": pa.array(time_s),
+            "wall_time": pa.array(wall, pa.int64()).cast(tables.SCORES.field("wall_time").type),
+            **{name: pa.array(rounded(values[:, index])) for index, name in enumerate(names)},
+        }
+        return pa.Table.from_arrays([columns[name] for name in tables.SCORES.names], schema=tables.SCORES)
+
+    def heatmaps(self, sources: Mapping[str, tuple[Source, datetime | None]]) -> pa.Table:
+        """Returns rows of tables.HEATMAPS: the highest -log10 p of each tile in each second with a scored frame."""
+        keys = list(self._maps)
+        columns = [
+            pa.array([uri for uri, _ in keys], pa.string()),
+            pa.array([sources[uri][0].etag for uri, _ in keys], pa.string()),
+            pa.array([second for _, second in keys], pa.int32()),
+            pa.array([each.tobytes() for each in self._maps.values()], tables.HEATMAPS.field("heatmap").type),
+        ]
+        return pa.Table.from_arrays(columns, schema=tables.HEATMAPS)
 
 
-def heatmaps_table(source: Source, samples: Sequence[Sample], heatmaps_FRC: Singles) -> pa.Table:
-    """Returns rows of tables.HEATMAPS: the highest -log10 p of each tile in each second that has a scored frame."""
-    second = np.floor([sample.time_s for sample in samples[CLIP_FRAMES:]]).astype(np.int32)
-    starts = np.flatnonzero(np.diff(second, prepend=-1))
-    seconds = len(starts)
-    highest = np.maximum.reduceat(heatmaps_FRC, starts, axis=0) if seconds else heatmaps_FRC
-    shown = np.where(highest < SHOWN_LOG10_P, 0.0, highest)
-    steps = np.clip(np.round(shown * tables.HEATMAP_STEPS), 0, 255).astype(np.uint8)
-    columns = [
-        pa.array([source.uri] * seconds, pa.string()),
-        pa.array([source.etag] * seconds, pa.string()),
-        pa.array(second[starts]),
-        pa.array([each.tobytes() for each in steps], tables.HEATMAPS.field("heatmap").type),
-    ]
-    return pa.Table.from_arrays(columns, schema=tables.HEATMAPS)
+def _microseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1_000_000)
 
 
 def values_of(scores: pa.Table) -> FrameValues:

@@ -21,8 +21,9 @@ from tqdm import tqdm
 from stmae import tables as tabular
 from stmae.archive.layouts import AUTO
 from stmae.batch import engines
+from stmae.batch.job import Job
 from stmae.batch.plan import Plan, make_plan, statuses_of_done
-from stmae.batch.worker import Job, Outcome
+from stmae.batch.worker import Outcome
 from stmae.scoring.calibration import Calibration
 from stmae.scoring.normality import NormalityModel
 from stmae.serving.client import Client, Deployment
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 
 Fitted = TypeVar("Fitted", NormalityModel, Calibration)
 FAILURES_IN_A_ROW = 3
-"""After so many sources that could not be worked on, one after the other, the run ends."""
+"""After so many camera-hours of which nothing could be written, one after the other, the run ends."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,9 +48,9 @@ class RunSummary:
     """Sources of the plan."""
     sources_done_before: int
     sources_scored: int
-    """Sources that got a coverage row in this run, whatever its status."""
+    """Sources that were worked on in this run, whatever their status."""
     sources_failed: int
-    """Sources without a coverage row, because a server or a store failed; the next run takes them up."""
+    """Sources that could not be read or scored, because a server or a store failed; the next run takes them up."""
     frames_scored: int
     events: int
     coverage: Mapping[str, int]
@@ -109,8 +110,7 @@ def score_archive(
     work = engines.engine(engine)
     store = open_store(tables)
     model, calibrated = read_json(NormalityModel, normality), read_json(Calibration, calibration)
-    source_store = open_store(archive)
-    plan = make_plan(source_store, date, include, layout, zone)
+    plan = make_plan(open_store(archive), date, include, layout, zone)
     with Client(server_url, deployment, deadline_seconds=deadline_seconds) as client:
         served = client.describe()
     job = Job(
@@ -126,29 +126,31 @@ def score_archive(
         normality=model,
         calibration=calibrated,
     )
-    done = statuses_of_done(store, job.model, plan.sources)
-    left = [source for source in plan.sources if source not in done]
+    done = statuses_of_done(store, job.model, plan.units)
+    left = [unit for unit in plan.units if unit not in done]
     if left:
         store.prepare()
-    log.info("plan %s: %d sources, %d done, model %s", plan.digest[:8], len(plan.sources), len(done), job.model)
-    for trouble in plan.unlisted:
+    log.info("plan %s: %d camera-hours, %d done, model %s", plan.digest[:8], len(plan.units), len(done), job.model)
+    for trouble in plan.listing.unlisted:
         log.error("%s", trouble)
     with contextlib.closing(work(job, left)) as stream:
-        outcomes = list(_until_hopeless(stream, len(left), source_store))
-    coverage = Counter(done.values()) + Counter(item.status for item in outcomes if item.status)
-    scored = [item for item in outcomes if item.status]
+        outcomes = list(_until_hopeless(stream, sum(len(unit.own) for unit in left)))
+    written = [item for item in outcomes if item.statuses]
+    scored = sum(item.statuses.total() - item.unread for item in written)
+    done_before = sum(statuses.total() for statuses in done.values())
+    coverage = sum((*done.values(), *(item.statuses for item in written)), Counter[str]())
     summary = RunSummary(
         plan_digest=plan.digest,
         model=job.model,
         sources=len(plan.sources),
-        sources_done_before=len(done),
-        sources_scored=len(scored),
-        sources_failed=len(left) - len(scored),
-        frames_scored=sum(item.frames_scored for item in scored),
-        events=sum(item.events for item in scored),
+        sources_done_before=done_before,
+        sources_scored=scored,
+        sources_failed=len(plan.sources) - done_before - scored,
+        frames_scored=sum(item.frames_scored for item in written),
+        events=sum(item.events for item in written),
         coverage=dict(sorted(coverage.items())),
-        left_out=plan.left_out,
-        failures=(*plan.unlisted, *(item.failure for item in outcomes if item.failure)),
+        left_out=plan.listing.left_out,
+        failures=(*plan.listing.unlisted, *(failure for item in outcomes for failure in item.failures)),
         attempts=sum(item.attempts for item in outcomes),
         seconds=time.monotonic() - clock,
         tables=store.root,
@@ -181,34 +183,21 @@ def read_json(kind: type[Fitted], uri: str) -> Fitted:
         raise ValueError(f"{uri}: {error}") from error
 
 
-def _until_hopeless(outcomes: Iterator[Outcome], total: int, archive: Store) -> Iterator[Outcome]:
-    """Passes outcomes on until no further source could succeed; progress goes to a terminal."""
-    in_a_row: list[Outcome] = []
+def _until_hopeless(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
+    """Passes outcomes on until no further unit could succeed; progress goes to a terminal."""
+    in_a_row = 0
     bar = tqdm(total=total, unit="video", disable=not sys.stderr.isatty())
     for outcome in outcomes:
-        bar.update()
-        if outcome.failure:
-            log.error("%s", outcome.failure)
-        else:
-            log.info("%s: %s, %d frames", outcome.source.uri, outcome.status, outcome.frames_scored)
+        bar.update(len(outcome.unit.own))
+        for failure in outcome.failures:
+            log.error("%s", failure)
+        where = f"{outcome.unit.camera} {outcome.unit.date} {outcome.unit.key}"
+        log.info("%s: %s, %d frames", where, dict(outcome.statuses), outcome.frames_scored)
         yield outcome
-        in_a_row = [*in_a_row, outcome] if outcome.failure else []
-        if len(in_a_row) == FAILURES_IN_A_ROW:
-            # Objects that nobody may read are their own trouble; an archive that cannot even be listed is the night's.
-            if not all(each.unread for each in in_a_row) or not _answers(archive):
-                break
-            in_a_row = []
-        if outcome.hopeless:
+        in_a_row = 0 if outcome.statuses else in_a_row + 1
+        if outcome.hopeless or in_a_row == FAILURES_IN_A_ROW:
             break
     bar.close()
-
-
-def _answers(store: Store) -> bool:
-    try:
-        next(store.list(), None)
-    except StoreError:
-        return False
-    return True
 
 
 def _keep(store: Store, job: Job, plan: Plan, summary: RunSummary, started: datetime) -> RunSummary:

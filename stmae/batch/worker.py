@@ -1,19 +1,19 @@
-"""Scores one source object: downloads, decodes, asks the server, writes its rows.
+"""Scores one camera-hour: downloads, decodes, asks the server, writes its rows.
 
-Scores, events and thumbnails are written first and the coverage row last: where there is one, all the rest is
-there. Nothing that is written depends on when or how often it was written.
+Scores, events and thumbnails are written first and the coverage rows last: where there are some, all the rest is
+there. Nothing that is written depends on when or how often it was written, or on what was scored before.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import errno
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import cv2
 import numpy as np
@@ -21,83 +21,53 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from stmae import tables
+from stmae.archive.timeline import Unit, inputs_digest
+from stmae.batch.copies import Copies
+from stmae.batch.coverage import ledger
 from stmae.batch.events import events_table
-from stmae.batch.plan import Source
-from stmae.batch.rows import Sample, heatmaps_table, scores_table
-from stmae.scoring.calibration import Calibration
-from stmae.scoring.normality import FrameValues, NormalityModel
-from stmae.scoring.raw import CLIP_FRAMES, RawScores
+from stmae.batch.job import Job
+from stmae.batch.unit_stream import UnitStream, Warmth
 from stmae.serving.client import Client, ServingError
-from stmae.serving.segments import cut
-from stmae.storage import ObjectMissingError, StoreError, open_store
-from stmae.video.health import DecodeHealth
-from stmae.video.sampling import is_slower
+from stmae.storage import StoreError, open_store
 from stmae.video.sandbox import Sandbox
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = (1.0, 3.0)
-"""Pauses before the further attempts at a source whose server was away or late."""
+"""Pauses before the further attempts at a unit whose server was away or late."""
 THUMBNAIL_WIDTH = 640
 THUMBNAIL_QUALITY = 85
-
-Floats = npt.NDArray[np.float32]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
-    """What all sources of a run have in common; travels to workers."""
-
-    archive: str
-    tables: str
-    server_url: str
-    deployment: str
-    model: str
-    """The tables' partition, `<deployment>-<digest8>`."""
-    model_digest: str
-    """The server must serve this very model from the first source to the last."""
-    size: int
-    segment_frames: int
-    deadline_seconds: float
-    normality: NormalityModel
-    calibration: Calibration
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What became of a source in a run: a coverage row with `status`, or none and a `failure`."""
+    """What became of a unit in a run: coverage rows, or none and a failure."""
 
-    source: Source
-    status: str | None = None
+    unit: Unit
+    statuses: Counter[str] = dataclasses.field(default_factory=Counter)
+    """Of its sources; empty where no rows were written."""
     frames_scored: int = 0
     events: int = 0
     attempts: int = 1
-    failure: str | None = None
+    unread: int = 0
+    """Sources that could not be read. Their rows say `missing`, and the next run tries again."""
+    failures: tuple[str, ...] = ()
+    """What could not be read or written, and why."""
     hopeless: bool = False
-    """The failure would meet every other source too."""
-    unread: bool = False
-    """The failure is that the archive did not give the object."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Fetched:
-    """A source's local copy, or why there is none."""
-
-    path: Path | None
-    etag: str
-    failure: str | None = None
-    """None without a path: the object has vanished."""
+    """The failure would meet every other unit too."""
 
 
 class Worker:
-    """Holds the connections of a process while it scores one source after another."""
+    """Holds the connections of a process while it scores one unit after another."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, folder: Path) -> None:
         self.job = job
         self._archive = open_store(job.archive)
         self._tables = open_store(job.tables)
+        self.copies = Copies(self._archive, folder)
         self._sandbox = Sandbox()
         self._client = Client(job.server_url, job.deployment, deadline_seconds=job.deadline_seconds)
+        self._warmth: Warmth | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -107,48 +77,25 @@ class Worker:
     ) -> None:
         self._client.close()
         self._sandbox.close()
+        self.copies.close()
 
-    def fetch(self, source: Source, folder: Path) -> Fetched:
-        """Downloads a source into `folder`. Raises nothing: the answer tells of any trouble."""
-        if source.skipped:
-            return Fetched(None, source.etag)
-        target = folder / f"{source.key}{PurePosixPath(source.path).suffix.lower()}"
-        try:
-            return Fetched(target, self._archive.download(source.path, target))
-        except ObjectMissingError:
-            return Fetched(None, source.etag)
-        except StoreError as error:
-            full = isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC
-            hint = f" (local copies go to {folder}; TMPDIR names another folder)" if full else ""
-            return Fetched(None, source.etag, f"{error}{hint}")
-
-    def score(self, source: Source, fetched: Fetched) -> Outcome:
-        """Writes all rows of a source. Where a server or store fails, it stays undone and the outcome says why."""
-        if fetched.failure:
-            return Outcome(source=source, failure=fetched.failure, unread=True)
-        if fetched.path is not None:  # the bytes that are scored, were they replaced since the plan
-            source = dataclasses.replace(source, etag=fetched.etag, size=fetched.path.stat().st_size)
+    def score(self, unit: Unit) -> Outcome:
+        """Writes all rows of a unit. Where a server or store fails, it stays undone and the outcome says why."""
         for attempt, pause in enumerate((*RETRY_SECONDS, None), 1):
             try:
-                return dataclasses.replace(self._score(source, fetched.path), attempts=attempt)
+                return dataclasses.replace(self._score(unit), attempts=attempt)
             except ServingError as error:
+                where = unit.own[0].uri
                 if pause is None or error.cause not in ("unavailable", "deadline"):
                     hopeless = error.cause in ("unavailable", "missing")
-                    message = f"{source.uri}: {error}"
-                    return Outcome(source=source, attempts=attempt, failure=message, hopeless=hopeless)
-                log.warning("%s: attempt %d: %s", source.uri, attempt, error)
+                    return Outcome(unit=unit, attempts=attempt, failures=(f"{where}: {error}",), hopeless=hopeless)
+                log.warning("%s: attempt %d: %s", where, attempt, error)
                 time.sleep(pause)
-            except StoreError as error:  # of the tables: nothing that is scored could be kept
-                return Outcome(source=source, attempts=attempt, failure=str(error), hopeless=True)
+            except StoreError as error:  # of the tables, or an archive that is gone: nothing can be kept
+                return Outcome(unit=unit, attempts=attempt, failures=(str(error),), hopeless=True)
         raise AssertionError("the last attempt returns")
 
-    def _score(self, source: Source, path: Path | None) -> Outcome:
-        if path is None:
-            row = _coverage(source, None, 0, self.job.normality.fps)
-            self._put(
-                source, {name: tables.SCHEMAS[name].empty_table() for name in ("scores", "heatmaps", "events")}, row
-            )
-            return Outcome(source=source, status=row["status"])
+    def _score(self, unit: Unit) -> Outcome:
         served = self._client.describe()
         if served.digest != self.job.model_digest:
             raise ServingError(
@@ -156,56 +103,50 @@ class Worker:
                 f"{self.job.server_url}: {self.job.deployment!r} was published anew during the run; "
                 "run again to score with the new model",
             )
-        frames, raw, values, health = self._ask(path)
-        source = source.lasting(health.seconds_decoded)
-        scores = scores_table(source, frames, raw, values)
-        heatmaps = heatmaps_table(source, frames, values.heatmap)
-        events = events_table(scores, heatmaps, self.job.calibration, source.partition(self.job.model))
-        names = dict(zip(events["peak_frame"].to_pylist(), events["thumbnail"].to_pylist(), strict=True))
-        for name, jpeg in self._thumbnails(path, names):
-            self._tables.put(name, jpeg)
-        row = _coverage(source, health, scores.num_rows, self.job.normality.fps)
-        self._put(source, {"scores": scores, "heatmaps": heatmaps, "events": events}, row)
-        return Outcome(source=source, status=row["status"], frames_scored=scores.num_rows, events=events.num_rows)
-
-    def _ask(self, path: Path) -> tuple[list[Sample], RawScores, FrameValues, DecodeHealth]:
-        """Streams a video's segments to the server; returns which frames were sampled, and their scores."""
-        frames = self._sandbox.read(path, self.job.size, fps=self.job.normality.fps)
-        samples: list[Sample] = []
-        seen: list[RawScores] = []
-
-        def images() -> Iterator[npt.NDArray[np.uint8]]:
-            for frame in frames:
-                samples.append(Sample(frame.index, frame.time_s))
-                yield frame.image
-
-        def raw() -> Iterator[RawScores]:
-            for part in self._client.score_stream(cut(images(), self.job.segment_frames)):
-                try:
-                    seen.append(part.check())
-                except ValueError as error:
-                    where = f"{self.job.server_url}: model {self.job.deployment!r}"
-                    raise ServingError("missing", f"{where}: {error}") from None
-                yield part
-
-        values = list(self.job.normality.frame_values(raw()))
-        return (
-            samples,
-            RawScores.join([RawScores.empty(), *seen]),
-            FrameValues.join([FrameValues.empty(), *values]),
-            frames.health,
+        stream = UnitStream(self.job, unit, self.copies, self._sandbox, self._client, self._warmth)
+        frames = stream.scored()
+        own = [reading for reading in stream.readings if reading.source.uri in {source.uri for source in unit.own}]
+        troubles = tuple(reading.trouble for reading in own if reading.trouble)
+        if troubles:
+            next(self._archive.list(), None)  # raises where not the objects but the whole archive is the trouble
+        sources = {reading.source.uri: (reading.source, reading.start) for reading in own}
+        scores, heatmaps = frames.scores(sources), frames.heatmaps(sources)
+        events = events_table(scores, heatmaps, self.job.calibration, unit.partition(self.job.model))
+        self._put_thumbnails(unit, events, stream.paths)
+        rows = list(ledger(own, stream.until, inputs_digest(stream.sources), self.job.normality.fps))
+        coverage = pa.Table.from_pylist(rows, schema=tables.COVERAGE)
+        for name, table in (("scores", scores), ("heatmaps", heatmaps), ("events", events), ("coverage", coverage)):
+            path = tables.object_path(name, unit.partition(self.job.model), unit.key)
+            self._tables.put(path, tables.to_parquet(table))
+        self._warmth = stream.warmth
+        return Outcome(
+            unit=unit,
+            statuses=Counter(row["status"] for row in rows if row.get("source")),
+            frames_scored=len(frames),
+            events=events.num_rows,
+            unread=len(troubles),
+            failures=troubles,
         )
 
-    def _thumbnails(self, path: Path, names: dict[int, str]) -> Iterator[tuple[str, bytes]]:
-        """Yields names and JPEGs of the frames that `names` is keyed by, in a second pass over the video."""
-        for frame in self._sandbox.read(path, only=sorted(names)) if names else ():
-            yield names[frame.index], _jpeg(frame.image)
+    def _put_thumbnails(self, unit: Unit, events: pa.Table, paths: dict[str, Path]) -> None:
+        """Writes a picture of each event, and removes those of events that the unit had before."""
+        folder, keys = unit.partition(self.job.model).folder("thumbnails"), {source.key for source in unit.own}
+        kept = {item.path for item in self._tables.list(folder)}
+        stale = {path for path in kept if path.removeprefix(folder).partition("-")[0] in keys}
+        for name, jpeg in self._thumbnails(events, paths):
+            self._tables.put(name, jpeg)
+            stale.discard(name)
+        for name in sorted(stale):
+            self._tables.delete(name)
 
-    def _put(self, source: Source, made: dict[str, pa.Table], coverage: dict[str, Any]) -> None:
-        rows = pa.Table.from_pylist([coverage], schema=tables.COVERAGE)
-        for name, table in (*made.items(), ("coverage", rows)):
-            path = tables.object_path(name, source.partition(self.job.model), source.key)
-            self._tables.put(path, tables.to_parquet(table))
+    def _thumbnails(self, events: pa.Table, paths: dict[str, Path]) -> Iterator[tuple[str, bytes]]:
+        """Yields names and JPEGs of the peaks of events, in a second pass over the videos that have some."""
+        wanted: dict[str, dict[int, str]] = {}
+        for row in events.select(["source", "peak_frame", "thumbnail"]).to_pylist():
+            wanted.setdefault(row["source"], {})[row["peak_frame"]] = row["thumbnail"]
+        for source, names in wanted.items():
+            for frame in self._sandbox.read(paths[source], only=sorted(names)):
+                yield names[frame.index], _jpeg(frame.image)
 
 
 def _jpeg(image_rgb: npt.NDArray[np.uint8]) -> bytes:
@@ -216,35 +157,3 @@ def _jpeg(image_rgb: npt.NDArray[np.uint8]) -> bytes:
     options = [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY]
     _, data = cv2.imencode(".jpg", cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR), options)
     return data.tobytes()
-
-
-def _coverage(source: Source, health: DecodeHealth | None, scored: int, fps: float) -> dict[str, Any]:
-    if health is not None:
-        status, reason = str(health.status), health.reason
-    elif source.skipped:
-        status, reason = "skipped", source.skipped
-    else:
-        status, reason = "missing", "the object vanished between listing and reading"
-    decoded = health.frames_decoded if health else 0
-    if health and scored and is_slower(health.fps, fps):
-        slow = f"has {health.fps:g} frames/s, fewer than the {fps:g} that the model is used with"
-        reason = f"{reason}; {slow}" if reason else slow
-    if source.place.doubt:
-        reason = f"{reason}; {source.place.doubt}" if reason else source.place.doubt
-    if status == "scored" and scored == 0:
-        status = "skipped"
-        reason = f"{decoded} frames: too short, the first score is that of frame {CLIP_FRAMES + 1}"
-    return {
-        "source": source.uri,
-        "etag": source.etag,
-        "bytes": source.size,
-        "status": status,
-        "reason": reason,
-        "frames_reported": health.frames_reported if health else None,
-        "frames_decoded": decoded,
-        "frames_scored": scored,
-        "seconds_reported": health.seconds_reported if health else None,
-        "seconds_decoded": health.seconds_decoded if health else 0.0,
-        "seconds_scored": scored / min(fps, health.fps) if health else 0.0,
-        "start_time": source.place.start,
-    }

@@ -47,6 +47,8 @@ class Night:
     date: str | None
     coverage: list[Row]
     """By camera, then source."""
+    gaps: list[Row]
+    """Where a camera has no recording, in order of time."""
     events: list[Row]
     """The rarest first."""
     runs: list[Row]
@@ -65,6 +67,15 @@ class Event(NamedTuple):
     frame: Picture | None
     heatmap: Picture | None
     """None where the tables hold no heat map of the peak's second."""
+
+
+class Gaps(NamedTuple):
+    """A camera's line in the table of gaps."""
+
+    camera: str
+    gaps: int
+    seconds: float
+    longest: str
 
 
 class Camera(NamedTuple):
@@ -108,7 +119,8 @@ def read_night(store: Store, model: str | None, date: str | None) -> Night:
         store=store,
         model=model,
         date=date,
-        coverage=sorted(coverage, key=lambda row: (row["camera"], row["source"])),
+        coverage=sorted((row for row in coverage if row["source"]), key=lambda row: (row["camera"], row["source"])),
+        gaps=sorted((row for row in coverage if not row["source"]), key=lambda row: row["start_time"]),
         events=sorted(
             _of_day(_rows(store, f"events/model={model}/"), date),
             key=lambda row: (-row["score"], row["source"], row["peak_frame"]),
@@ -127,6 +139,7 @@ def page_of(night: Night) -> str:
         seconds_scored=sum(row["seconds_scored"] for row in night.coverage),
         missed=[row for row in night.coverage if row["status"] != "scored"],
         unfinished=_unfinished(night.runs),
+        gaps=[_gaps(name, night) for name in sorted({row["camera"] for row in night.gaps})],
         events=_events(night),
         bound_factor=CLAIM,
         cameras=[_camera(name, night) for name in dict.fromkeys(row["camera"] for row in night.coverage)],
@@ -142,6 +155,7 @@ def _rows(store: Store, prefix: str) -> list[Row]:
             continue
         parts = dict(part.split("=", 1) for part in item.path.split("/") if "=" in part)
         partition = {name: unquote(value) for name, value in parts.items()}
+        partition["key"] = item.path.rpartition("/")[2].removesuffix(".parquet")
         rows += [row | partition for row in pq.read_table(io.BytesIO(store.get(item.path))).to_pylist()]
     return rows
 
@@ -180,11 +194,18 @@ def _event(row: Row, store: Store, heatmap: Heatmap | None) -> Event:
         rarity=return_period(row["return_period_hours"], bounded=row["bounded"]),
         starts=_moment(row["start_time"], row["start_s"]),
         peak=_moment(row["peak_time"], row["peak_s"]),
-        lasts=duration(row["end_s"] - row["start_s"]),
+        lasts=duration(_lasts(row)),
         video=_video(row),
         frame=None if picture is None else jpeg(picture, "frame at the peak"),
         heatmap=drawn,
     )
+
+
+def _lasts(row: Row) -> float:
+    """Returns the length of an event in seconds; one with times may begin in one video and end in another."""
+    if row["start_time"] is None:
+        return float(row["end_s"] - row["start_s"])
+    return float((row["end_time"] - row["start_time"]).total_seconds())
 
 
 def _heatmaps(store: Store, events: Sequence[Row]) -> dict[tuple[str, int], Heatmap]:
@@ -192,7 +213,7 @@ def _heatmaps(store: Store, events: Sequence[Row]) -> dict[tuple[str, int], Heat
     wanted: dict[str, set[tuple[str, int]]] = {}
     for row in events:
         partition = tabular.Partition(row["model"], row["camera"], row["date"])
-        path = tabular.object_path("heatmaps", partition, tabular.source_key(row["source"]))
+        path = tabular.object_path("heatmaps", partition, row["key"])
         wanted.setdefault(path, set()).add((row["source"], int(row["peak_s"])))
     found: dict[tuple[str, int], Heatmap] = {}
     for path, peaks in wanted.items():
@@ -218,6 +239,13 @@ def _thumbnail(store: Store, path: str | None) -> Image | None:
         return None
     image = cv2.imdecode(data, cv2.IMREAD_COLOR)
     return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
+def _gaps(name: str, night: Night) -> Gaps:
+    rows = [row for row in night.gaps if row["camera"] == name]
+    longest = max(rows, key=lambda row: row["seconds"])
+    text = f"{duration(longest['seconds'])} from {_moment(longest['start_time'], 0.0)}"
+    return Gaps(name, len(rows), sum(row["seconds"] for row in rows), text)
 
 
 def _camera(name: str, night: Night) -> Camera:

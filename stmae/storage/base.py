@@ -60,6 +60,9 @@ class Store(Protocol):
     def put(self, path: str, data: bytes) -> None:
         """Writes the whole object; on any failure the object is what it was before."""
 
+    def delete(self, path: str) -> None:
+        """Removes the object, if it is there."""
+
     def prepare(self) -> None:
         """Makes the root where it is missing; raises StoreError where nothing could be put."""
 

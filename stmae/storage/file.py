@@ -65,6 +65,10 @@ class FileStore:
         with self._errors(path):
             write_atomically(self.folder / path, data)
 
+    def delete(self, path: str) -> None:
+        with self._errors(path):
+            (self.folder / path).unlink(missing_ok=True)
+
     def prepare(self) -> None:
         with self._errors(""):
             self.folder.mkdir(parents=True, exist_ok=True)

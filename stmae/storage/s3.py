@@ -62,6 +62,10 @@ class S3Store:
         with self._errors(path):
             self._client.put_object(Bucket=self.bucket, Key=self.prefix + path, Body=data)
 
+    def delete(self, path: str) -> None:
+        with contextlib.suppress(ObjectMissingError), self._errors(path):  # some servers say 404, others nothing
+            self._client.delete_object(Bucket=self.bucket, Key=self.prefix + path)
+
     def prepare(self) -> None:
         """Checks that the bucket can be listed. It is never created, so that a mistyped name cannot make one."""
         with self._errors(""):

@@ -45,19 +45,26 @@ class Frame:
 class FrameSource:
     """The frames of a video file, or of an image folder in natural order.
 
-    `fps` samples them at that rate by time; None gives every frame. `size` resizes each frame to size x size. Iterating
-    never raises for bad content: it ends, and `health` says why. Iterating again starts over. Raises FileNotFoundError
-    where `path` does not exist.
+    `fps` samples them at that rate by time, as Sampler does with `start_s` and `after`; None gives every frame. `size`
+    resizes each frame to size x size. Iterating never raises for bad content: it ends, and `health` says why. Iterating
+    again starts over. Raises FileNotFoundError where `path` does not exist.
     """
 
     def __init__(
-        self, path: Path, size: int | None = None, *, fps: float | None = None, folder_fps: float = FOLDER_FPS
+        self,
+        path: Path,
+        size: int | None = None,
+        *,
+        fps: float | None = None,
+        start_s: float = 0.0,
+        after: int | None = None,
+        folder_fps: float = FOLDER_FPS,
     ) -> None:
         self.path = Path(path)
         self.size = size
         self.shape: tuple[int, int] | None = None
         """Height and width of the first frame before it is resized; known once it was read."""
-        self._fps = fps
+        self._sampling = fps, start_s, after
         self._folder_fps = folder_fps
         self._health: DecodeHealth | None = None
         if not self.path.exists():
@@ -119,4 +126,5 @@ class FrameSource:
         )
 
     def _sampler(self) -> Sampler | None:
-        return None if self._fps is None else Sampler(self._fps)
+        fps, start_s, after = self._sampling
+        return None if fps is None else Sampler(fps, start_s, after)

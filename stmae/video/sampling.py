@@ -13,24 +13,30 @@ stretched."""
 
 
 class Sampler:
-    """Says which frames are samples at `fps`, counted from the first frame.
+    """Says which frames are samples at `fps`.
 
-    No frame is taken twice: of footage that has fewer frames every one is a sample.
+    Samples are at multiples of 1 / fps on a timeline on which the footage begins at `start_s`; `after` is the number of
+    one that was taken already. No frame is taken twice, and none is lost of footage that has about `fps` frames a
+    second or fewer, however its stamps lie.
     """
 
-    def __init__(self, fps: float) -> None:
-        self._fps = fps
-        self._first: float | None = None
-        self._last = -1
+    def __init__(self, fps: float, start_s: float = 0.0, after: int | None = None) -> None:
+        self._fps, self._start, self._number = fps, start_s, after
+        self._taken: float | None = None
 
     def takes(self, time_s: float) -> bool:
-        """Says whether the frame of this time is a sample; times come in their order, seconds."""
-        self._first = time_s if self._first is None else self._first
-        number = math.floor((time_s - self._first) * self._fps + EARLY)
-        if number <= self._last:
+        """Says whether the frame of this time is a sample; times come in their order, seconds from the start."""
+        number = sample_number(self._start + time_s, self._fps)
+        due = self._number is None or number > self._number
+        if not due and (self._taken is None or time_s - self._taken < SLOWER / self._fps):
             return False
-        self._last = number
+        self._number, self._taken = max(number, number if self._number is None else self._number), time_s
         return True
+
+
+def sample_number(at_s: float, fps: float) -> int:
+    """Returns the number of the sample that a frame at this time may be."""
+    return math.floor(at_s * fps + EARLY)
 
 
 def is_slower(native_fps: float, fps: float) -> bool:

@@ -65,10 +65,18 @@ class Sandbox:
             process.communicate()
 
     def read(
-        self, path: Path, size: int | None = None, *, fps: float | None = None, only: Sequence[int] | None = None
+        self,
+        path: Path,
+        size: int | None = None,
+        *,
+        fps: float | None = None,
+        start_s: float = 0.0,
+        after: int | None = None,
+        only: Sequence[int] | None = None,
     ) -> SandboxedSource:
-        """Returns a source that gives what FrameSource(path, size, fps=fps) gives; of `only`, just these frames."""
-        return SandboxedSource(self, {"path": os.fspath(path), "size": size, "fps": fps, "only": only})
+        """Returns a source that gives what a FrameSource with these arguments gives; of `only`, just these frames."""
+        request = {"path": os.fspath(path), "size": size, "fps": fps, "start_s": start_s, "after": after, "only": only}
+        return SandboxedSource(self, request)
 
     def ask(self, request: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
         """Yields the messages of one file. Raises SandboxError where the process ends or is stuck."""
@@ -179,7 +187,8 @@ def main() -> None:
 def _answer(out: IO[bytes], request: dict[str, Any]) -> DecodeHealth | None:
     """Sends the frames that are asked for; returns the health where these are all."""
     only = request["only"]
-    source = FrameSource(Path(request["path"]), request["size"], fps=request["fps"])
+    sampling = {name: request[name] for name in ("fps", "start_s", "after")}
+    source = FrameSource(Path(request["path"]), request["size"], **sampling)
     for frame in source:
         if only is None or frame.index in only:
             height, width, _ = frame.image.shape

@@ -29,6 +29,7 @@ class MadeTables:
         row = {
             "source": f"file:///archive/{camera}/{date}/{name}",
             "etag": "0",
+            "inputs": "0" * 16,
             "bytes": 1000,
             "status": "scored",
             "reason": None,
@@ -39,8 +40,24 @@ class MadeTables:
             "seconds_decoded": 3600.0,
             "seconds_scored": 3599.6,
             "start_time": START,
+            "end_time": START + timedelta(hours=1),
+            "seconds": 3600.0,
         } | columns
         return self._put("coverage", [row], camera, date)[0]
+
+    def gap(self, camera: str, start: datetime, seconds: float, date: str = "2026-03-01") -> None:
+        """Adds a stretch without a recording."""
+        row = dict.fromkeys(tables.COVERAGE.names) | {
+            "inputs": "0" * 16,
+            "status": "gap",
+            "reason": "no recording",
+            "start_time": start,
+            "end_time": start + timedelta(seconds=seconds),
+            "seconds": seconds,
+            **dict.fromkeys(("bytes", "frames_decoded", "frames_scored"), 0),
+            **dict.fromkeys(("seconds_decoded", "seconds_scored"), 0.0),
+        }
+        self._put("coverage", [row], camera, date)
 
     def events(self, video: dict[str, Any], *columns: dict[str, Any]) -> list[dict[str, Any]]:
         """Adds events to a video, 30 seconds each, one every ten minutes."""
@@ -53,6 +70,8 @@ class MadeTables:
                     "source": video["source"],
                     "etag": video["etag"],
                     "event_id": f"{video['camera']}-{number}",
+                    "start_source": video["source"],
+                    "end_source": video["source"],
                     **{f"{name}_frame": int(10 * time_s) for name, time_s in times.items()},
                     **{f"{name}_s": time_s for name, time_s in times.items()},
                     **{f"{name}_time": START + timedelta(seconds=time_s) for name, time_s in times.items()},
@@ -117,7 +136,8 @@ class MadeTables:
 
     def _put(self, table: str, rows: list[dict[str, Any]], camera: str, date: str) -> list[dict[str, Any]]:
         partition = {"model": self.model, "camera": camera, "date": date}
-        path = tables.object_path(table, tables.Partition(**partition), tables.source_key(rows[0]["source"]))
+        key = tables.source_key(rows[0]["source"] or f"gap {rows[0]['start_time']}")
+        path = tables.object_path(table, tables.Partition(**partition), key)
         self.store.put(path, tables.to_parquet(pa.Table.from_pylist(rows, schema=tables.SCHEMAS[table])))
         return [row | partition for row in rows]
 

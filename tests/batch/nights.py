@@ -19,6 +19,8 @@ from stmae.serving.client import Client
 from stmae.storage.document import from_json, to_json
 from stmae.video.writer import write_video
 
+UNITS = 4
+"""Camera-hours of the archive; a video without a time is one of its own."""
 GOOD = {
     "gate/2026-03-01/08-00-00.mp4": 40,
     "gate/2026-03-01/08-10-00.mp4": 21,
@@ -103,7 +105,13 @@ def read(root: Path | str, table: str, **options: Any) -> pa.Table:
 
 
 def rows(root: Path | str, table: str) -> list[dict[str, Any]]:
-    return sorted(read(root, table).to_pylist(), key=lambda row: str(row.get("source")))
+    found = read(root, table).to_pylist() if Path(root, table).exists() else []
+    return sorted(found, key=lambda row: str(row.get("source")))
+
+
+def covered(root: Path | str) -> list[dict[str, Any]]:
+    """Rows of `coverage` that tell of a video, without those of gaps."""
+    return [row for row in rows(root, "coverage") if row["source"]]
 
 
 def bytes_of(root: Path, *, runs: bool = False) -> dict[str, bytes]:

@@ -19,23 +19,28 @@ from nights import Night, read
 
 from stmae import tables
 from stmae.archive.layouts import Place
+from stmae.archive.sources import Source
 from stmae.batch.events import events_table
-from stmae.batch.plan import Source
-from stmae.batch.rows import Sample, heatmap_of, heatmaps_table, rounded, scores_table
+from stmae.batch.rows import FrameRows, heatmap_of, rounded
+from stmae.batch.stream import Sample
 from stmae.scoring import DETECTORS
+from stmae.scoring.normality import FrameValues
 from stmae.scoring.raw import RawScores
 from stmae.storage.document import digest
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SOURCE = Source("s3://a/gate/x.mp4", "gate/x.mp4", Place("gate", "2026-03-01", START), "e7a9", 1)
-PARTITION = SOURCE.partition("m-01234567")
+PARTITION = tables.Partition("m-01234567", "gate", "2026-03-01")
 MODEL, CALIBRATION = fit([walkers(600, seed) for seed in range(3)], event_hours=0.2)
 
 
 def tables_of(raw: RawScores) -> tuple[pa.Table, pa.Table]:
     """Returns the rows of scores and of heat maps that the batch job writes for these raw scores."""
-    values, samples = values_of(MODEL, raw), [Sample(index, index / FPS) for index in range(len(raw) + 4)]
-    return scores_table(SOURCE, samples, raw, values), heatmaps_table(SOURCE, samples, values.heatmap)
+    rows = FrameRows()
+    samples = [Sample(SOURCE.uri, index + 4, (index + 4) / FPS, 0.0) for index in range(len(raw))]
+    rows.add(samples, raw, values_of(MODEL, raw))
+    sources = {SOURCE.uri: (SOURCE, START)}
+    return rows.scores(sources), rows.heatmaps(sources)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -93,8 +98,12 @@ def test_no_footage_has_no_event() -> None:
 def test_a_heat_map_keeps_the_highest_of_each_tile_and_second() -> None:
     heatmaps = np.zeros((25, 16, 16), np.float32)
     heatmaps[3, 2, 5], heatmaps[8, 2, 5], heatmaps[12, 7, 7], heatmaps[20] = 2.0, 3.5, 99.0, 0.4
-    samples = [Sample(index, index / 10) for index in range(29)]  # the first scored frame is that of 0.4 s
-    rows = heatmaps_table(SOURCE, samples, heatmaps).to_pylist()
+    frames = FrameRows()
+    samples = [Sample(SOURCE.uri, index + 4, (index + 4) / 10, 0.0) for index in range(25)]
+    zeros = FrameValues(np.zeros((25, 4), np.float32), heatmaps)
+    for part in (slice(0, 5), slice(5, 25)):
+        frames.add(samples[part], walkers(25, 0)[part], zeros[part])
+    rows = frames.heatmaps({SOURCE.uri: (SOURCE, START)}).to_pylist()
     assert [row["second"] for row in rows] == [0, 1, 2]
     first, second, third = (heatmap_of(row["heatmap"]) for row in rows)
     assert (first[2, 5], second[2, 5], second[7, 7]) == (2.0, 3.5, 255 / tables.HEATMAP_STEPS)

@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def planned(folder: Path, date: str | None = None, include: str | None = None) -> list[str]:
-    return [source.path for source in make_plan(open_store(str(folder)), date, include).sources]
+    return sorted(source.path for source in make_plan(open_store(str(folder)), date, include).sources)
 
 
 def test_videos_are_sources_and_hidden_or_other_files_are_not(folder: Path) -> None:

@@ -119,9 +119,13 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_scored(night: Night, unre
     assert run.returncode == 1, run.stderr
     for path in ("site/locked: not permitted", "gate/2026-11-01/08-00-00.mp4: not permitted"):
         assert path in run.stderr
-    assert json.loads(run.stdout)["coverage"] == {"scored": 1}
-    (row,) = rows(unreadable / "tables", "coverage")
-    assert row["camera"] == "yard"
+    assert json.loads(run.stdout)["coverage"] == {"missing": 1, "scored": 1}
+    gate, yard = rows(unreadable / "tables", "coverage")
+    assert (gate["camera"], yard["camera"]) == ("gate", "yard")
+    assert "not permitted" in gate["reason"]
+    (unreadable / "site/gate/2026-11-01/08-00-00.mp4").chmod(0o644)
+    (unreadable / "site/locked").chmod(0o755)
+    assert night.score(unreadable / "site", unreadable / "tables").coverage == {"scored": 3}
 
 
 def test_an_archive_is_looked_at_before_it_is_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,6 +35,14 @@ def test_an_object_that_was_put_can_be_listed_read_and_downloaded(store: Store, 
     assert etag in (hashlib.sha256(b"new bytes").hexdigest(), hashlib.md5(b"new bytes").hexdigest())
 
 
+def test_an_object_that_was_deleted_is_gone_and_may_be_deleted_again(store: Store) -> None:
+    store.prepare()
+    store.put("a/b.bin", b"x")
+    store.delete("a/b.bin")
+    store.delete("a/b.bin")
+    assert list(store.list()) == []
+
+
 def test_a_missing_object_raises_its_own_error(store: Store, tmp_path: Path) -> None:
     store.prepare()
     for call in (store.get, store.etag, lambda path: store.download(path, tmp_path / "copy")):

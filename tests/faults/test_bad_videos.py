@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nights import GOOD, Night, bytes_of, film, read, rows
+from nights import GOOD, Night, bytes_of, covered, film, read, rows
 
 from stmae.batch.plan import make_plan
 from stmae.storage import FileStore
@@ -32,7 +32,7 @@ def bad_night(
     summary = night.score(site, tables)
     assert summary.complete
     assert summary.sources_scored == len(GOOD) + 6
-    return {row["source"].rsplit("/", 1)[-1]: row for row in rows(tables, "coverage")}, tables
+    return {row["source"].rsplit("/", 1)[-1]: row for row in covered(tables)}, tables
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_the_frames_before_a_cut_are_scored(bad_night: tuple[dict[str, dict[str,
 
 def test_the_good_videos_are_scored_all_the_same(bad_night: tuple[dict[str, dict[str, Any]], Path]) -> None:
     coverage, tables = bad_night
-    assert len(coverage) == len(rows(tables, "coverage")) == len(GOOD) + 6
+    assert len(coverage) == len(covered(tables)) == len(GOOD) + 6
     good = [row for row in coverage.values() if row["status"] == "scored"]
     assert sorted(row["frames_scored"] for row in good) == sorted(frames - 4 for frames in GOOD.values())
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nights import GOOD, Night, bytes_of
+from nights import GOOD, UNITS, Night, bytes_of, covered
 
 from stmae.batch import worker as work
+from stmae.batch.unit_stream import UnitStream
 from stmae.serving.client import Client, ServingError
 from stmae.serving.repository import write_repository
 from stmae.serving.triton.launcher import EmbeddedTriton
@@ -48,24 +49,24 @@ def test_a_server_that_dies_in_mid_run_leaves_the_rest_for_the_next_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(work, "RETRY_SECONDS", (0.05, 0.05))
-    ask, asked = work.Worker._ask, 0
+    read, asked = UnitStream.scored, 0
     with EmbeddedTriton(triton_server.repository, runtime=triton_runtime) as server:
 
-        def stop_before_the_third(worker: work.Worker, path: Path) -> Any:
+        def stop_before_the_third(stream: UnitStream) -> Any:
             nonlocal asked
             asked += 1
             if asked == 3:
                 server.__exit__(None, None, None)
-            return ask(worker, path)
+            return read(stream)
 
         with monkeypatch.context() as patch:
-            patch.setattr(work.Worker, "_ask", stop_before_the_third)
+            patch.setattr(UnitStream, "scored", stop_before_the_third)
             summary = dataclasses.replace(night, server_url=server.grpc_url).score(archive, tmp_path)
-    assert (summary.sources_scored, summary.sources_failed) == (2, len(GOOD) - 2)
+    assert (summary.sources_scored, summary.sources_failed) == (3, len(GOOD) - 3)
     assert "no Triton answers" in summary.message()
-    assert "3 left for the next run" in summary.message()
-    assert len([name for name in bytes_of(tmp_path) if name.startswith("coverage/")]) == 2
-    assert night.score(archive, tmp_path).sources_scored == len(GOOD) - 2
+    assert "2 left for the next run" in summary.message()
+    assert len(covered(tmp_path)) == 3
+    assert night.score(archive, tmp_path).sources_scored == len(GOOD) - 3
     assert bytes_of(tmp_path) == bytes_of(scored)
 
 
@@ -86,7 +87,7 @@ def test_a_server_that_is_away_for_a_moment_is_asked_again(
     monkeypatch.setattr(Client, "score_stream", away_twice)
     summary = night.score(archive, tmp_path)
     assert summary.complete
-    assert summary.attempts == len(GOOD) + 2
+    assert summary.attempts == UNITS + 2
     assert bytes_of(tmp_path) == bytes_of(scored)
 
 
@@ -103,7 +104,7 @@ def test_a_model_published_in_mid_run_ends_it(
 
     monkeypatch.setattr(Client, "describe", another_after_two)
     summary = night.score(archive, tmp_path)
-    assert (summary.sources_scored, summary.complete) == (1, False)
+    assert (summary.sources_scored, summary.complete) == (2, False)
     assert "published anew during the run" in summary.message()
 
 

@@ -1,0 +1,85 @@
+"""The timeline of a camera: its recordings in order, cut into the hours that are the unit of work and of storage."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from stmae import tables
+from stmae.archive.sources import Source
+
+WARM_UP = timedelta(minutes=10)
+"""So much of what came before decides on the values of an hour's first frame."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unit:
+    """A camera-hour: the recordings of a camera that begin in an hour (UTC). One without a time is a unit of its own.
+
+    Its rows are a function of these sources and of those around it, whatever else is scored before or after it.
+    """
+
+    camera: str
+    date: str
+    key: str
+    """Name of its objects in the tables: the hour, 00 to 23, or a name made of the URI."""
+    own: tuple[Source, ...]
+    before: tuple[Source, ...] = ()
+    """What warms up the detectors: sources that begin within WARM_UP before the first own one, and the one before."""
+    after: Source | None = None
+    """The source that follows: the last frames depend on the second after them."""
+
+    def partition(self, model: str) -> tables.Partition:
+        """Returns where its rows lie for a model partition."""
+        return tables.Partition(model, self.camera, self.date)
+
+    @property
+    def stream(self) -> tuple[Source, ...]:
+        """Returns all sources that its rows depend on, in order."""
+        return (*self.before, *self.own, *([self.after] if self.after else []))
+
+
+def inputs_digest(sources: Iterable[Source]) -> str:
+    """Returns 16 hex digits of a digest of sources and of the ETags of their bytes."""
+    lines = "".join(f"{source.uri}\t{source.etag}\n" for source in sources)
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def units_of(sources: Iterable[Source]) -> list[Unit]:
+    """Returns the units of an archive, sorted by camera and time; every source is the own of exactly one."""
+    timed: defaultdict[str, list[tuple[datetime, Source]]] = defaultdict(list)
+    units = []
+    for source in sources:
+        if source.place.start is None or source.skipped:
+            units.append(Unit(source.place.camera, source.place.date, source.key, (source,)))
+        else:
+            timed[source.place.camera].append((source.place.start, source))
+    for camera, recorded in timed.items():
+        units += _hours(camera, sorted(recorded, key=lambda each: (each[0], each[1].path)))
+    return sorted(units, key=lambda unit: (unit.camera, unit.date, unit.key))
+
+
+def _hours(camera: str, recorded: Sequence[tuple[datetime, Source]]) -> Iterable[Unit]:
+    """Yields the units of a camera, given its sources with their starts in order."""
+    begin = 0
+    for end in range(1, len(recorded) + 1):
+        start = recorded[begin][0]
+        if end < len(recorded) and recorded[end][0].replace(minute=0, second=0, microsecond=0) == start.replace(
+            minute=0, second=0, microsecond=0
+        ):
+            continue
+        first = begin
+        while first > 0 and recorded[first][0] > start - WARM_UP:
+            first -= 1
+        yield Unit(
+            camera,
+            f"{start:%Y-%m-%d}",
+            f"{start:%H}",
+            tuple(source for _, source in recorded[begin:end]),
+            tuple(source for _, source in recorded[first:begin]),
+            recorded[end][1] if end < len(recorded) else None,
+        )
+        begin = end
