@@ -25,6 +25,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("detectors", "ablation", "return-period", "tables"))
     parser.add_argument("sets", nargs="*", help="detectors on these sets alone")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", help="of detectors, where time is short; default: each set's own"
+    )
     parser.add_argument("--data-root", type=Path, required=True, help="folder with ped2, coffee-room and upcam-sample")
     parser.add_argument("--work", type=Path, default=Path("work/scoring"))
     parser.add_argument("--out", type=Path, default=Path("work/results"))
@@ -41,10 +44,14 @@ def main() -> None:
     elif arguments.command == "ablation":
         name, figures = "score-ablation", ablation.ablation(arguments.data_root, arguments.work)
     else:
-        name, figures = "detectors", detectors.detectors(arguments.data_root, arguments.work, arguments.sets)
+        name, figures = (
+            "detectors",
+            detectors.detectors(arguments.data_root, arguments.work, arguments.sets, arguments.seeds),
+        )
         figures = _kept(arguments.out / "detectors.json") | figures if arguments.sets else figures
     print(f"{arguments.command}: {time.monotonic() - began:.0f} s")
-    command = " ".join(["python -m benchmarks.scoring", arguments.command, "--data-root DIR", *arguments.sets])
+    options = ["--data-root DIR", *(["--seeds", *map(str, arguments.seeds)] if arguments.seeds else [])]
+    command = " ".join(["python -m benchmarks.scoring", arguments.command, *arguments.sets, *options])
     print(record(name, command, figures, arguments.out))
 
 

@@ -17,17 +17,20 @@ AUCS = ("auc_micro_raw", "auc_macro", "auc_micro_per_video")
 HEATMAP = ("pixel_auc", "overlap_auc")
 
 
-def detectors(data_root: Path, work: Path, names: list[str]) -> dict[str, Any]:
-    """Returns the AUCs of every row on each set, a list with one entry a seed, and how the combined score compares."""
+def detectors(data_root: Path, work: Path, names: list[str], seeds: list[int] | None) -> dict[str, Any]:
+    """Returns the AUCs of every row on each set, a list with one entry a seed, and how the combined score compares.
+
+    `names` are sets (all, where there are none), `seeds` those of each set unless they are given.
+    """
     figures: dict[str, Any] = {}
     for one in (one for one in SETS if not names or one.name in names):
         by_seed = []
-        for seed in one.seeds:
+        for seed in seeds or one.seeds:
             began = time.monotonic()
             by_seed.append(evaluated(trained(one, seed, data_root, work)))
             print(f"{one.name} seed {seed}: {time.monotonic() - began:.0f} s", flush=True)
         name = one.name.replace("-", "_")
-        figures |= {f"{name}_seed": list(one.seeds), f"{name}_commit": commit()}
+        figures |= {f"{name}_seed": list(seeds or one.seeds), f"{name}_commit": commit()}
         shown = [f"{row}_{auc}" for row in ROWS for auc in AUCS] + ["combined_eer", *HEATMAP]
         figures |= {f"{name}_{key}": [each[key] for each in by_seed] for key in shown if key in by_seed[0]}
         for auc in AUCS[:2]:
