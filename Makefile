@@ -33,7 +33,7 @@ study     = $(filter-out train,$(PIPELINE))
 
 .DEFAULT_GOAL := help
 # Every target but the three stamp files below. A file of the same name must not hide one of them.
-.PHONY: help setup demo test lint hooks pipeline-run compile model-repository serve score inspect report \
+.PHONY: help setup demo test lint hooks pipeline-run compile model-repository serve score plan inspect report \
 	bench bench-training bench-flow bench-score gpu-folder clean
 
 help: ## List the commands
@@ -97,10 +97,15 @@ model-repository: $(READY) $(TRITON) ## Train and publish DATASET's model where 
 serve: $(READY) $(TRITON) ## Serve REPOSITORY with the embedded Triton: gRPC 8001, HTTP 8000, metrics 8002
 	$(VENV)/stmae serve --repository $(REPOSITORY)
 
+run_options = --archive '$(ARCHIVE)' --tables '$(TABLES)' --repository $(REPOSITORY) \
+	$(call option,date,$(DATE)) $(call option,include,$(INCLUDE)) $(call option,server,$(SERVER)) \
+	$(call option,layout,$(LAYOUT)) $(call option,time-zone,$(TIME_ZONE)) $(call option,deployment,$(DEPLOYMENT))
+
 score: $(READY) $(TRITON) ## Score ARCHIVE=uri into TABLES=uri; paths, file:// and s3:// | [DATE=..] [LAYOUT=name|pattern] [TIME_ZONE=name] [DEPLOYMENT=name] [INCLUDE=globs] [SERVER=host:port] [ENGINE=local|ray (needs stmae[ray])]
-	$(VENV)/stmae score --archive '$(ARCHIVE)' --tables '$(TABLES)' --repository $(REPOSITORY) --engine $(ENGINE) \
-		$(call option,date,$(DATE)) $(call option,include,$(INCLUDE)) $(call option,server,$(SERVER)) \
-		$(call option,layout,$(LAYOUT)) $(call option,time-zone,$(TIME_ZONE)) $(call option,deployment,$(DEPLOYMENT))
+	$(VENV)/stmae score $(run_options) --engine $(ENGINE)
+
+plan: $(READY) $(TRITON) ## Say what `make score` with the same variables would do, and how long it would take
+	$(VENV)/stmae plan $(run_options)
 
 inspect: $(READY) ## Say what the names of ARCHIVE=uri mean, before anything is scored | [LAYOUT=name|pattern] [TIME_ZONE=name]
 	$(VENV)/stmae archive inspect '$(ARCHIVE)' $(call option,layout,$(LAYOUT)) $(call option,time-zone,$(TIME_ZONE))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
-import json
 import logging
 import os
 import sys
@@ -13,26 +11,22 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Unpack
 
 import pyarrow as pa
 from tqdm import tqdm
 
 from stmae import tables as tabular
-from stmae.archive.layouts import AUTO
 from stmae.batch import engines
 from stmae.batch.job import Job
-from stmae.batch.plan import Plan, make_plan, statuses_of_done
+from stmae.batch.plan import Plan
+from stmae.batch.survey import Options, config_digest, survey
 from stmae.batch.worker import Outcome
-from stmae.scoring.calibration import Calibration
-from stmae.scoring.normality import NormalityModel
-from stmae.serving.client import Client, Deployment
-from stmae.storage import ObjectMissingError, Store, StoreError, open_store
-from stmae.storage.document import digest, from_json
+from stmae.storage import ObjectMissingError, Store, StoreError
+from stmae.storage.document import digest
 
 log = logging.getLogger(__name__)
 
-Fitted = TypeVar("Fitted", NormalityModel, Calibration)
 FAILURES_IN_A_ROW = 3
 """After so many camera-hours of which nothing could be written, one after the other, the run ends."""
 
@@ -90,46 +84,22 @@ def score_archive(
     normality: str,
     calibration: str,
     *,
-    date: str | None = None,
-    include: str | None = None,
-    layout: str = AUTO,
-    zone: str = "UTC",
     engine: str = "local",
-    deadline_seconds: float = 60.0,
+    **options: Unpack[Options],
 ) -> RunSummary:
     """Scores every source of an archive that the tables do not cover yet.
 
-    `date`, `include`, `layout` and `zone` are those of `stmae.batch.plan.make_plan`.
-    `archive`, `tables`, `normality` and `calibration` (JSON files) are paths, file:// or s3:// URIs; `server_url` is
-    Triton's gRPC host:port. A run with nothing left to do writes nothing. A failing server or store is
-    told in the summary (`complete` is false). Raises StoreError, PlanError, ServingError, EngineError and
+    Arguments are those of `stmae.batch.survey.survey`. A run with nothing left to do writes nothing. A failing server
+    or store is told in the summary (`complete` is false). Raises StoreError, PlanError, ServingError, EngineError and
     ValueError (a normality model or calibration that is none) for what can't even start.
     """
     clock = time.monotonic()
     started = datetime.now(UTC)
     work = engines.engine(engine)
-    store = open_store(tables)
-    model, calibrated = read_json(NormalityModel, normality), read_json(Calibration, calibration)
-    plan = make_plan(open_store(archive), date, include, layout, zone)
-    with Client(server_url, deployment, deadline_seconds=deadline_seconds) as client:
-        served = client.describe()
-    job = Job(
-        archive=archive,
-        tables=tables,
-        server_url=server_url,
-        deployment=deployment,
-        model=model_partition(served, model),
-        model_digest=served.digest,
-        size=served.size,
-        segment_frames=served.segment_frames,
-        deadline_seconds=deadline_seconds,
-        normality=model,
-        calibration=calibrated,
-    )
-    done = statuses_of_done(store, job.model, plan.units)
-    left = [unit for unit in plan.units if unit not in done]
+    found = survey(archive, tables, server_url, deployment, normality, calibration, **options)
+    plan, job, done, left = found.plan, found.job, found.done, found.left
     if left:
-        store.prepare()
+        found.store.prepare()
     log.info("plan %s: %d camera-hours, %d done, model %s", plan.digest[:8], len(plan.units), len(done), job.model)
     for trouble in plan.listing.unlisted:
         log.error("%s", trouble)
@@ -153,34 +123,9 @@ def score_archive(
         failures=(*plan.listing.unlisted, *(failure for item in outcomes for failure in item.failures)),
         attempts=sum(item.attempts for item in outcomes),
         seconds=time.monotonic() - clock,
-        tables=store.root,
+        tables=found.store.root,
     )
-    return _keep(store, job, plan, summary, started)
-
-
-def model_partition(served: Deployment, normality: NormalityModel) -> str:
-    """Returns `<deployment>-<digest8>`, of all that changes the values in `scores`: versions never mix."""
-    parts = (served.digest, digest(normality), config_digest(served.segment_frames))
-    both = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    return f"{served.name}-{both[:8]}"
-
-
-def config_digest(segment_frames: int) -> str:
-    """Returns the SHA-256 (hex) of what raw scores depend on beside the model."""
-    scoring = {"schema_version": tabular.SCHEMA_VERSION, "segment_frames": segment_frames}
-    return hashlib.sha256(json.dumps(scoring, sort_keys=True).encode()).hexdigest()
-
-
-def read_json(kind: type[Fitted], uri: str) -> Fitted:
-    """Returns a normality model or a calibration. Raises StoreError if it cannot be read, ValueError if it is none."""
-    folder, _, name = uri.rpartition("/")
-    folder = folder or ("/" if uri.startswith("/") else ".")
-    try:
-        return from_json(kind, open_store(folder).get(name).decode("utf-8"))
-    except ObjectMissingError as error:
-        raise StoreError(f"{uri}: no such file; publish the deployment, or name the {name} of its run") from error
-    except ValueError as error:
-        raise ValueError(f"{uri}: {error}") from error
+    return _keep(found.store, job, plan, summary, started)
 
 
 def _until_hopeless(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:

@@ -9,20 +9,41 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stmae.archive.layouts import AUTO, LAYOUTS, Layout, LayoutError
 from stmae.cli.arguments import REPOSITORY, RUNTIME, WORKSPACE, UsageError, Verb, add_json, day, show, uri
 
+if TYPE_CHECKING:  # the job needs more than an image that only reports has
+    from stmae.batch.survey import Options
+
 
 def add_verbs(verb: Verb) -> None:
-    """Adds archive, score and report."""
+    """Adds archive, plan, score and report."""
     sub = verb("archive", _inspect, "say what the names of an archive mean, before anything is scored")
     sub.add_argument("what", choices=("inspect",))
     sub.add_argument("archive", type=uri, help="path, file:// or s3:// URI")
     _add_layout(sub)
     add_json(sub)
 
+    sub = verb("plan", _plan, "say what `score` with the same arguments would do, and how long it would take")
+    _add_run(sub)
+    add_json(sub)
+
     sub = verb("score", _score, "score an archive into Parquet tables")
+    _add_run(sub)
+    sub.add_argument("--engine", default="local", choices=("local", "ray"))
+    add_json(sub)
+
+    sub = verb("report", _report, "write the morning report of the tables")
+    sub.add_argument("--tables", required=True, type=uri, help="path, file:// or s3:// URI")
+    sub.add_argument("--model", help="a model partition; default: that of the newest run")
+    sub.add_argument("--date", type=day, help="only this day, YYYY-MM-DD")
+    sub.add_argument("--out", type=Path, default=WORKSPACE / "reports" / "night.html", help="default: %(default)s")
+    add_json(sub)
+
+
+def _add_run(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--archive", required=True, type=uri, help="path, file:// or s3:// URI")
     sub.add_argument("--tables", required=True, type=uri, help="path, file:// or s3:// URI")
     sub.add_argument("--server", help="gRPC host:port of a running Triton; default: an embedded one for this run")
@@ -33,17 +54,8 @@ def add_verbs(verb: Verb) -> None:
     sub.add_argument("--calibration", help="default: <repository>/<deployment>/calibration.json")
     _add_layout(sub)
     sub.add_argument("--date", type=day, help="only this day (UTC), YYYY-MM-DD")
-    sub.add_argument("--include", help="only files that match one of these comma-separated globs")
-    sub.add_argument("--engine", default="local", choices=("local", "ray"))
+    sub.add_argument("--include", help="only hours with a file that matches one of these comma-separated globs")
     sub.add_argument("--deadline", type=float, default=60.0, help="seconds a request may take; default: %(default)s")
-    add_json(sub)
-
-    sub = verb("report", _report, "write the morning report of the tables")
-    sub.add_argument("--tables", required=True, type=uri, help="path, file:// or s3:// URI")
-    sub.add_argument("--model", help="a model partition; default: that of the newest run")
-    sub.add_argument("--date", type=day, help="only this day, YYYY-MM-DD")
-    sub.add_argument("--out", type=Path, default=WORKSPACE / "reports" / "night.html", help="default: %(default)s")
-    add_json(sub)
 
 
 def _add_layout(parser: argparse.ArgumentParser) -> None:
@@ -78,30 +90,48 @@ def _inspect(arguments: argparse.Namespace) -> int:
     return 1 if found.unlisted else 0
 
 
+def _plan(arguments: argparse.Namespace) -> int:
+    from stmae.batch.outlook import outlook
+    from stmae.batch.survey import survey
+
+    deployed = _deployed(arguments)
+    with _server(arguments) as url:
+        found = outlook(survey(arguments.archive, arguments.tables, url, *deployed, **_options(arguments)))
+    show(arguments, dataclasses.asdict(found), found.message())
+    for trouble in found.unlisted:
+        print(f"stmae: {trouble}", file=sys.stderr)
+    return 1 if found.unlisted else 0
+
+
 def _score(arguments: argparse.Namespace) -> int:
     from stmae.batch.run import score_archive
 
-    deployment = arguments.deployment or _only_deployment(arguments.repository)
-    published = arguments.repository / deployment
+    deployed, options = _deployed(arguments), _options(arguments)
     with _server(arguments) as url:
-        summary = score_archive(
-            arguments.archive,
-            arguments.tables,
-            url,
-            deployment,
-            arguments.normality or str(published / "normality.json"),
-            arguments.calibration or str(published / "calibration.json"),
-            date=arguments.date,
-            include=arguments.include,
-            layout=arguments.layout,
-            zone=arguments.time_zone,
-            engine=arguments.engine,
-            deadline_seconds=arguments.deadline,
-        )
+        summary = score_archive(arguments.archive, arguments.tables, url, *deployed, engine=arguments.engine, **options)
     show(arguments, dataclasses.asdict(summary), summary.message())
     if not summary.complete:
         print(f"stmae: {summary.message()}", file=sys.stderr)
     return 0 if summary.complete else 1
+
+
+def _deployed(arguments: argparse.Namespace) -> tuple[str, str, str]:
+    """Returns the deployment, and where its normality model and its calibration are. Raises UsageError."""
+    deployment = arguments.deployment or _only_deployment(arguments.repository)
+    published = arguments.repository / deployment
+    normality = arguments.normality or str(published / "normality.json")
+    calibration = arguments.calibration or str(published / "calibration.json")
+    return deployment, normality, calibration
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    return {
+        "date": arguments.date,
+        "include": arguments.include,
+        "layout": arguments.layout,
+        "zone": arguments.time_zone,
+        "deadline_seconds": arguments.deadline,
+    }
 
 
 @contextlib.contextmanager
