@@ -8,6 +8,7 @@ partitions), not in the file.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import os
@@ -167,6 +168,7 @@ def source_key(uri: str) -> str:
     return hashlib.sha256(uri.encode()).hexdigest()[:32]
 
 
+@functools.lru_cache(maxsize=4096)
 def camera_name(name: str) -> str:
     """Returns the name of a camera as tables hold it: as it is, unless it is not UTF-8 or too long for a folder.
 

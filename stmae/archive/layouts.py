@@ -14,7 +14,7 @@ import dataclasses
 import functools
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from pathlib import PurePosixPath
+from posixpath import splitext
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from stmae.tables import UNDATED, camera_name
@@ -88,40 +88,41 @@ class Layout:
 
     def __post_init__(self) -> None:
         _zone(self.zone)
-        for _, _, pattern in self._candidates():
+        for _, _, pattern in _candidates(self.name, self.zone):
             _compiled(pattern)
 
     def place(self, path: str) -> Place:
         """Returns what a path states. A path that fits no pattern has the camera that its folders name, and no time."""
-        folder, slash, name = path.rpartition("/")
-        stem = f"{folder}{slash}{name.removesuffix(PurePosixPath(name).suffix)}"
-        for name, zone, pattern in self._candidates():
+        stem, _ = splitext(path)
+        for name, zone, pattern in _candidates(self.name, self.zone):
             match = _compiled(pattern).match(stem)
             found = _read(match, zone, self.zone) if match is not None else None
             if found is not None:
                 camera, start, end, doubt = found
                 told = start or end
                 assert told is not None
-                return Place(camera_name(camera or self.archive), f"{told:%Y-%m-%d}", start, end, name, doubt)
+                return Place(camera_name(camera or self.archive), told.date().isoformat(), start, end, name, doubt)
         *folders, _ = path.split("/")
         day = next((folder for folder in reversed(folders[-1:]) if parse_day(folder) is not None), None)
         camera = "/".join(folders[:-1] if day else folders)
         return Place(camera_name(camera or self.archive), day or UNDATED)
 
-    def _candidates(self) -> list[tuple[str, tzinfo, str]]:
-        """Returns name, time zone and pattern of the layouts that are tried, in order."""
-        local = _zone(self.zone)
-        if self.name != AUTO and self.name not in LAYOUTS:
-            return [(self.name, local, self.name)]
-        names = LAYOUTS if self.name == AUTO else [self.name]
-        # What fits a recorder in local time fits "stmae" too; in another zone than UTC only the former is meant.
-        skipped = {"stmae"} if self.name == AUTO and self.zone != "UTC" else set()
-        return [
-            (name, UTC if name in IN_UTC else local, pattern)
-            for name in names
-            if name not in skipped
-            for pattern in LAYOUTS[name]
-        ]
+
+@functools.cache
+def _candidates(layout: str, zone: str) -> list[tuple[str, tzinfo, str]]:
+    """Returns name, time zone and pattern of the layouts that are tried, in order."""
+    local = _zone(zone)
+    if layout != AUTO and layout not in LAYOUTS:
+        return [(layout, local, layout)]
+    names = LAYOUTS if layout == AUTO else [layout]
+    # What fits a recorder in local time fits "stmae" too; in another zone than UTC only the former is meant.
+    skipped = {"stmae"} if layout == AUTO and zone != "UTC" else set()
+    return [
+        (name, UTC if name in IN_UTC else local, pattern)
+        for name in names
+        if name not in skipped
+        for pattern in LAYOUTS[name]
+    ]
 
 
 @functools.cache
@@ -145,13 +146,13 @@ class _Pattern:
             return None
         values: dict[str, str] = {}
         for directive, names in self.groups.items():
-            texts = [found[name] for name in names]
+            first, *others = found.group(*names) if len(names) > 1 else (found[names[0]],)
             if directive == "camera":
-                values[directive] = "/".join(texts)
-            elif len(set(texts)) > 1:
+                values[directive] = "/".join([first, *others])
+            elif any(other != first for other in others):
                 return None
             else:
-                values[directive] = texts[0]
+                values[directive] = first
         return values
 
 
@@ -235,6 +236,8 @@ def _moment(values: dict[str, str], zone: tzinfo, zone_name: str) -> tuple[datet
     local = datetime(year, month, day, hour, minute, second) + fraction
     if "z" in values:
         return local.replace(tzinfo=_offset(values["z"])).astimezone(UTC), None
+    if zone is UTC:
+        return local.replace(tzinfo=UTC), None
     first, later = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     doubt = None
     if first.astimezone(zone).replace(tzinfo=None) != local:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+import functools
+from posixpath import splitext
 from typing import Literal
 
 from stmae.video.reader import VIDEO_SUFFIXES
@@ -29,10 +30,15 @@ def kind_of(path: str) -> Kind:
 
     Hidden files and folders are trash: storage devices and synchronising programs write copies there.
     """
-    *folders, name = path.split("/")
-    if any(folder.lower() in TRASH_FOLDERS or folder.startswith(".") for folder in folders) or name.startswith("."):
+    folder, _, name = path.rpartition("/")
+    if _is_trash(folder) or name.startswith("."):
         return "trash"
-    suffix = PurePosixPath(name).suffix.lower()
+    suffix = splitext(name)[1].lower()
     if suffix in VIDEO_SUFFIXES:
         return "video"
     return "companion" if suffix in COMPANION_SUFFIXES or name.lower() in _NAMES else "unknown"
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_trash(folder: str) -> bool:
+    return any(part.lower() in TRASH_FOLDERS or part.startswith(".") for part in folder.split("/"))

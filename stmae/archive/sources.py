@@ -73,7 +73,7 @@ def list_sources(archive: Store, layout: str, zone: str) -> Listing:
             continue
         etag = _etag(archive, item)
         if etag is not None:
-            name = PurePosixPath(item.path).name
+            name = item.path.rpartition("/")[2]
             skipped = None if kind == "video" else f"not scored: {name} has no video's extension"
             place = reads.place(item.path)
             sources.append(Source(archive.uri(item.path), item.path, place, etag, item.size, skipped))
