@@ -33,7 +33,7 @@ study     = $(filter-out train,$(PIPELINE))
 
 .DEFAULT_GOAL := help
 # Every target but the three stamp files below. A file of the same name must not hide one of them.
-.PHONY: help setup demo test lint hooks pipeline-run compile model-repository serve score plan inspect report \
+.PHONY: help setup demo test test-ceph lint hooks pipeline-run compile model-repository serve score plan inspect report \
 	bench bench-training bench-flow bench-score gpu-folder clean
 
 help: ## List the commands
@@ -74,6 +74,11 @@ demo: $(READY) $(TRITON) ## Train, serve and score: the whole system on one mach
 
 test: $(READY) $(TRITON) $(SWIFT) lint ## Lint, then pass every test
 	$(VENV)/python -m pytest
+
+test-ceph: $(READY) $(TRITON) ## Pass the tests of the nightly job against Ceph's S3 gateway; installs its Debian packages (needs root)
+	@command -v radosgw ceph-mon ceph-osd >/dev/null || \
+		apt-get install --yes --quiet --no-install-recommends radosgw ceph-mon ceph-osd
+	STMAE_TEST_S3=ceph $(VENV)/python -m pytest tests/batch tests/faults
 
 lint: $(READY) ## ruff, mypy, import rules
 	$(VENV)/ruff check .

@@ -1,20 +1,29 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import boto3
+import ceph
 import pytest
+import swift
 from nights import archive, night, scored
-from swift import S3Server, serve
+from swift import S3Server
 
 __all__ = ["archive", "night", "scored"]
 
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """A real S3 server; the environment of a test that reaches it comes from `s3_environment`."""
-    with serve(tmp_path_factory.mktemp("swift")) as server:
+    """A real S3 server; the environment of a test that reaches it comes from `s3_environment`.
+
+    It is Swift, or with STMAE_TEST_S3=ceph the gateway of Ceph.
+    """
+    name = os.environ.get("STMAE_TEST_S3", "swift")
+    if name == "ceph" and ceph.missing():
+        raise RuntimeError(f"STMAE_TEST_S3=ceph: {', '.join(ceph.missing())} not installed; run `make test-ceph`")
+    with {"swift": swift, "ceph": ceph}[name].serve(tmp_path_factory.mktemp(name)) as server:
         yield server
 
 

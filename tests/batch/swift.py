@@ -69,7 +69,7 @@ class S3Server:
 @contextlib.contextmanager
 def serve(folder: Path) -> Iterator[S3Server]:
     """Run the server below `folder` until the context ends. Raises RuntimeError where it does not come up."""
-    proxy, *storage = _free_ports(4)
+    proxy, *storage = free_ports(4)
     (folder / "devices" / "disk").mkdir(parents=True)
     _configure(folder, proxy, storage)
     subprocess.run(
@@ -89,7 +89,7 @@ def serve(folder: Path) -> Iterator[S3Server]:
                 f"{name}.conf",
             ]
             process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
-            stack.callback(_stop, process)
+            stack.callback(stop, process)
             processes.append(process)
         _await_ready([proxy, *storage], processes, folder)
         yield S3Server(f"http://127.0.0.1:{proxy}", ACCESS_KEY, SECRET_KEY)
@@ -143,7 +143,8 @@ def _answers(port: int) -> bool:
     return True
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Returns loopback ports that nobody listens on."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -151,7 +152,8 @@ def _free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process, at once if it must be."""
     process.terminate()
     try:
         process.wait(5)
