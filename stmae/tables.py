@@ -231,6 +231,10 @@ def to_parquet(table: pa.Table) -> bytes:
             for name, kind in names.items()
             if pa.types.is_integer(kind) or pa.types.is_timestamp(kind)
         },
-        store_schema=True,
+        # What a hive of small files would repeat: pyarrow's own copy of the schema, and bounds that nobody filters by.
+        store_schema=False,
+        write_statistics=[
+            name for name, kind in names.items() if pa.types.is_integer(kind) or pa.types.is_timestamp(kind)
+        ],
     )
     return sink.getvalue()

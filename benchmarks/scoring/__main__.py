@@ -4,7 +4,7 @@ python -m benchmarks.scoring detectors --data-root DIR [SET...]   each detector 
     sets are named, figures of the other sets stay as the file below --out has them
 python -m benchmarks.scoring ablation --data-root DIR             what each constant is worth -> score-ablation.json
 python -m benchmarks.scoring return-period --data-root DIR        are return periods honest -> return-period.json
-python -m benchmarks.scoring tables --data-root DIR               bytes of a frame in the tables -> tables.json
+python -m benchmarks.scoring tables --data-root DIR [SET...]      bytes of a frame in the tables -> tables.json
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("work/scoring"))
     parser.add_argument("--out", type=Path, default=Path("work/results"))
     arguments = parser.parse_intermixed_args()
-    unknown = set(arguments.sets) - {one.name for one in SETS}
-    if unknown or (arguments.sets and arguments.command != "detectors"):
-        parser.error(f"sets are for detectors, and are some of {', '.join(one.name for one in SETS)}")
+    known = {"detectors": [one.name for one in SETS], "tables": [*sizes.WEIGHED]}.get(arguments.command, [])
+    if set(arguments.sets) - set(known):
+        parser.error(f"{arguments.command}: sets are some of {', '.join(known) or 'none'}")
     logging.getLogger("stmae").setLevel(logging.WARNING)
     began = time.monotonic()
     if arguments.command == "return-period":
         name, figures = "return-period", upcam.return_period(upcam.upcam(arguments.data_root, arguments.work))
     elif arguments.command == "tables":
-        name, figures = "tables", sizes.sizes(arguments.data_root, arguments.work)
+        name, figures = "tables", sizes.sizes(arguments.data_root, arguments.work, arguments.sets)
     elif arguments.command == "ablation":
         name, figures = "score-ablation", ablation.ablation(arguments.data_root, arguments.work)
     else:
@@ -48,7 +48,8 @@ def main() -> None:
             "detectors",
             detectors.detectors(arguments.data_root, arguments.work, arguments.sets, arguments.seeds),
         )
-        figures = _kept(arguments.out / "detectors.json") | figures if arguments.sets else figures
+    if arguments.sets:
+        figures = _kept(arguments.out / f"{name}.json") | figures
     print(f"{arguments.command}: {time.monotonic() - began:.0f} s")
     options = ["--data-root DIR", *(["--seeds", *map(str, arguments.seeds)] if arguments.seeds else [])]
     command = " ".join(["python -m benchmarks.scoring", arguments.command, *arguments.sets, *options])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pyarrow.dataset as ds
 
+from benchmarks.record import commit
 from benchmarks.scoring.sets import PED2, Set, trained
-from benchmarks.scoring.upcam import UPCAM, upcam
+from benchmarks.scoring.upcam import UPCAM, lay_out
 from stmae import tables
 from stmae.batch.run import score_archive
 from stmae.demo import fill_archive
@@ -22,13 +24,18 @@ from stmae.storage.document import to_json
 RUNTIME = Path(".triton")
 HOUR = "03-09"
 """The whole hour that is weighed."""
+WEIGHED = {"ped2-cpu": PED2, "upcam": dataclasses.replace(UPCAM, overrides=(*UPCAM.overrides, "data.test_glob=none"))}
+"""What is weighed: the test clips of Ped2, and an hour of a real camera."""
 
 
-def sizes(data_root: Path, work: Path) -> dict[str, Any]:
-    """Returns bytes a frame of `scores` and bytes a second of `heatmaps`, for the test clips of Ped2 and an hour."""
+def sizes(data_root: Path, work: Path, names: list[str]) -> dict[str, Any]:
+    """Returns bytes a frame of `scores` and bytes a second of `heatmaps`; `names` are some of WEIGHED, or all."""
     figures: dict[str, Any] = {}
-    for one, measure in ((PED2, trained(PED2, 1, data_root, work)), (UPCAM, upcam(data_root, work))):
-        archive = work / one.name / "archive"
+    for name in names or WEIGHED:
+        one, archive = WEIGHED[name], work / "tables" / name / "archive"
+        if one is not PED2:
+            lay_out(data_root / "upcam-sample", work / one.name / "films")
+        measure = trained(one, 1, data_root, work)
         if one is PED2:
             fill_archive(measure.config, data_root / one.footage, archive)
         else:
@@ -37,7 +44,7 @@ def sizes(data_root: Path, work: Path) -> dict[str, Any]:
             shutil.copyfile(data_root / "upcam-sample" / f"{HOUR}.mp4", hour)
         found = _weighed(_scored(one, measure, archive, work / one.name), one.name.partition("-")[0])
         print(found, flush=True)
-        figures |= found
+        figures |= found | {f"{one.name.partition('-')[0]}_commit": commit()}
     return figures
 
 

@@ -46,7 +46,7 @@ UPCAM = Set(
 
 def upcam(data_root: Path, work: Path) -> Measure:
     """Returns what measures the six hours, trained where it is missing."""
-    _lay_out(data_root / "upcam-sample", work / UPCAM.name / "films")
+    lay_out(data_root / "upcam-sample", work / UPCAM.name / "films")
     return trained(UPCAM, 1, data_root, work)
 
 
@@ -95,7 +95,7 @@ def _same(one: FrameValues | ScoredFrames | list[Event], other: FrameValues | Sc
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in one.__slots__)
 
 
-def _lay_out(source: Path, films: Path) -> None:
+def lay_out(source: Path, films: Path) -> None:
     """Makes folders of images of the first ten minutes and of the rest of their hour; other hours stay as they are."""
     if films.exists():
         return
