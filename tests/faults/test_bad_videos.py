@@ -90,7 +90,7 @@ def test_a_video_that_vanishes_after_the_listing_is_missing_and_is_scored_when_i
         return plan
 
     with monkeypatch.context() as patch:
-        patch.setattr("stmae.batch.run.make_plan", and_then_it_goes)
+        patch.setattr("stmae.batch.survey.make_plan", and_then_it_goes)
         summary = night.score(site, tables)
     assert summary.complete
     assert summary.coverage == {"missing": 1, "scored": len(GOOD) - 1}
