@@ -168,13 +168,18 @@ def source_key(uri: str) -> str:
     return hashlib.sha256(uri.encode()).hexdigest()[:32]
 
 
+def utf8(name: str) -> str:
+    """Returns the name of a file as text that can be written anywhere: bytes that are not UTF-8 become \\xNN."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 @functools.lru_cache(maxsize=4096)
 def camera_name(name: str) -> str:
     """Returns the name of a camera as tables hold it: as it is, unless it is not UTF-8 or too long for a folder.
 
     Bytes that are not UTF-8 are written as \\xNN; what is too long is cut, and ends with a digest of the whole.
     """
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    text = utf8(name)
     if len(quote(text, safe="")) <= MAX_CAMERA_BYTES:
         return text
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]

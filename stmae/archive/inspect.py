@@ -8,11 +8,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import PurePosixPath
-from urllib.parse import unquote
 
 from stmae.archive.layouts import AUTO, Layout, LayoutError, Place
 from stmae.archive.objects import kind_of
 from stmae.storage.base import Store
+from stmae.tables import utf8
 
 SAMPLES = 200
 """So many of the paths that fit no known layout are tried as the model of a pattern."""
@@ -81,12 +81,12 @@ class Inspection:
         lines += _list("no video by their names", self.unknown)
         lines += _list("doubtful times", [f"{path}: {doubt}" for path, doubt in self.doubts])
         lines += _list("could not be looked into", self.unlisted)
-        return "\n".join(lines)
+        return utf8("\n".join(lines))
 
 
 def inspect(store: Store, layout: str = AUTO, zone: str = "UTC") -> Inspection:
     """Reads every name of an archive. Raises LayoutError, and StoreError where it cannot be listed."""
-    reads = Layout(layout, zone, unquote(PurePosixPath(store.root).name) or "archive")
+    reads = Layout.of(store, layout, zone)
     kinds, layouts = Counter[str](), Counter[str]()
     by_camera: defaultdict[str, list[datetime | None]] = defaultdict(list)
     examples: defaultdict[str, list[tuple[str, Place]]] = defaultdict(list)

@@ -15,8 +15,11 @@ import functools
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from posixpath import splitext
+from typing import Self
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from stmae.storage.base import Store
 from stmae.tables import UNDATED, camera_name
 
 AUTO = "auto"
@@ -91,6 +94,11 @@ class Layout:
         for _, _, pattern in _candidates(self.name, self.zone):
             _compiled(pattern)
 
+    @classmethod
+    def of(cls, archive: Store, name: str, zone: str) -> Self:
+        """Returns the layout of an archive, whose last folder names it."""
+        return cls(name, zone, unquote(archive.root.rstrip("/").rpartition("/")[2]) or "archive")
+
     def place(self, path: str) -> Place:
         """Returns what a path states. A path that fits no pattern has the camera that its folders name, and no time."""
         stem, _ = splitext(path)
@@ -103,8 +111,8 @@ class Layout:
                 assert told is not None
                 return Place(camera_name(camera or self.archive), told.date().isoformat(), start, end, name, doubt)
         *folders, _ = path.split("/")
-        day = next((folder for folder in reversed(folders[-1:]) if parse_day(folder) is not None), None)
-        camera = "/".join(folders[:-1] if day else folders)
+        day = folders.pop() if folders and parse_day(folders[-1]) is not None else None
+        camera = "/".join(folders)
         return Place(camera_name(camera or self.archive), day or UNDATED)
 
 

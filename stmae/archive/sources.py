@@ -6,8 +6,6 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from pathlib import PurePosixPath
-from urllib.parse import unquote
 
 from stmae import tables
 from stmae.archive.layouts import Layout, Place
@@ -61,7 +59,7 @@ def list_sources(archive: Store, layout: str, zone: str) -> Listing:
     Every object with a video's extension is a source, also when its content is none: the tables then say so. So is one
     of unknown kind, which is not scored. Raises LayoutError, StoreError where listing fails.
     """
-    reads = Layout(layout, zone, unquote(PurePosixPath(archive.root).name) or "archive")
+    reads = Layout.of(archive, layout, zone)
     sources, left_out, unlisted = [], Counter[str](), []
     for item in archive.list():
         if item.trouble is not None:
@@ -73,7 +71,7 @@ def list_sources(archive: Store, layout: str, zone: str) -> Listing:
             continue
         etag = _etag(archive, item)
         if etag is not None:
-            name = item.path.rpartition("/")[2]
+            name = tables.utf8(item.path.rpartition("/")[2])
             skipped = None if kind == "video" else f"not scored: {name} has no video's extension"
             place = reads.place(item.path)
             sources.append(Source(archive.uri(item.path), item.path, place, etag, item.size, skipped))

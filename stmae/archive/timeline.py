@@ -15,7 +15,7 @@ WARM_UP = timedelta(minutes=10)
 """So much of what came before decides on the values of an hour's first frame."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)  # each has hundreds of sources: compared as itself
 class Unit:
     """A camera-hour: the recordings of a camera that begin in an hour (UTC). One without a time is a unit of its own.
 
@@ -62,14 +62,16 @@ def units_of(sources: Iterable[Source]) -> list[Unit]:
     return sorted(units, key=lambda unit: (unit.camera, unit.date, unit.key))
 
 
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
 def _hours(camera: str, recorded: Sequence[tuple[datetime, Source]]) -> Iterable[Unit]:
     """Yields the units of a camera, given its sources with their starts in order."""
     begin = 0
     for end in range(1, len(recorded) + 1):
         start = recorded[begin][0]
-        if end < len(recorded) and recorded[end][0].replace(minute=0, second=0, microsecond=0) == start.replace(
-            minute=0, second=0, microsecond=0
-        ):
+        if end < len(recorded) and _hour(recorded[end][0]) == _hour(start):
             continue
         first = begin
         while first > 0 and recorded[first][0] > start - WARM_UP:

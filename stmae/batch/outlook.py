@@ -34,7 +34,7 @@ class Outlook:
     footage_seconds_left: float
     """As names tell; of videos without times as their bytes suggest."""
     frames_per_second: float | None
-    """Of the runs of this model so far; None before the first."""
+    """The speed of the runs of this model so far; None before the first."""
     seconds_left: float | None
     finish: str | None
     """When a run that starts now would end, UTC."""

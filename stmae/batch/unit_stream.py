@@ -19,7 +19,7 @@ from stmae.batch.job import Job
 from stmae.batch.rows import FrameRows
 from stmae.batch.stream import GAP_SECONDS, SEAM_SECONDS, Sample, Segment, Segmenter
 from stmae.scoring.detectors.persistence import AFTER_SECONDS
-from stmae.scoring.raw import RawScores
+from stmae.scoring.raw import CLIP_FRAMES, RawScores
 from stmae.serving.client import Client, ServingError
 from stmae.serving.segments import Images
 from stmae.video.sampling import sample_number
@@ -35,14 +35,14 @@ class Answer:
     """A segment, without its images, and its raw scores."""
 
     number: int
-    """Of the segment in its stream."""
+    """The position of the segment in its stream, from 0."""
     segment: Segment
     raw: RawScores
 
     @property
-    def until(self) -> float:
-        """Returns the time of its last frame on the camera's timeline, seconds."""
-        return self.segment.scored[-1].at
+    def since(self) -> float:
+        """Returns the time of its first scored frame on the camera's timeline, seconds."""
+        return self.segment.scored[0].at
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,7 +52,19 @@ class Warmth:
     readings: tuple[Reading, ...]
     segmenter: Segmenter
     answers: tuple[Answer, ...]
-    """Of the last WARM_UP and a little more."""
+    """Those of the last WARM_UP."""
+
+    def readings_of(self, before: tuple[Source, ...], since: float) -> list[Reading]:
+        """Returns the readings of all sources `before` a unit; none where reading them alone would give other frames.
+
+        That is so where one of them is not known, and where a recording that is not among them, because it began long
+        before, has frames in segments from `since` on.
+        """
+        uris = [source.uri for source in before]
+        known = [reading for reading in self.readings if reading.source.uri in uris]
+        shown = {sample.source for answer in self.answers if answer.since >= since for sample in answer.segment.scored}
+        same = [reading.source.uri for reading in known] == uris and shown <= set(uris)
+        return known if same else []
 
 
 class UnitStream:
@@ -64,16 +76,18 @@ class UnitStream:
         self._job, self._unit, self._copies, self._sandbox, self._client = job, unit, copies, sandbox, client
         self._fps = job.normality.fps
         start = unit.own[0].place.start
-        self._from = start.timestamp() - WARM_UP.total_seconds() if start and unit.before else 0.0
+        # From there on segments are the same whatever came before the first source of `before`: it begins at the latest
+        # WARM_UP before, and then come at most a segment and the frames that are seen only.
+        lead = job.segment_frames / self._fps + CLIP_FRAMES * GAP_SECONDS
+        self._from = start.timestamp() - WARM_UP.total_seconds() + lead if start and unit.before else 0.0
         self.readings: list[Reading] = []
         """What was read of each source, in order."""
         self.paths: dict[str, Path] = {}
         """Local copies of sources by URI."""
         self._segmenter = Segmenter(job.segment_frames, self._fps)
         self._answers = deque[Answer]()
-        before = [source.uri for source in unit.before]
-        known = [reading for reading in warmth.readings if reading.source.uri in before] if warmth else []
-        if warmth and before and [reading.source.uri for reading in known] == before:
+        known = warmth.readings_of(unit.before, self._from) if warmth else []
+        if warmth and known:
             self.readings += known
             self._segmenter = warmth.segmenter.fork()
             self._answers += warmth.answers
@@ -141,13 +155,13 @@ class UnitStream:
                     done = 0
 
     def _asked(self) -> Iterator[Answer]:
-        """Yields the raw scores of the stream, from WARM_UP before the unit on."""
-        yield from [answer for answer in self._answers if answer.until >= self._from]
+        """Yields the raw scores of the stream, from about WARM_UP before the unit on."""
+        yield from [answer for answer in self._answers if answer.since >= self._from]
         sent = deque[tuple[int, Segment]]()
 
         def images() -> Iterator[Images]:
             for segment in self._segments():
-                if segment.scored[-1].at >= self._from:
+                if segment.scored[0].at >= self._from:
                     sent.append((self._number, dataclasses.replace(segment, images=NO_IMAGES)))
                     yield segment.images
                 self._number += 1
@@ -160,7 +174,7 @@ class UnitStream:
                 where = f"{self._job.server_url}: model {self._job.deployment!r}"
                 raise ServingError("missing", f"{where}: {error}") from None
             self._answers.append(answer)
-            while self._answers[0].until < answer.until - WARM_UP.total_seconds() - 60:
+            while self._answers[0].since < answer.since - WARM_UP.total_seconds():
                 self._answers.popleft()
             yield answer
 

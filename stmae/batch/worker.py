@@ -45,7 +45,7 @@ class Outcome:
 
     unit: Unit
     statuses: Counter[str] = dataclasses.field(default_factory=Counter)
-    """Of its sources; empty where no rows were written."""
+    """What became of its sources; empty where no rows were written."""
     frames_scored: int = 0
     events: int = 0
     attempts: int = 1

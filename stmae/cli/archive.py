@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stmae.archive.layouts import AUTO, LAYOUTS, Layout, LayoutError
 from stmae.cli.arguments import REPOSITORY, RUNTIME, WORKSPACE, UsageError, Verb, add_json, day, show, uri
 
 if TYPE_CHECKING:  # the job needs more than an image that only reports has
@@ -59,12 +58,14 @@ def _add_run(sub: argparse.ArgumentParser) -> None:
 
 
 def _add_layout(parser: argparse.ArgumentParser) -> None:
-    known = f"{AUTO} (each name by the first that it fits), {', '.join(LAYOUTS)}, or a pattern"
-    parser.add_argument("--layout", type=_layout, default=AUTO, help=f"of file names: {known}; default: %(default)s")
+    layouts = "of file names: a recorder, e.g. frigate, a pattern, or auto (docs/archive.md)"
+    parser.add_argument("--layout", type=_layout, default="auto", help=f"{layouts}; default: %(default)s")
     parser.add_argument("--time-zone", type=_time_zone, default="UTC", help="of times in names; default: %(default)s")
 
 
 def _layout(text: str) -> str:
+    from stmae.archive.layouts import Layout, LayoutError
+
     try:
         return Layout(text).name
     except LayoutError as error:
@@ -72,6 +73,8 @@ def _layout(text: str) -> str:
 
 
 def _time_zone(text: str) -> str:
+    from stmae.archive.layouts import Layout, LayoutError
+
     try:
         return Layout(zone=text).zone
     except LayoutError as error:

@@ -21,7 +21,7 @@ from stmae.report.page import render
 from stmae.report.pictures import Image, Picture, heat_overlay, jpeg
 from stmae.report.wording import duration, return_period
 from stmae.scoring import CLAIM
-from stmae.storage import FileStore, ObjectMissingError, Store, open_store
+from stmae.storage import FileStore, ObjectMissingError, Store, StoreError, open_store
 
 SHOWN_EVENTS = 60
 """Events with pictures; a page with more is read by nobody."""
@@ -151,6 +151,8 @@ def page_of(night: Night) -> str:
 def _rows(store: Store, prefix: str) -> list[Row]:
     rows: list[Row] = []
     for item in store.list(prefix):
+        if item.trouble is not None:
+            raise StoreError(f"{store.uri(item.path)}: {item.trouble}")
         if not item.path.endswith(".parquet"):
             continue
         parts = dict(part.split("=", 1) for part in item.path.split("/") if "=" in part)

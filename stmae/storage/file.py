@@ -41,9 +41,13 @@ class FileStore:
             if error is not None:
                 yield Listed(path, 0, None, explain(error))
                 continue
-            with contextlib.suppress(FileNotFoundError):  # deleted since: as if it had never been listed
+            try:
                 if file.is_file():
                     yield Listed(path, file.stat().st_size, None)
+            except FileNotFoundError:
+                pass  # deleted since: as if it had never been listed
+            except OSError as refused:  # a folder that may be listed, and not entered
+                yield Listed(path, 0, None, explain(refused))
 
     def etag(self, path: str) -> str:
         with self._errors(path), (self.folder / path).open("rb") as file:

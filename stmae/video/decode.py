@@ -57,7 +57,6 @@ class VideoFile:
     def __iter__(self) -> Iterator[tuple[float, av.VideoFrame]]:
         """Yields the time of each frame, counted from the first packet of the stream, and the frame."""
         try:
-            # One thread: where a stream is damaged, the frames that survive must be the same each time.
             container = av.open(str(self.path), options=PROBING, metadata_errors="replace")
         except (av.error.FFmpegError, OSError, ValueError):
             self.health = closed(*why_not_opened(self.path))
@@ -69,6 +68,10 @@ class VideoFile:
                     closed("undecodable", "no video stream") if len(container.streams) else closed("empty", NO_FRAMES)
                 )
                 return
+            if stream.codec_context is not None:
+                # One thread: where a stream is damaged, the frames that survive must be the same each time.
+                stream.codec_context.thread_count = 1
+                self._refuse_large(stream.codec_context.width, stream.codec_context.height)
             nominal = _nominal_rate(container, stream)
             clock = Clock[av.VideoFrame](1 / (nominal or ASSUMED_FPS))
             end_s, lead = 0.0, None
@@ -82,7 +85,7 @@ class VideoFile:
     def _stamped(self, container: InputContainer, stream: VideoStream) -> Iterator[tuple[float | None, av.VideoFrame]]:
         raw, counted = container.format.name in RAW_FORMATS, container.format.name in COUNTED_FORMATS
         counts = deque[int | None]()
-        for packet in self._read(container):
+        for packet in self._read(container) if not self._refused else ():
             if packet.stream_index != stream.index:
                 continue
             self._packets += packet.size > 0
@@ -105,18 +108,27 @@ class VideoFile:
                     self._fillers = packet.dts + 1 - self._packets
             for frame in frames:
                 assert isinstance(frame, av.VideoFrame)
-                if frame.width * frame.height > MAX_PIXELS:
-                    self._refused = f"its pictures are {frame.width}x{frame.height}: larger than is decoded"
+                self._enter(frame)
+                if self._refused:
                     return
-                shape = (self._decoded, frame.width, frame.height)
-                if not self._shapes or self._shapes[-1][1:] != shape[1:]:
-                    self._shapes.append(shape)
-                self._decoded += 1
                 stamp = frame.pts if frame.pts is not None else frame.dts
                 if counted and counts:
                     stamp = counts.popleft()
                 base = frame.time_base or stream.time_base
                 yield None if raw or stamp is None or base is None else float(stamp * base), frame
+
+    def _enter(self, frame: av.VideoFrame) -> None:
+        """Counts a decoded frame, and notes where the size of pictures changes."""
+        self._refuse_large(frame.width, frame.height)
+        if self._refused:
+            return
+        if not self._shapes or self._shapes[-1][1:] != (frame.width, frame.height):
+            self._shapes.append((self._decoded, frame.width, frame.height))
+        self._decoded += 1
+
+    def _refuse_large(self, width: int, height: int) -> None:
+        if width * height > MAX_PIXELS:
+            self._refused = f"its pictures are {width}x{height}: larger than is decoded"
 
     def _lead(self, clock: Clock[av.VideoFrame]) -> float:
         """Returns the seconds from the start of the stream to its first frame: 0 unless a key frame is missing."""

@@ -7,8 +7,9 @@ compared with what the source holds.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import cv2
 import numpy as np
@@ -42,12 +43,22 @@ class Frame:
     """[H, W, 3] RGB."""
 
 
+class Selection(TypedDict, total=False):
+    """Which frames of a source are given: all where nothing is said."""
+
+    fps: float | None
+    """Samples at this rate by time, as Sampler takes them with the next two."""
+    start_s: float
+    after: int | None
+    only: Sequence[int] | None
+    """Frames of these numbers alone; reading ends with the last of them, and `health` stays unknown."""
+
+
 class FrameSource:
     """The frames of a video file, or of an image folder in natural order.
 
-    `fps` samples them at that rate by time, as Sampler does with `start_s` and `after`; None gives every frame. `size`
-    resizes each frame to size x size. Iterating never raises for bad content: it ends, and `health` says why. Iterating
-    again starts over. Raises FileNotFoundError where `path` does not exist.
+    `size` resizes each frame to size x size. Iterating never raises for bad content: it ends, and `health` says why.
+    Iterating again starts over. Raises FileNotFoundError where `path` does not exist.
     """
 
     def __init__(
@@ -55,16 +66,14 @@ class FrameSource:
         path: Path,
         size: int | None = None,
         *,
-        fps: float | None = None,
-        start_s: float = 0.0,
-        after: int | None = None,
         folder_fps: float = FOLDER_FPS,
+        **selection: Unpack[Selection],
     ) -> None:
         self.path = Path(path)
         self.size = size
         self.shape: tuple[int, int] | None = None
         """Height and width of the first frame before it is resized; known once it was read."""
-        self._sampling = fps, start_s, after
+        self._selection = selection
         self._folder_fps = folder_fps
         self._health: DecodeHealth | None = None
         if not self.path.exists():
@@ -88,14 +97,17 @@ class FrameSource:
     def _video(self) -> Iterator[Frame]:
         from stmae.video.decode import VideoFile, upright  # a machine that trains on frame folders may lack PyAV
 
-        video, sampler = VideoFile(self.path), self._sampler()
+        video, takes = VideoFile(self.path), self._takes()
+        last = max(self._selection.get("only") or (), default=None)
         for index, (time_s, frame) in enumerate(video):
-            if sampler is None or sampler.takes(time_s):
+            if takes(index, time_s):
                 yield self._frame(index, time_s, upright(frame))
+            if index == last:
+                return
         self._health = video.health
 
     def _images(self) -> Iterator[Frame]:
-        files, sampler = image_files(self.path), self._sampler()
+        files, takes = image_files(self.path), self._takes()
         decoded, shape = 0, None
         status: Status = "scored" if files else "empty"
         reason = None if files else "the folder holds no images"
@@ -112,7 +124,7 @@ class FrameSource:
                 reason = f"mixed frame sizes: {file.name} is {sizes[0]}, {files[0].name} is {sizes[1]}"
                 break
             time_s = decoded / self._folder_fps
-            if sampler is None or sampler.takes(time_s):
+            if takes(decoded, time_s):
                 yield self._frame(decoded, time_s, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False))
             decoded += 1
         self._health = DecodeHealth(
@@ -125,6 +137,14 @@ class FrameSource:
             fps=self._folder_fps,
         )
 
-    def _sampler(self) -> Sampler | None:
-        fps, start_s, after = self._sampling
-        return None if fps is None else Sampler(fps, start_s, after)
+    def _takes(self) -> Callable[[int, float], bool]:
+        """Returns what says whether the frame of a number and a time is selected."""
+        chosen, only = self._selection, self._selection.get("only")
+        if only is not None:
+            wanted = frozenset(only)
+            return lambda index, time_s: index in wanted
+        fps = chosen.get("fps")
+        if fps is None:
+            return lambda index, time_s: True
+        sampler = Sampler(fps, chosen.get("start_s", 0.0), chosen.get("after"))
+        return lambda index, time_s: sampler.takes(time_s)

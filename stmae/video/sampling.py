@@ -30,7 +30,8 @@ class Sampler:
         due = self._number is None or number > self._number
         if not due and (self._taken is None or time_s - self._taken < SLOWER / self._fps):
             return False
-        self._number, self._taken = max(number, number if self._number is None else self._number), time_s
+        self._number = number if self._number is None else max(number, self._number)
+        self._taken = time_s
         return True
 
 

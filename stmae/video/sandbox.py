@@ -16,17 +16,17 @@ import select
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Self, Unpack
 
 import cv2
 import numpy as np
 
 from stmae.video.health import ASSUMED_FPS, DecodeHealth, closed
 from stmae.video.images import Image
-from stmae.video.reader import Frame, FrameSource
+from stmae.video.reader import Frame, FrameSource, Selection
 
 MEMORY_BYTES = 4 << 30
 """Address space of the process: enough for 8K footage, too little for a decompression bomb."""
@@ -64,21 +64,11 @@ class Sandbox:
             process.kill()
             process.communicate()
 
-    def read(
-        self,
-        path: Path,
-        size: int | None = None,
-        *,
-        fps: float | None = None,
-        start_s: float = 0.0,
-        after: int | None = None,
-        only: Sequence[int] | None = None,
-    ) -> SandboxedSource:
-        """Returns a source that gives what a FrameSource with these arguments gives; of `only`, just these frames."""
-        request = {"path": os.fspath(path), "size": size, "fps": fps, "start_s": start_s, "after": after, "only": only}
-        return SandboxedSource(self, request)
+    def read(self, path: Path, size: int | None = None, **selection: Unpack[Selection]) -> SandboxedSource:
+        """Returns a source that gives what a FrameSource with these arguments gives."""
+        return SandboxedSource(self, path, size, selection)
 
-    def ask(self, request: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
+    def ask(self, path: Path, size: int | None, selection: Selection) -> Iterator[tuple[bytes, bytes]]:
         """Yields the messages of one file. Raises SandboxError where the process ends or is stuck."""
         if self._answering:  # what is left of another file must not be taken for this one
             self.close()
@@ -87,6 +77,7 @@ class Sandbox:
         assert process.stdout is not None
         self._answering, done = True, False
         try:
+            request = {"path": os.fspath(path), "size": size, "selection": selection}
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
             while not done:
@@ -135,20 +126,22 @@ class SandboxedSource:
     """The frames of a file as a sandbox decodes them. Iterating never raises for bad content."""
 
     _sandbox: Sandbox
-    _request: dict[str, Any]
+    _path: Path
+    _size: int | None
+    _selection: Selection
     _health: DecodeHealth | None = None
 
     @property
     def health(self) -> DecodeHealth:
         """Returns the account of the last complete iteration over all frames. Raises RuntimeError without one."""
         if self._health is None:
-            raise RuntimeError(f"{self._request['path']}: health is known once all frames were read")
+            raise RuntimeError(f"{self._path}: health is known once all frames were read")
         return self._health
 
     def __iter__(self) -> Iterator[Frame]:
         last: Frame | None = None
         try:
-            for kind, body in self._sandbox.ask(self._request):
+            for kind, body in self._sandbox.ask(self._path, self._size, self._selection):
                 if kind == b"H":
                     health = json.loads(body)
                     self._health = None if health is None else DecodeHealth(**health)
@@ -157,7 +150,7 @@ class SandboxedSource:
                     yield last
         except SandboxError as error:
             decoded, seconds = (0, 0.0) if last is None else (last.index + 1, last.time_s)
-            fps = self._request["fps"] or ASSUMED_FPS
+            fps = self._selection.get("fps") or ASSUMED_FPS
             status: Any = "truncated" if last else "undecodable"
             self._health = DecodeHealth(status, f"{error} after {decoded} frames", None, decoded, None, seconds, fps)
 
@@ -186,16 +179,12 @@ def main() -> None:
 
 def _answer(out: IO[bytes], request: dict[str, Any]) -> DecodeHealth | None:
     """Sends the frames that are asked for; returns the health where these are all."""
-    only = request["only"]
-    sampling = {name: request[name] for name in ("fps", "start_s", "after")}
-    source = FrameSource(Path(request["path"]), request["size"], **sampling)
+    selection: Selection = request["selection"]
+    source = FrameSource(Path(request["path"]), request["size"], **selection)
     for frame in source:
-        if only is None or frame.index in only:
-            height, width, _ = frame.image.shape
-            _send(out, b"F", _FRAME.pack(frame.index, frame.time_s, height, width), frame.image.tobytes())
-        if only is not None and frame.index >= max(only):
-            return None
-    return source.health if only is None else None
+        height, width, _ = frame.image.shape
+        _send(out, b"F", _FRAME.pack(frame.index, frame.time_s, height, width), frame.image.tobytes())
+    return None if selection.get("only") is not None else source.health
 
 
 def _send(out: IO[bytes], kind: bytes, *parts: bytes) -> None:

@@ -40,7 +40,7 @@ def scored(night: Night, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
         (site / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(site / "x.mp4", site / path)
     (site / "x.mp4").unlink()
-    for path in ("gate/@eaDir/x.mp4/SYNOPHOTO_FILM_M.mp4", "#recycle/gate/x.mp4", "gate/x.jpg", "gate/x.xyz"):
+    for path in ("gate/@eaDir/x.mp4/SYNOPHOTO_FILM_M.mp4", "#recycle/gate/x.mp4", "gate/x.jpg", "gate/x\udce9.xyz"):
         (site / path).parent.mkdir(parents=True, exist_ok=True)
         (site / path).write_bytes(b"no matter")
     tables = site.parent / "tables"
@@ -66,8 +66,8 @@ def test_wall_times_are_those_of_the_names(scored: tuple[Path, Any]) -> None:
 def test_what_is_no_video_has_a_row_or_is_counted(scored: tuple[Path, Any]) -> None:
     tables, summary = scored
     (row,) = (row for row in rows(tables, "coverage") if row["status"] == "skipped")
-    assert row["source"].endswith("gate/x.xyz")
-    assert row["reason"] == "not scored: x.xyz has no video's extension"
+    assert row["source"].endswith("gate/x%E9.xyz")
+    assert row["reason"] == "not scored: x\\xe9.xyz has no video's extension"
     assert summary.left_out == {"trash": 2, "companion": 1}
 
 
@@ -95,12 +95,14 @@ def _still(frames: int) -> list[Any]:
 
 @pytest.fixture
 def unreadable(tmp_path: Path) -> Path:
-    for camera in ("gate", "locked", "yard"):
+    for camera in ("gate", "locked", "shown", "yard"):
         film(tmp_path / f"site/{camera}/2026-11-01/08-00-00.mp4", 20)
     (tmp_path / "site/locked").chmod(0)
+    (tmp_path / "site/shown/2026-11-01").chmod(0o444)  # its names may be read, its files not
     (tmp_path / "site/gate/2026-11-01/08-00-00.mp4").chmod(0)
     yield tmp_path
-    (tmp_path / "site/locked").chmod(0o755)
+    for folder in ("locked", "shown/2026-11-01"):
+        (tmp_path / "site" / folder).chmod(0o755)
 
 
 def test_what_may_not_be_read_is_named_and_the_rest_is_scored(night: Night, unreadable: Path) -> None:
@@ -117,15 +119,16 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_scored(night: Night, unre
         command = [setpriv, "--bounding-set=-dac_override,-dac_read_search", *command]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 1, run.stderr
-    for path in ("site/locked: not permitted", "gate/2026-11-01/08-00-00.mp4: not permitted"):
-        assert path in run.stderr
+    for path in ("site/locked", "site/shown/2026-11-01/08-00-00.mp4", "site/gate/2026-11-01/08-00-00.mp4"):
+        assert f"{path}: not permitted" in run.stderr
     assert json.loads(run.stdout)["coverage"] == {"missing": 1, "scored": 1}
     gate, yard = rows(unreadable / "tables", "coverage")
     assert (gate["camera"], yard["camera"]) == ("gate", "yard")
     assert "not permitted" in gate["reason"]
     (unreadable / "site/gate/2026-11-01/08-00-00.mp4").chmod(0o644)
     (unreadable / "site/locked").chmod(0o755)
-    assert night.score(unreadable / "site", unreadable / "tables").coverage == {"scored": 3}
+    (unreadable / "site/shown/2026-11-01").chmod(0o755)
+    assert night.score(unreadable / "site", unreadable / "tables").coverage == {"scored": 4}
 
 
 def test_an_archive_is_looked_at_before_it_is_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,3 +144,16 @@ def test_an_archive_is_looked_at_before_it_is_scored(tmp_path: Path, capsys: pyt
     said = capsys.readouterr().out
     assert "camera cam 1, 2026-11-01 13:05:10 UTC" in said
     assert "no video by their names:\n  cam 1/a.xyz" in said
+
+
+def test_names_that_are_not_utf_8_can_be_shown_anywhere(tmp_path: Path) -> None:
+    for name in (b"entr\xe9e/2026-11-01/13-05-10.mp4", b"\xe9.xyz"):
+        path = tmp_path / os.fsdecode(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    command = [sys.executable, "-m", "stmae", "archive", "inspect", str(tmp_path)]
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env=strict)
+    assert run.returncode == 0, run.stderr
+    assert "entr\\xe9e/2026-11-01/13-05-10.mp4" in run.stdout
+    assert "\\xe9.xyz" in run.stdout

@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from nights import Night, bytes_of, covered, read, rows
 
+from stmae import tables
 from stmae.archive.layouts import Place
 from stmae.archive.sources import Source
 from stmae.archive.timeline import units_of
+from stmae.batch.events import events_table
 from stmae.video.writer import write_video
 
 FPS = 10
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+UNIT = ("scores", "heatmaps", "events")
 MEASURED = ("psnr", "memory_distance_appearance", "memory_distance_motion")
 VALUES = (*MEASURED, "prediction", "motion", "appearance", "persistence")
 
@@ -125,6 +129,48 @@ def test_hours_that_are_scored_apart_give_the_same_bytes(night: Night, tmp_path:
     night.score(tmp_path / "site", tmp_path / "apart", date=first)
     night.score(tmp_path / "site", tmp_path / "apart")
     assert bytes_of(tmp_path / "apart") == bytes_of(tmp_path / "together")
+
+
+@pytest.fixture
+def short_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Warms up with 20 seconds instead of ten minutes, so that the beginning of the warm-up lies within the film."""
+    for module in ("stmae.archive.timeline", "stmae.batch.unit_stream"):
+        monkeypatch.setattr(f"{module}.WARM_UP", timedelta(seconds=20))
+
+
+@pytest.mark.usefixtures("short_warm_up")
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [(start, start + 5) for start in range(0, 40, 5)],
+        [(0, 30), (30, 40)],
+        [(0, 12), (12, 30), (30, 35), (35, 40)],
+        # A long recording, and short ones of what it shows too: the long one began before what warms up.
+        [(0, 29), (3, 5), (15, 18), (25, 27), (30, 40)],
+    ],
+)
+def test_an_hour_is_the_same_whether_the_one_before_it_was_just_scored_or_not(
+    night: Night, tmp_path: Path, pieces: list[tuple[float, float]]
+) -> None:
+    record(tmp_path / "site", NOON - timedelta(seconds=30), *pieces)
+    night.score(tmp_path / "site", tmp_path / "together")
+    for hour in ("12-*", "11-*"):
+        night.score(tmp_path / "site", tmp_path / "apart", include=hour)
+    assert bytes_of(tmp_path / "apart") == bytes_of(tmp_path / "together")
+
+
+def test_events_of_stitched_recordings_can_be_rebuilt_from_their_rows(night: Night, tmp_path: Path) -> None:
+    film = [np.full_like(image, 250) if 195 <= index < 215 else image for index, image in enumerate(FILM)]
+    for begins, ends in ((0, 20), (20, 40)):
+        path = tmp_path / f"site/gate/2026-03-01/12-00-{begins:02}.avi"
+        write_video(path, film[begins * FPS : ends * FPS], FPS, "MJPG")
+    night.score(tmp_path / "site", tmp_path / "tables")
+    kept = {name: pq.read_table(*(tmp_path / "tables" / name).rglob("12.parquet"), partitioning=None) for name in UNIT}
+    (model,) = (path.name.removeprefix("model=") for path in (tmp_path / "tables/scores").iterdir())
+    partition = tables.Partition(model, "gate", "2026-03-01")
+    rebuilt = events_table(kept["scores"], kept["heatmaps"], night.calibration(), partition)
+    assert rebuilt.to_pylist() == kept["events"].to_pylist()
+    assert any(event["start_source"] != event["end_source"] for event in rebuilt.to_pylist())
 
 
 def test_footage_that_arrives_late_is_scored_into_its_hour_and_what_depends_on_it(night: Night, tmp_path: Path) -> None:

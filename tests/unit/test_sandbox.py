@@ -107,6 +107,13 @@ def test_a_decompression_bomb_is_refused(sandbox: Sandbox, tmp_path: Path) -> No
     assert "its pictures are 10000x10000: larger than is decoded" in str(source.health.reason)
 
 
+def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    with Sandbox(memory_bytes=600 << 20) as sandbox:  # too little to decode it
+        source = sandbox.read(bomb(tmp_path / "bomb.mov", 10_000))
+        assert list(source) == []
+        assert "larger than is decoded" in str(source.health.reason)
+
+
 def test_a_picture_that_does_not_fit_the_memory_is_the_health_of_its_file(video: Path, tmp_path: Path) -> None:
     with Sandbox(memory_bytes=600 << 20) as sandbox:
         source = sandbox.read(bomb(tmp_path / "bomb.mov", 8000))
