@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from stmae import tables
 from stmae.archive.layouts import Layout, Place
 from stmae.archive.objects import kind_of
-from stmae.storage.base import Listed, ObjectMissingError, Store, StoreError
+from stmae.storage.base import Store
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -18,12 +18,10 @@ class Source:
     """An object of the archive that gets rows."""
 
     uri: str
-    path: str
-    """Below the archive's root."""
     place: Place
     """Its camera, its day, and when it was recorded."""
     etag: str
-    """Empty where the object could not be read."""
+    """Changes with its bytes."""
     size: int
     """Bytes."""
     skipped: str | None = None
@@ -69,22 +67,8 @@ def list_sources(archive: Store, layout: str, zone: str) -> Listing:
         if kind in ("trash", "companion"):
             left_out[kind] += 1
             continue
-        etag = _etag(archive, item)
-        if etag is not None:
-            name = tables.utf8(item.path.rpartition("/")[2])
-            skipped = None if kind == "video" else f"not scored: {name} has no video's extension"
-            place = reads.place(item.path)
-            sources.append(Source(archive.uri(item.path), item.path, place, etag, item.size, skipped))
+        name = tables.utf8(item.path.rpartition("/")[2])
+        skipped = None if kind == "video" else f"not scored: {name} has no video's extension"
+        place = reads.place(item.path)
+        sources.append(Source(archive.uri(item.path), place, item.etag, item.size, skipped))
     return Listing(tuple(sources), dict(left_out), tuple(unlisted))
-
-
-def _etag(archive: Store, item: Listed) -> str | None:
-    """Returns the ETag, empty where the object cannot be read, None where it is gone since the listing."""
-    if item.etag is not None:
-        return item.etag
-    try:
-        return archive.etag(item.path)
-    except ObjectMissingError:
-        return None
-    except StoreError:  # the worker meets it again, and says so
-        return ""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from stmae import tables
@@ -13,6 +14,8 @@ from stmae.archive.sources import Source
 
 WARM_UP = timedelta(minutes=10)
 """So much of what came before decides on the values of an hour's first frame."""
+HOURS = tuple(f"{hour:02}" for hour in range(24))
+"""Keys of the camera-hours of a day."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)  # each has hundreds of sources: compared as itself
@@ -50,38 +53,37 @@ def inputs_digest(sources: Iterable[Source]) -> str:
 
 def units_of(sources: Iterable[Source]) -> list[Unit]:
     """Returns the units of an archive, sorted by camera and time; every source is the own of exactly one."""
-    timed: defaultdict[str, list[tuple[datetime, Source]]] = defaultdict(list)
+    timed: defaultdict[str, list[Source]] = defaultdict(list)
     units = []
     for source in sources:
         if source.place.start is None or source.skipped:
             units.append(Unit(source.place.camera, source.place.date, source.key, (source,)))
         else:
-            timed[source.place.camera].append((source.place.start, source))
-    for camera, recorded in timed.items():
-        units += _hours(camera, sorted(recorded, key=lambda each: (each[0], each[1].path)))
+            timed[source.place.camera].append(source)
+    for recorded in timed.values():
+        units += _hours(sorted(recorded, key=lambda source: (_start(source), source.uri)))
     return sorted(units, key=lambda unit: (unit.camera, unit.date, unit.key))
 
 
-def _hour(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)
+def _start(source: Source) -> datetime:
+    assert source.place.start is not None
+    return source.place.start
 
 
-def _hours(camera: str, recorded: Sequence[tuple[datetime, Source]]) -> Iterable[Unit]:
-    """Yields the units of a camera, given its sources with their starts in order."""
+def _hours(recorded: Sequence[Source]) -> Iterator[Unit]:
+    """Yields the units of a camera, given its sources with times in order."""
     begin = 0
-    for end in range(1, len(recorded) + 1):
-        start = recorded[begin][0]
-        if end < len(recorded) and _hour(recorded[end][0]) == _hour(start):
-            continue
-        first = begin
-        while first > 0 and recorded[first][0] > start - WARM_UP:
+    for _, hour in itertools.groupby(_start(source).replace(minute=0, second=0, microsecond=0) for source in recorded):
+        end = begin + sum(1 for _ in hour)
+        first, opening = begin, recorded[begin]
+        while first > 0 and _start(recorded[first]) > _start(opening) - WARM_UP:
             first -= 1
         yield Unit(
-            camera,
-            f"{start:%Y-%m-%d}",
-            f"{start:%H}",
-            tuple(source for _, source in recorded[begin:end]),
-            tuple(source for _, source in recorded[first:begin]),
-            recorded[end][1] if end < len(recorded) else None,
+            opening.place.camera,
+            opening.place.date,
+            HOURS[_start(opening).hour],
+            tuple(recorded[begin:end]),
+            tuple(recorded[first:begin]),
+            recorded[end] if end < len(recorded) else None,
         )
         begin = end

@@ -56,9 +56,9 @@ class Copies:
     def _fetch(self, source: Source) -> Copy:
         if source.skipped:
             return Copy(source, None)
-        target = self._folder / f"{source.key}{PurePosixPath(source.path).suffix.lower()}"
+        target = self._folder / f"{source.key}{PurePosixPath(source.uri).suffix.lower()}"
         try:
-            etag = self._archive.download(source.path, target)
+            etag = self._archive.download(self._archive.path(source.uri), target)
             return Copy(dataclasses.replace(source, etag=etag, size=target.stat().st_size), target)
         except ObjectMissingError:
             return Copy(source, None)

@@ -61,7 +61,8 @@ def make_plan(
     units = tuple(
         unit
         for unit in units_of(listing.sources)
-        if (date is None or unit.date == date) and any(_included(source.path, globs) for source in unit.own)
+        if (date is None or unit.date == date)
+        and (not globs or any(_included(archive.path(source.uri), globs) for source in unit.own))
     )
     if not any(source.skipped is None for unit in units for source in unit.own) and not listing.unlisted:
         raise PlanError(_nothing(archive.root, listing, date, include))
@@ -97,7 +98,7 @@ def _statuses(store: Store, model: str, unit: Unit) -> Counter[str] | None:
 
 def _included(path: str, globs: list[str]) -> bool:
     name = path.rsplit("/", 1)[-1]
-    return not globs or any(fnmatchcase(name, glob) or fnmatchcase(path, glob) for glob in globs)
+    return any(fnmatchcase(name, glob) or fnmatchcase(path, glob) for glob in globs)
 
 
 def _nothing(root: str, listing: Listing, date: str | None, include: str | None) -> str:

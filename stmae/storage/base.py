@@ -27,8 +27,8 @@ class Listed:
     path: str
     size: int
     """Bytes."""
-    etag: str | None
-    """None where the object must be read to compute it (files)."""
+    etag: str
+    """Changes with the object's bytes."""
     trouble: str | None = None
     """Why what is below this path could not be listed; None for an object."""
 
@@ -42,14 +42,14 @@ class Store(Protocol):
     def uri(self, path: str) -> str:
         """Returns the URI of an object."""
 
+    def path(self, uri: str) -> str:
+        """Returns the path of an object of this store by its URI."""
+
     def list(self, prefix: str = "") -> Iterator[Listed]:
         """Yields the objects whose path starts with `prefix` (a folder, ending in `/`, or empty), sorted by path.
 
         A part that cannot be looked into, e.g. a folder that is not permitted, is one entry with its `trouble`.
         """
-
-    def etag(self, path: str) -> str:
-        """Returns a digest that changes with the object's bytes."""
 
     def download(self, path: str, target: Path) -> str:
         """Copies the object to a local file; returns the ETag of the very bytes that were copied."""

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
+import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from stmae.storage.atomic import write_atomically
 from stmae.storage.base import CHUNK_BYTES, Listed, ObjectMissingError, StoreError, explain
 
 
 class FileStore:
-    """A folder as a store. The ETag of an object is the SHA-256 (hex) of its bytes."""
+    """A folder as a store. The ETag of an object is made of its time and size, as web servers make it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.root = self.folder.as_uri().rstrip("/")
 
     def uri(self, path: str) -> str:
-        return (self.folder / path).as_uri()
+        return f"{self.root}/{quote_from_bytes(os.fsencode(path))}".rstrip("/")
+
+    def path(self, uri: str) -> str:
+        return os.fsdecode(unquote_to_bytes(uri.removeprefix(f"{self.root}/")))
 
     def list(self, prefix: str = "") -> Iterator[Listed]:
         top = self.folder / prefix
@@ -39,27 +44,22 @@ class FileStore:
             found += [((here / name).relative_to(self.folder).as_posix(), here / name, None) for name in names]
         for path, file, error in sorted(found, key=lambda each: each[0]):
             if error is not None:
-                yield Listed(path, 0, None, explain(error))
+                yield Listed(path, 0, "", explain(error))
                 continue
             try:
-                if file.is_file():
-                    yield Listed(path, file.stat().st_size, None)
+                about = file.stat()
+                if stat.S_ISREG(about.st_mode):
+                    yield Listed(path, about.st_size, _etag(about))
             except FileNotFoundError:
                 pass  # deleted since: as if it had never been listed
             except OSError as refused:  # a folder that may be listed, and not entered
-                yield Listed(path, 0, None, explain(refused))
-
-    def etag(self, path: str) -> str:
-        with self._errors(path), (self.folder / path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+                yield Listed(path, 0, "", explain(refused))
 
     def download(self, path: str, target: Path) -> str:
-        digest = hashlib.sha256()
         with self._errors(path), (self.folder / path).open("rb") as source, target.open("wb") as copy:
-            while chunk := source.read(CHUNK_BYTES):
-                digest.update(chunk)
-                copy.write(chunk)
-        return digest.hexdigest()
+            etag = _etag(os.fstat(source.fileno()))  # a file that grows meanwhile has another one afterwards
+            shutil.copyfileobj(source, copy, CHUNK_BYTES)
+        return etag
 
     def get(self, path: str) -> bytes:
         with self._errors(path):
@@ -91,3 +91,7 @@ class FileStore:
             raise ObjectMissingError(f"{uri}: no such file; it was moved or deleted") from error
         except OSError as error:
             raise StoreError(f"{uri}: {explain(error)}") from error
+
+
+def _etag(about: os.stat_result) -> str:
+    return f"{about.st_mtime_ns:x}-{about.st_size:x}"

@@ -33,6 +33,9 @@ class S3Store:
     def uri(self, path: str) -> str:
         return f"{self.root}/{path}".rstrip("/")
 
+    def path(self, uri: str) -> str:
+        return uri.removeprefix(f"{self.root}/")
+
     def list(self, prefix: str = "") -> Iterator[Listed]:
         request = {"Bucket": self.bucket, "Prefix": self.prefix + prefix}
         with self._errors(prefix):
@@ -41,10 +44,6 @@ class S3Store:
                     path = item["Key"].removeprefix(self.prefix)
                     if path and not path.endswith("/"):  # such keys only make a folder visible in consoles
                         yield Listed(path, int(item["Size"]), item["ETag"].strip('"'))
-
-    def etag(self, path: str) -> str:
-        with self._errors(path):
-            return str(self._client.head_object(Bucket=self.bucket, Key=self.prefix + path)["ETag"]).strip('"')
 
     def download(self, path: str, target: Path) -> str:
         with self._errors(path), target.open("wb") as copy:

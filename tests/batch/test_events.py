@@ -29,7 +29,7 @@ from stmae.scoring.raw import RawScores
 from stmae.storage.document import digest
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
-SOURCE = Source("s3://a/gate/x.mp4", "gate/x.mp4", Place("gate", "2026-03-01", START), "e7a9", 1)
+SOURCE = Source("s3://a/gate/x.mp4", Place("gate", "2026-03-01", START), "e7a9", 1)
 PARTITION = tables.Partition("m-01234567", "gate", "2026-03-01")
 MODEL, CALIBRATION = fit([walkers(600, seed) for seed in range(3)], event_hours=0.2)
 

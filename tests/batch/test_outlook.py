@@ -20,9 +20,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def recorded(seconds: float, *, camera: str = "gate", end: float | None = None, size: int = 100) -> Source:
     start = NOON + timedelta(seconds=seconds)
     stop = None if end is None else NOON + timedelta(seconds=end)
-    return Source(
-        f"s3://a/{camera}/{seconds}", f"{camera}/{seconds}", Place(camera, "2026-03-01", start, stop), "e", size
-    )
+    return Source(f"s3://a/{camera}/{seconds}", Place(camera, "2026-03-01", start, stop), "e", size)
 
 
 def test_recordings_last_until_the_next_begins() -> None:
@@ -35,7 +33,7 @@ def test_a_gap_is_no_footage() -> None:
 
 
 def test_videos_without_times_are_as_long_as_their_bytes_suggest() -> None:
-    loose = Source("s3://a/x", "x", Place("x", "undated"), "e", 300)
+    loose = Source("s3://a/x", Place("x", "undated"), "e", 300)
     assert footage_seconds([*(recorded(10 * index) for index in range(60)), loose]) == 630
     assert footage_seconds([loose]) == 0
 

@@ -220,15 +220,15 @@ def test_a_recording_that_pauses_has_a_gap_at_its_place(night: Night, tmp_path: 
 
 def source(path: str, start: datetime | None) -> Source:
     place = Place("gate", f"{start:%Y-%m-%d}" if start else "undated", start)
-    return Source(f"s3://a/{path}", path, place, "e", 1)
+    return Source(f"s3://a/{path}", place, "e", 1)
 
 
 def test_a_day_of_ten_second_files_is_24_units_and_each_file_is_the_own_of_one() -> None:
     day = [source(f"{index:05}.mp4", NOON + timedelta(seconds=10 * index)) for index in range(8640)]
     units = units_of([*day, source("loose.mp4", None)])
     assert len(units) == 25
-    assert sorted(each.path for unit in units for each in unit.own) == sorted(
-        [*(each.path for each in day), "loose.mp4"]
+    assert sorted(each.uri for unit in units for each in unit.own) == sorted(
+        [*(each.uri for each in day), "s3://a/loose.mp4"]
     )
     timed = [unit for unit in units if unit.date != "undated"]
     for one, following in itertools.pairwise(timed):

@@ -96,6 +96,11 @@ def test_footage_of_the_rate_itself_loses_no_frame_though_it_jitters() -> None:
     assert taken(10.0, 10.0, jitter=0.14) == list(range(600))
 
 
+def test_footage_whose_stamps_jitter_about_the_edge_between_two_samples_loses_no_frame() -> None:
+    sampler = Sampler(10.0)
+    assert all(sampler.takes(0.07 + number / 10 + 0.001 * (-1) ** number) for number in range(600))
+
+
 def test_footage_with_fewer_frames_is_used_whole_and_is_slower() -> None:
     assert taken(4.0, 10.0) == list(range(600))
     assert is_slower(9.0, 10.0)

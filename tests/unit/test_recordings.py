@@ -75,6 +75,19 @@ def test_a_pause_of_the_recording_is_a_gap_and_no_damage(tmp_path: Path) -> None
     assert (health.status, health.reason, health.frames_decoded) == ("scored", None, 80)
 
 
+@pytest.mark.parametrize(("codec", "pix_fmt"), [("mjpeg", "yuvj420p"), ("mpeg4", "yuv420p"), ("libx264", "yuv420p")])
+def test_a_pause_in_an_avi_is_a_gap_though_its_header_counts_frames_that_fill_it(
+    tmp_path: Path, codec: str, pix_fmt: str
+) -> None:
+    path = record(
+        tmp_path / "a.avi", codec=codec, pix_fmt=pix_fmt, times=lambda number: number / 10 + 5 * (number >= 40)
+    )
+    source = FrameSource(path)
+    times = [frame.time_s for frame in source]
+    assert times == pytest.approx([number / 10 + 5 * (number >= 40) for number in range(80)])
+    assert (source.health.status, source.health.frames_reported) == ("scored", 80)
+
+
 def test_a_variable_rate_is_no_damage(tmp_path: Path) -> None:
     times, health = read(
         record(tmp_path / "x.mkv", 48, times=lambda number: even(number) if number < 40 else 4 + (number - 40) / 2)
