@@ -1,9 +1,9 @@
 """Schemas of the output tables, their version, and where each object lies.
 
 `<tables>/<table>/model=<deployment>-<digest8>/camera=<c>/date=<YYYY-MM-DD>/<key>.parquet`, one object a camera-hour and
-table, whose key is the hour; a source without a time has objects of its own. `runs` lie in
-`<tables>/runs/model=<deployment>-<digest8>/<plan digest>.parquet`. Camera, date and model are in the path (hive
-partitions), not in the file.
+table, whose key is the hour; a source without a time has objects of its own. A day that was compacted has one object a
+table, whose key is DAY_KEY. `runs` lie in `<tables>/runs/model=<deployment>-<digest8>/<plan digest>.parquet`. Camera,
+date and model are in the path (hive partitions), not in the file.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import functools
 import hashlib
 import io
 import os
-from typing import NamedTuple
-from urllib.parse import quote
+import re
+from typing import NamedTuple, Self
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -22,6 +23,8 @@ import pyarrow.parquet as pq
 SCHEMA_VERSION = 5
 UNDATED = "undated"
 """The `date` partition of a source whose path tells no date."""
+DAY_KEY = "day"
+"""The key of an object that holds all rows of a camera-day; `stmae.batch.days` says how it tells the hours apart."""
 
 STATUSES = ("scored", "truncated", "undecodable", "empty", "missing", "skipped", "gap")
 """What became of a source object, or that there is none."""
@@ -159,8 +162,8 @@ RUNS = pa.schema(
 )
 
 SCHEMAS = {"scores": SCORES, "heatmaps": HEATMAPS, "coverage": COVERAGE, "events": EVENTS, "runs": RUNS}
-UNIT_TABLES = ("scores", "heatmaps", "coverage", "events")
-"""Those with one object a camera-hour."""
+UNIT_TABLES = ("scores", "heatmaps", "events", "coverage")
+"""Those of camera-hours, in the order in which they are written: where coverage rows are, all the rest is there."""
 
 
 def source_key(uri: str) -> str:
@@ -202,12 +205,24 @@ class Partition(NamedTuple):
         """Returns the folder below the tables' root, with a slash at its end."""
         return f"{table}/model={self.model}/camera={quote(self.camera, safe='')}/date={self.date}/"
 
+    @classmethod
+    def of(cls, path: str) -> Self | None:
+        """Returns the partition that a path below the tables' root lies in; None where it lies in none."""
+        found = re.fullmatch(r"[^/]+/model=([^/]+)/camera=([^/]+)/date=([^/]+)/[^/]+", path)
+        return cls(found[1], unquote(found[2]), found[3]) if found else None
+
 
 def object_path(table: str, partition: Partition, key: str) -> str:
     """Returns the path of a camera-hour's rows below the tables' root; the same `key` overwrites its own rows."""
     if table not in UNIT_TABLES:
         raise ValueError(f"no table {table!r} of camera-hours; tables: {', '.join(UNIT_TABLES)}")
     return f"{partition.folder(table)}{key}.parquet"
+
+
+def object_key(path: str) -> str | None:
+    """Returns the key of an object with rows; None for another file, e.g. a write that was cut off."""
+    name = path.rpartition("/")[2]
+    return name.removesuffix(".parquet") if name.endswith(".parquet") and not name.startswith(".") else None
 
 
 def run_path(model: str, plan_digest: str) -> str:
@@ -221,12 +236,15 @@ def thumbnail_path(partition: Partition, key: str, frame: int) -> str:
 
 
 def to_parquet(table: pa.Table) -> bytes:
-    """Serialises with fixed settings: equal rows give equal bytes (for one pyarrow version)."""
+    """Serialises with fixed settings: equal rows give equal bytes (for one pyarrow version).
+
+    The key-value metadata of the table's schema are kept.
+    """
     names = {field.name: field.type for field in table.schema}
     sink = io.BytesIO()
-    pq.write_table(
-        table,
+    with pq.ParquetWriter(
         sink,
+        table.schema,
         compression="zstd",
         compression_level=9,
         use_dictionary=[name for name, kind in names.items() if pa.types.is_string(kind)],
@@ -241,5 +259,8 @@ def to_parquet(table: pa.Table) -> bytes:
         write_statistics=[
             name for name, kind in names.items() if pa.types.is_integer(kind) or pa.types.is_timestamp(kind)
         ],
-    )
+    ) as writer:
+        writer.write_table(table)
+        if table.schema.metadata:
+            writer.add_key_value_metadata(table.schema.metadata)
     return sink.getvalue()

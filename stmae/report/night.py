@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-import io
-import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-import pyarrow.parquet as pq
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from stmae import tables as tabular
+from stmae.report.events import with_pictures
 from stmae.report.page import render
-from stmae.report.pictures import Image, Picture, heat_overlay, jpeg
-from stmae.report.wording import duration, return_period
+from stmae.report.rows import Row, find_objects, path_columns, read_objects
+from stmae.report.timeline import TROUBLE, strips_of
+from stmae.report.wording import STATUSES, duration, video
 from stmae.scoring import CLAIM
-from stmae.storage import FileStore, ObjectMissingError, Store, StoreError, open_store
+from stmae.storage import FileStore, Store, open_store
 
 SHOWN_EVENTS = 60
 """Events with pictures; a page with more is read by nobody."""
-FAINTEST = 2.0
-"""The brightest colour of a heat map stands for at least this -log10 p: a map of normal values stays dark."""
-NO_PICTURE = np.full((180, 320, 3), 200, np.uint8)
-
-Row = dict[str, Any]
-Heatmap = npt.NDArray[np.floating]
-"""-log10 p, [16,16]."""
+SHOWN_MISSED = 30
+"""Lines of the list of videos that were not looked at."""
+COVERAGE = [
+    *("source", "status", "reason", "start_time", "end_time", "seconds"),
+    *("frames_decoded", "seconds_reported", "seconds_decoded", "seconds_scored"),
+]
+"""Columns of the table `coverage` that a report tells of."""
+LAST_HOUR = ("23", tabular.DAY_KEY)
+"""Keys of the objects with the recordings that may go on after midnight."""
 
 
 class ReportError(ValueError):
@@ -40,52 +40,29 @@ class ReportError(ValueError):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Night:
-    """The rows that a report tells of; each is a dict of its table's columns and of its partition's."""
+    """The rows that a report tells of, with the columns of their partitions."""
 
     store: Store
     model: str
     date: str | None
-    coverage: list[Row]
-    """By camera, then source."""
-    gaps: list[Row]
-    """Where a camera has no recording, in order of time."""
+    coverage: pa.Table
+    """Columns COVERAGE."""
+    timelines: dict[str, pa.Table]
+    """The same rows by camera; of a day's report, those of the last hour of the day before too."""
+    days: dict[str, list[str]]
+    """By camera: the days of the report from the camera's first on, so that one that fell silent is told."""
     events: list[Row]
     """The rarest first."""
     runs: list[Row]
     """Newest first."""
 
 
-class Event(NamedTuple):
-    """An event as the page shows it."""
-
-    row: Row
-    rarity: str
-    starts: str
-    peak: str
-    lasts: str
-    video: str
-    frame: Picture | None
-    heatmap: Picture | None
-    """None where the tables hold no heat map of the peak's second."""
-
-
-class Gaps(NamedTuple):
-    """A camera's line in the table of gaps."""
+class Untimed(NamedTuple):
+    """A camera's line in the table of videos without times."""
 
     camera: str
-    gaps: int
-    seconds: float
-    longest: str
-
-
-class Camera(NamedTuple):
-    """A camera's line in the table of coverage."""
-
-    name: str
     videos: int
-    frames_decoded: int
-    frames_scored: int
-    seconds_decoded: float
+    seconds_scored: float
     events: int
     statuses: list[tuple[str, int]]
 
@@ -104,66 +81,94 @@ def night_report(tables: str, model: str | None, date: str | None, out: Path) ->
 
 def read_night(store: Store, model: str | None, date: str | None) -> Night:
     """Collects the rows. Raises ReportError, StoreError."""
-    runs = sorted(_rows(store, "runs/"), key=lambda row: (row["started"], row["plan_digest"]), reverse=True)
+    runs = _rows(read_objects(store, find_objects(store, "runs/")))
+    runs.sort(key=lambda row: (row["started"], row["plan_digest"]), reverse=True)
     models = list(dict.fromkeys(row["model"] for row in runs))
     if not models:
         raise ReportError(f"{store.root}: no run is recorded there; score an archive first, or correct the URI")
     model = model or models[0]
     if model not in models:
         raise ReportError(f"{store.root}: no run of model {model!r}; there are {', '.join(models)}")
-    coverage = _of_day(_rows(store, f"coverage/model={model}/"), date)
+    paths = find_objects(store, f"coverage/model={model}/")
+    coverage = read_objects(store, _of_day(paths, date), COVERAGE)
     if not coverage:
         when = f" on {date}" if date else ""
         raise ReportError(f"{store.root}: no source of model {model!r}{when} is covered; check the date")
+    events = _rows(read_objects(store, _of_day(find_objects(store, f"events/model={model}/"), date)))
     return Night(
         store=store,
         model=model,
         date=date,
-        coverage=sorted((row for row in coverage if row["source"]), key=lambda row: (row["camera"], row["source"])),
-        gaps=sorted((row for row in coverage if not row["source"]), key=lambda row: row["start_time"]),
-        events=sorted(
-            _of_day(_rows(store, f"events/model={model}/"), date),
-            key=lambda row: (-row["score"], row["source"], row["peak_frame"]),
-        ),
+        coverage=pa.concat_tables(coverage),
+        timelines=_by_camera([*(_evening(store, paths, date) if date else []), *coverage]),
+        days=_days(paths, date),
+        events=sorted(events, key=lambda row: (-row["score"], row["source"], row["peak_frame"])),
         runs=[run for run in runs if run["model"] == model],
     )
 
 
 def page_of(night: Night) -> str:
     """Returns the whole HTML document."""
+    coverage = night.coverage
+    missed = coverage.filter(pc.field("status").isin(list(TROUBLE)))
+    strips = list(strips_of(night.timelines, night.events, night.days))
     return render(
         "night.html.j2",
         title=f"Night report{f' for {night.date}' if night.date else ''}",
         night=night,
-        seconds_decoded=sum(row["seconds_decoded"] for row in night.coverage),
-        seconds_scored=sum(row["seconds_scored"] for row in night.coverage),
-        missed=[row for row in night.coverage if row["status"] != "scored"],
+        cameras=len(night.timelines.keys() | night.days.keys()),
+        videos=coverage.num_rows - coverage["source"].null_count,
+        seconds_scored=pc.sum(coverage["seconds_scored"]).as_py() or 0.0,
         unfinished=_unfinished(night.runs),
-        gaps=[_gaps(name, night) for name in sorted({row["camera"] for row in night.gaps})],
-        events=_events(night),
+        silent=list(dict.fromkeys(strip.camera for strip in strips if not strip.recorded)),
+        strips=strips,
+        several_days=len({strip.date for strip in strips}) > 1,
+        legend=[(name, words) for name, words in STATUSES.items() if any(strip.seconds[name] for strip in strips)],
+        missed=missed.num_rows,
+        lines=missed.take(
+            pc.select_k_unstable(missed, SHOWN_MISSED, [("camera", "ascending"), ("source", "ascending")])
+        ).to_pylist(),
+        statuses=_counts(missed["status"]),
+        untimed=_untimed(night),
+        events=with_pictures(night.store, night.events[:SHOWN_EVENTS]),
         bound_factor=CLAIM,
-        cameras=[_camera(name, night) for name in dict.fromkeys(row["camera"] for row in night.coverage)],
-        video_of=_video,
+        video=video,
         seconds_missed=_seconds_missed,
     )
 
 
-def _rows(store: Store, prefix: str) -> list[Row]:
-    rows: list[Row] = []
-    for item in store.list(prefix):
-        if item.trouble is not None:
-            raise StoreError(f"{store.uri(item.path)}: {item.trouble}")
-        if not item.path.endswith(".parquet"):
-            continue
-        parts = dict(part.split("=", 1) for part in item.path.split("/") if "=" in part)
-        partition = {name: unquote(value) for name, value in parts.items()}
-        partition["key"] = item.path.rpartition("/")[2].removesuffix(".parquet")
-        rows += [row | partition for row in pq.read_table(io.BytesIO(store.get(item.path))).to_pylist()]
-    return rows
+def _of_day(paths: Sequence[str], date: str | None) -> list[str]:
+    return [path for path in paths if date is None or path_columns(path)["date"] == date]
 
 
-def _of_day(rows: Iterable[Row], date: str | None) -> list[Row]:
-    return [row for row in rows if date is None or row["date"] == date]
+def _evening(store: Store, paths: Sequence[str], date: str) -> list[pa.Table]:
+    """Returns the coverage of the recordings that began on the day before and go on after midnight."""
+    midnight = datetime.fromisoformat(date).replace(tzinfo=UTC)
+    before = f"{midnight - timedelta(days=1):%Y-%m-%d}"
+    last = [path for path in _of_day(paths, before) if path_columns(path)["key"] in LAST_HOUR]
+    return read_objects(store, last, COVERAGE, pc.field("end_time") > pa.scalar(midnight))
+
+
+def _rows(tables: Iterable[pa.Table]) -> list[Row]:
+    return [row for table in tables for row in table.to_pylist()]
+
+
+def _by_camera(tables: Iterable[pa.Table]) -> dict[str, pa.Table]:
+    cameras: defaultdict[str, list[pa.Table]] = defaultdict(list)
+    for table in tables:
+        if table.num_rows:
+            cameras[table["camera"][0].as_py()].append(table)
+    return {camera: pa.concat_tables(parts) for camera, parts in cameras.items()}
+
+
+def _days(paths: Sequence[str], date: str | None) -> dict[str, list[str]]:
+    """Returns the days of the report that each camera's timeline is drawn for: those from its first on."""
+    first: dict[str, str] = {}
+    for names in map(path_columns, paths):
+        if names["date"] != tabular.UNDATED:
+            first[names["camera"]] = min(names["date"], first.get(names["camera"], names["date"]))
+    dates = [date] if date else sorted({path_columns(path)["date"] for path in paths} - {tabular.UNDATED})
+    return {camera: [each for each in dates if each >= since] for camera, since in sorted(first.items())}
 
 
 def _unfinished(runs: Sequence[Row]) -> list[Row]:
@@ -178,96 +183,22 @@ def _unfinished(runs: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _events(night: Night) -> list[Event]:
-    shown = night.events[:SHOWN_EVENTS]
-    heatmaps = _heatmaps(night.store, shown)
-    return [_event(row, night.store, heatmaps.get((row["source"], int(row["peak_s"])))) for row in shown]
+def _untimed(night: Night) -> list[Untimed]:
+    """Returns the lines of the cameras with videos whose paths tell no time."""
+    untimed = night.coverage.filter(pc.field("start_time").is_null())
+    found = Counter(event["camera"] for event in night.events if event["peak_time"] is None)
+    lines = []
+    for camera in sorted(untimed["camera"].unique().to_pylist()):
+        rows = untimed.filter(pc.field("camera") == camera)
+        scored = pc.sum(rows["seconds_scored"]).as_py()
+        lines.append(Untimed(camera, rows.num_rows, scored, found[camera], _counts(rows["status"])))
+    return lines
 
 
-def _event(row: Row, store: Store, heatmap: Heatmap | None) -> Event:
-    picture = _thumbnail(store, row["thumbnail"])
-    drawn = None
-    if heatmap is not None:
-        brightest = max(float(heatmap.max()), FAINTEST)
-        overlay = heat_overlay(NO_PICTURE if picture is None else picture, heatmap, brightest)
-        drawn = jpeg(overlay, "heat map of the peak")
-    return Event(
-        row=row,
-        rarity=return_period(row["return_period_hours"], bounded=row["bounded"]),
-        starts=_moment(row["start_time"], row["start_s"]),
-        peak=_moment(row["peak_time"], row["peak_s"]),
-        lasts=duration(_lasts(row)),
-        video=_video(row),
-        frame=None if picture is None else jpeg(picture, "frame at the peak"),
-        heatmap=drawn,
-    )
-
-
-def _lasts(row: Row) -> float:
-    """Returns the length of an event in seconds; one with times may begin in one video and end in another."""
-    if row["start_time"] is None:
-        return float(row["end_s"] - row["start_s"])
-    return float((row["end_time"] - row["start_time"]).total_seconds())
-
-
-def _heatmaps(store: Store, events: Sequence[Row]) -> dict[tuple[str, int], Heatmap]:
-    """Returns the -log10 p [16,16] of the events' peaks by source and second, as far as the tables hold them."""
-    wanted: dict[str, set[tuple[str, int]]] = {}
-    for row in events:
-        partition = tabular.Partition(row["model"], row["camera"], row["date"])
-        path = tabular.object_path("heatmaps", partition, row["key"])
-        wanted.setdefault(path, set()).add((row["source"], int(row["peak_s"])))
-    found: dict[tuple[str, int], Heatmap] = {}
-    for path, peaks in wanted.items():
-        try:
-            table = pq.read_table(io.BytesIO(store.get(path)), columns=["source", "second", "heatmap"])
-        except ObjectMissingError:
-            continue
-        for source, second, heatmap in zip(*(column.to_pylist() for column in table.columns), strict=True):
-            if (source, second) in peaks:
-                side = math.isqrt(len(heatmap))
-                tiles = np.frombuffer(heatmap, np.uint8).reshape(side, side)
-                found[source, second] = tiles / np.float32(tabular.HEATMAP_STEPS)
-    return found
-
-
-def _thumbnail(store: Store, path: str | None) -> Image | None:
-    """Returns the RGB picture; None where the event has none (that of a rebuilt event may not exist)."""
-    if path is None:
-        return None
-    try:
-        data = np.frombuffer(store.get(path), np.uint8)
-    except ObjectMissingError:
-        return None
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
-
-
-def _gaps(name: str, night: Night) -> Gaps:
-    rows = [row for row in night.gaps if row["camera"] == name]
-    longest = max(rows, key=lambda row: row["seconds"])
-    text = f"{duration(longest['seconds'])} from {_moment(longest['start_time'], 0.0)}"
-    return Gaps(name, len(rows), sum(row["seconds"] for row in rows), text)
-
-
-def _camera(name: str, night: Night) -> Camera:
-    rows = [row for row in night.coverage if row["camera"] == name]
-    statuses = Counter(row["status"] for row in rows)
-    return Camera(
-        name=name,
-        videos=len(rows),
-        frames_decoded=sum(row["frames_decoded"] for row in rows),
-        frames_scored=sum(row["frames_scored"] for row in rows),
-        seconds_decoded=sum(row["seconds_decoded"] for row in rows),
-        events=sum(event["camera"] == name for event in night.events),
-        statuses=[(status, statuses[status]) for status in tabular.STATUSES if statuses[status]],
-    )
-
-
-def _video(row: Mapping[str, Any]) -> str:
-    """Returns the last parts of the source's URI, as people know it."""
-    uri = unquote(row["source"]) if row["source"].startswith("file:") else row["source"]
-    return "/".join(uri.split("/")[-(1 if row["date"] == tabular.UNDATED else 2) :])
+def _counts(statuses: pa.ChunkedArray) -> list[tuple[str, int]]:
+    """Returns how often each status occurs, without those that do not, in order of the tables' statuses."""
+    counts = {each["values"]: each["counts"] for each in pc.value_counts(statuses).to_pylist()}
+    return [(status, counts[status]) for status in tabular.STATUSES if status in counts]
 
 
 def _seconds_missed(row: Mapping[str, Any]) -> str:
@@ -275,7 +206,3 @@ def _seconds_missed(row: Mapping[str, Any]) -> str:
     if row["seconds_reported"] is None:
         return "unknown" if row["frames_decoded"] else "all of it"
     return duration(max(0.0, row["seconds_reported"] - row["seconds_decoded"]))
-
-
-def _moment(wall: Any, seconds: float) -> str:
-    return f"{wall:%Y-%m-%d %H:%M:%S} UTC" if wall is not None else f"{duration(seconds)} into the video"

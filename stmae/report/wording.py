@@ -1,4 +1,4 @@
-"""Words for the numbers that reports show: return periods, footage, durations, detectors.
+"""Words for what reports show: return periods, footage, durations, times, videos, statuses, detectors.
 
 A night is 24 hours of a camera's footage: the daily batch scores one such night after the other.
 """
@@ -6,7 +6,10 @@ A night is 24 hours of a camera's footage: the daily batch scores one such night
 from __future__ import annotations
 
 import math
+from datetime import datetime
+from urllib.parse import unquote
 
+from stmae import tables
 from stmae.scoring import CLAIM
 
 DETECTORS = {
@@ -16,6 +19,18 @@ DETECTORS = {
     "persistence": "something that stays where nothing normally stays",
 }
 """What the detector of an event has seen."""
+
+STATUSES = {
+    "scored": "looked at",
+    "truncated": "cut or damaged; the rest was looked at",
+    "undecodable": "no picture could be read",
+    "empty": "holds no frames",
+    "missing": "gone, or not readable",
+    "skipped": "too short, or no video",
+    "gap": "no recording between two",
+    "unaccounted": "nothing is known: not recorded, or not worked on",
+}
+"""What a status of the table `coverage` means, and what it means that no row tells of some time."""
 
 _UNITS = ((24.0, "night"), (1.0, "hour"), (1 / 60, "minute"), (1 / 3600, "second"))
 """Hours of each unit, the longest first."""
@@ -79,6 +94,22 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours:,} h {minutes:02d} min"
+
+
+def share(part: float, total: float) -> str:
+    """Returns a part in percent: "99.9%". It is rounded down, so that only all of it is 100%."""
+    return f"{math.floor(1000 * part / total) / 10:g}%" if total else "\N{EN DASH}"
+
+
+def moment(time: datetime | None, seconds: float) -> str:
+    """Returns when something was, UTC; where no time is known, how many seconds into the video."""
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC" if time is not None else f"{duration(seconds)} into the video"
+
+
+def video(source: str, date: str) -> str:
+    """Returns the last parts of the URI of a source in the partition `date`, as people know it."""
+    uri = unquote(source) if source.startswith("file:") else source
+    return "/".join(uri.split("/")[-(1 if date == tables.UNDATED else 2) :])
 
 
 def _in_units(hours: float, *, round_down: bool) -> tuple[float, str]:

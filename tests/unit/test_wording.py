@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 import pytest
 
 from stmae import tables
-from stmae.report import wording
+from stmae.report import timeline, wording
 
 
 @pytest.mark.parametrize(
@@ -88,3 +89,25 @@ def test_each_detector_of_the_tables_has_words_and_a_new_one_its_name() -> None:
     assert set(wording.DETECTORS) == set(tables.DETECTORS)
     assert wording.detector("motion") == "motion that is rarely or never seen there"
     assert "'sound'" in wording.detector("sound")
+
+
+def test_each_status_of_the_tables_has_words_and_so_has_the_time_without_a_row() -> None:
+    assert set(wording.STATUSES) == {*tables.STATUSES, "unaccounted"} == set(timeline.PAINTED)
+
+
+@pytest.mark.parametrize(
+    ("part", "total", "words"),
+    [(3, 3, "100%"), (86_399, 86_400, "99.9%"), (1, 3, "33.3%"), (0, 9, "0%"), (0, 0, "\N{EN DASH}")],
+)
+def test_a_share_is_rounded_down_so_that_only_all_of_it_is_100_percent(part: int, total: int, words: str) -> None:
+    assert wording.share(part, total) == words
+
+
+def test_a_video_is_called_by_the_last_parts_of_its_uri() -> None:
+    assert wording.video("file:///site/gate%202/2026-03-01/a%20b.mp4", "2026-03-01") == "2026-03-01/a b.mp4"
+    assert wording.video("s3://site/gate/a%20b.mp4", "undated") == "a%20b.mp4"
+
+
+def test_a_moment_is_told_in_utc_or_from_the_start_of_its_video() -> None:
+    assert wording.moment(datetime(2026, 3, 1, 8, 0, 10, 200_000, UTC), 3.0) == "2026-03-01 08:00:10 UTC"
+    assert wording.moment(None, 185.0) == "3 min 05 s into the video"
