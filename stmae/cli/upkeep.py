@@ -1,0 +1,44 @@
+"""Verbs of the tables' upkeep: merge past days, delete what is older than it may be kept."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+
+from stmae.cli.arguments import Verb, add_json, day, show, uri
+
+
+def add_verbs(verb: Verb) -> None:
+    """Adds compact and prune."""
+    sub = verb("compact", _compact, "merge the hours of past days: each camera-day is one object a table then")
+    _add_days(sub)
+    add_json(sub)
+
+    sub = verb("prune", _prune, "delete the rows and the pictures of past days")
+    _add_days(sub)
+    sub.add_argument("--pictures", action="store_true", help="delete the pictures of events alone")
+    add_json(sub)
+
+
+def _add_days(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--tables", required=True, type=uri, help="path, file:// or s3:// URI")
+    sub.add_argument("--before", required=True, type=day, help="only days before this one (UTC), YYYY-MM-DD")
+    sub.add_argument("--model", help="only this model partition; default: all")
+
+
+def _compact(arguments: argparse.Namespace) -> int:
+    from stmae.batch.compaction import compact
+    from stmae.storage import open_store
+
+    done = compact(open_store(arguments.tables), arguments.before, arguments.model)
+    show(arguments, dataclasses.asdict(done), done.message())
+    return 0
+
+
+def _prune(arguments: argparse.Namespace) -> int:
+    from stmae.batch.retention import prune
+    from stmae.storage import open_store
+
+    done = prune(open_store(arguments.tables), arguments.before, arguments.model, only_pictures=arguments.pictures)
+    show(arguments, dataclasses.asdict(done), done.message())
+    return 0
