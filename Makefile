@@ -12,8 +12,11 @@ RESULTS    ?= $(WORKSPACE)/results
 ARCHIVE    ?=
 TABLES     ?= $(WORKSPACE)/tables
 DATE       ?=
+SINCE      ?=
+BEFORE     ?=
 INCLUDE    ?=
 ENGINE     ?= local
+WORKERS    ?=
 LAYOUT     ?=
 TIME_ZONE  ?=
 SERVER     ?=
@@ -24,6 +27,7 @@ VENV   := .venv/bin
 READY  := .venv/.ready
 TRITON := .triton/.ready
 SWIFT  := .swift/.ready
+SPARK  := .spark/.ready
 PIP    := pip install --quiet --disable-pip-version-check
 
 overrides = $(foreach value,$(SET),--set '$(value)')
@@ -32,9 +36,9 @@ option    = $(if $(2),--$(1) '$(2)')
 study     = $(filter-out train,$(PIPELINE))
 
 .DEFAULT_GOAL := help
-# Every target but the three stamp files below. A file of the same name must not hide one of them.
-.PHONY: help setup demo test test-ceph lint hooks pipeline-run compile model-repository serve score plan inspect report \
-	bench bench-training bench-flow bench-score gpu-folder clean
+# Every target but the stamp files below. A file of the same name must not hide one of them.
+.PHONY: help setup demo test test-ceph test-faults test-spark lint hooks pipeline-run compile model-repository serve \
+	score plan status inspect report compact prune bench bench-training bench-flow bench-score bench-batch gpu-folder clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {split($$2, part, " \\| "); printf "  make %-17s %s\n", $$1, part[1]; \
@@ -63,6 +67,11 @@ $(SWIFT): swift-requirements.txt
 	.swift/bin/$(PIP) --no-deps -r swift-requirements.txt
 	@touch $@
 
+$(SPARK): spark-requirements.txt
+	$(PYTHON) -m venv .spark
+	.spark/bin/$(PIP) --no-deps -r spark-requirements.txt
+	@touch $@
+
 demo: started := $(shell date +%s)
 demo: $(READY) $(TRITON) ## Train, serve and score: the whole system on one machine (DATASET=walkway)
 	$(VENV)/python -m pipelines run --config $(DATASET) $(overrides) $(data_root) --workspace $(WORKSPACE) >&2
@@ -79,6 +88,10 @@ test-ceph: $(READY) $(TRITON) ## Pass the tests of the nightly job against Ceph'
 	@command -v radosgw ceph-mon ceph-osd >/dev/null || \
 		apt-get install --yes --quiet --no-install-recommends radosgw ceph-mon ceph-osd
 	STMAE_TEST_S3=ceph $(VENV)/python -m pytest tests/batch tests/faults
+
+test-spark: $(READY) $(SPARK) ## Run the Spark example of docs/tables.md; installs Java 17 from Debian where there is none (needs root)
+	@command -v java >/dev/null || apt-get install --yes --quiet --no-install-recommends openjdk-17-jre-headless
+	$(VENV)/python -m pytest tests/spark
 
 lint: $(READY) ## ruff, mypy, import rules
 	$(VENV)/ruff check .
@@ -103,20 +116,30 @@ serve: $(READY) $(TRITON) ## Serve REPOSITORY with the embedded Triton: gRPC 800
 	$(VENV)/stmae serve --repository $(REPOSITORY)
 
 run_options = --archive '$(ARCHIVE)' --tables '$(TABLES)' --repository $(REPOSITORY) \
-	$(call option,date,$(DATE)) $(call option,include,$(INCLUDE)) $(call option,server,$(SERVER)) \
+	$(call option,date,$(DATE)) $(call option,since,$(SINCE)) $(call option,include,$(INCLUDE)) \
+	$(call option,server,$(SERVER)) \
 	$(call option,layout,$(LAYOUT)) $(call option,time-zone,$(TIME_ZONE)) $(call option,deployment,$(DEPLOYMENT))
 
-score: $(READY) $(TRITON) ## Score ARCHIVE=uri into TABLES=uri; paths, file:// and s3:// | [DATE=..] [LAYOUT=name|pattern] [TIME_ZONE=name] [DEPLOYMENT=name] [INCLUDE=globs] [SERVER=host:port] [ENGINE=local|ray (needs stmae[ray])]
-	$(VENV)/stmae score $(run_options) --engine $(ENGINE)
+score: $(READY) $(TRITON) ## Score ARCHIVE=uri into TABLES=uri; paths, file:// and s3:// | [DATE=..|SINCE=..] [LAYOUT=name|pattern] [TIME_ZONE=name] [DEPLOYMENT=name] [INCLUDE=globs] [SERVER=host:port] [ENGINE=local|ray (needs stmae[ray])] [WORKERS=n]
+	$(VENV)/stmae score $(run_options) --engine $(ENGINE) $(call option,workers,$(WORKERS))
 
 plan: $(READY) $(TRITON) ## Say what `make score` with the same variables would do, and how long it would take
 	$(VENV)/stmae plan $(run_options)
+
+status: $(READY) ## Say how far the last runs are that write into TABLES=uri
+	$(VENV)/stmae status --tables '$(TABLES)'
 
 inspect: $(READY) ## Say what the names of ARCHIVE=uri mean, before anything is scored | [LAYOUT=name|pattern] [TIME_ZONE=name]
 	$(VENV)/stmae archive inspect '$(ARCHIVE)' $(call option,layout,$(LAYOUT)) $(call option,time-zone,$(TIME_ZONE))
 
 report: $(READY) ## Write the morning report of TABLES=uri [DATE=..]
 	$(VENV)/stmae report --tables '$(TABLES)' $(call option,date,$(DATE)) --out $(WORKSPACE)/reports/night.html
+
+compact: $(READY) ## Merge the hours of days BEFORE=date in TABLES=uri: one object a camera-day and table
+	$(VENV)/stmae compact --tables '$(TABLES)' --before '$(BEFORE)'
+
+prune: $(READY) ## Delete what TABLES=uri hold of days BEFORE=date
+	$(VENV)/stmae prune --tables '$(TABLES)' --before '$(BEFORE)'
 
 bench: bench-training ## Run the benchmarks of this machine; the one on real footage needs DATA_ROOT=dir
 ifdef DATA_ROOT
@@ -135,6 +158,9 @@ bench-score: $(READY) $(TRITON) ## Measure the score on synthetic and real foota
 	@for part in detectors ablation return-period tables; do \
 		$(VENV)/python -m benchmarks.scoring $$part --data-root '$(DATA_ROOT)' --work $(WORKSPACE)/scoring --out $(RESULTS) \
 		|| exit $$?; done
+
+bench-batch: $(READY) $(TRITON) $(SWIFT) ## Measure the nightly job: planning, speed, engines, a night of 100 cameras (DATA_ROOT=dir)
+	$(VENV)/python -m benchmarks.batch --data-root '$(DATA_ROOT)' --work $(WORKSPACE)/scoring --out $(RESULTS)
 
 gpu-folder: $(READY) ## Assemble .gpu/ for the benchmark on a machine with a GPU (DATA_ROOT=dir, benchmarks/gpu/README.md)
 	$(VENV)/python -m benchmarks.gpu folder --data-root '$(DATA_ROOT)'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import re
 from posixpath import splitext
 from typing import Literal
 
@@ -22,6 +22,7 @@ TRASH_FOLDERS = frozenset(
     {"@eadir", "#recycle", "@recycle", "@recently-snapshot", "$recycle.bin", "lost+found", "system volume information"}
 )
 """Folders of storage devices with thumbnails, copies and deleted files, in lower case."""
+_TRASH = re.compile(rf"(?:^|/)(?:\.|(?:{'|'.join(map(re.escape, sorted(TRASH_FOLDERS)))})(?:/|$))", re.IGNORECASE)
 _NAMES = frozenset({"thumbs.db", "desktop.ini"})
 
 
@@ -31,14 +32,9 @@ def kind_of(path: str) -> Kind:
     Hidden files and folders are trash: storage devices and synchronising programs write copies there.
     """
     folder, _, name = path.rpartition("/")
-    if _is_trash(folder) or name.startswith("."):
+    if name.startswith(".") or _TRASH.search(folder):
         return "trash"
     suffix = splitext(name)[1].lower()
     if suffix in VIDEO_SUFFIXES:
         return "video"
     return "companion" if suffix in COMPANION_SUFFIXES or name.lower() in _NAMES else "unknown"
-
-
-@functools.lru_cache(maxsize=1024)
-def _is_trash(folder: str) -> bool:
-    return any(part.lower() in TRASH_FOLDERS or part.startswith(".") for part in folder.split("/"))

@@ -72,18 +72,15 @@ def _start(source: Source) -> datetime:
 
 def _hours(recorded: Sequence[Source]) -> Iterator[Unit]:
     """Yields the units of a camera, given its sources with times in order."""
-    begin = 0
+    begin, bounds, own = 0, (0, 0), tuple[Source, ...]()
     for _, hour in itertools.groupby(_start(source).replace(minute=0, second=0, microsecond=0) for source in recorded):
         end = begin + sum(1 for _ in hour)
         first, opening = begin, recorded[begin]
         while first > 0 and _start(recorded[first]) > _start(opening) - WARM_UP:
             first -= 1
-        yield Unit(
-            opening.place.camera,
-            opening.place.date,
-            HOURS[_start(opening).hour],
-            tuple(recorded[begin:end]),
-            tuple(recorded[first:begin]),
-            recorded[end] if end < len(recorded) else None,
-        )
+        # Of millions of hour-long files each is all of an hour and all that warms up the next one: it is held once.
+        before = own if bounds == (first, begin) else tuple(recorded[first:begin])
+        bounds, own = (begin, end), tuple(recorded[begin:end])
+        after = recorded[end] if end < len(recorded) else None
+        yield Unit(opening.place.camera, opening.place.date, HOURS[_start(opening).hour], own, before, after)
         begin = end

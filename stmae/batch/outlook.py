@@ -58,7 +58,7 @@ class Outlook:
 
 def outlook(survey: Survey) -> Outlook:
     """Returns the outlook of a run. Raises StoreError where the tables cannot be read."""
-    plan, left = survey.plan, survey.left
+    plan, left = survey.plan, survey.done.left
     sources = [source for unit in left for source in unit.own if source.skipped is None]
     seconds = footage_seconds(sources)
     rate = _frames_per_second(survey)

@@ -1,25 +1,17 @@
-"""What a run is to score: the camera-hours of an archive, and which of them are done already."""
+"""What a run is to score: the camera-hours of an archive."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
-from collections import Counter
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from typing import TypedDict, Unpack
 
-import pyarrow.parquet as pq
-
-from stmae import tables
 from stmae.archive.layouts import AUTO, parse_day
 from stmae.archive.sources import Listing, Source, list_sources
-from stmae.archive.timeline import Unit, inputs_digest, units_of
+from stmae.archive.timeline import Unit, units_of
 from stmae.storage.base import Store
-
-READERS = 16
-"""Coverage objects that are read at a time."""
 
 
 class PlanError(ValueError):
@@ -46,54 +38,42 @@ class Plan:
         return hashlib.sha256(f"{self.archive}\n{lines}".encode()).hexdigest()
 
 
-def make_plan(
-    archive: Store, date: str | None = None, include: str | None = None, layout: str = AUTO, zone: str = "UTC"
-) -> Plan:
-    """Lists an archive. `date` keeps one day (UTC); `include` is comma-separated globs on file name or path.
+class Options(TypedDict, total=False):
+    """What may be said of an archive beside where it is."""
+
+    date: str | None
+    """Only this day, YYYY-MM-DD (UTC)."""
+    since: str | None
+    """Only this day and later ones, and what has no date."""
+    include: str | None
+    """Only camera-hours with a file whose name or path matches one of these comma-separated globs."""
+    layout: str
+    zone: str
+    """Time zone of wall times in names."""
+
+
+def make_plan(archive: Store, **options: Unpack[Options]) -> Plan:
+    """Lists an archive.
 
     Units are those of the whole archive: what a filter leaves out of the run still warms up what it keeps. Raises
     PlanError for a date that is none and where nothing matches, LayoutError, StoreError where listing fails.
     """
-    if date is not None and parse_day(date) is None:
-        raise PlanError(f"date {date!r}: must be a day of the calendar, YYYY-MM-DD")
+    date, since, include = options.get("date"), options.get("since"), options.get("include")
+    for name, day in (("date", date), ("since", since)):
+        if day is not None and parse_day(day) is None:
+            raise PlanError(f"{name} {day!r}: must be a day of the calendar, YYYY-MM-DD")
     globs = [part.strip() for part in (include or "").split(",") if part.strip()]
-    listing = list_sources(archive, layout, zone)
+    listing = list_sources(archive, options.get("layout", AUTO), options.get("zone", "UTC"))
     units = tuple(
         unit
         for unit in units_of(listing.sources)
         if (date is None or unit.date == date)
+        and (since is None or unit.date >= since)  # UNDATED comes after every day
         and (not globs or any(_included(archive.path(source.uri), globs) for source in unit.own))
     )
     if not any(source.skipped is None for unit in units for source in unit.own) and not listing.unlisted:
-        raise PlanError(_nothing(archive.root, listing, date, include))
+        raise PlanError(_nothing(archive.root, listing, {"date": date, "since": since, "include": include}))
     return Plan(archive.root, listing, units)
-
-
-def statuses_of_done(store: Store, model: str, units: Iterable[Unit]) -> dict[Unit, Counter[str]]:
-    """Returns the units whose coverage rows tell of these very bytes, with the statuses of their sources.
-
-    A unit with a `missing` source is not done.
-    """
-    units = tuple(units)
-    folders = {unit.partition(model).folder("coverage") for unit in units}
-    with ThreadPoolExecutor(READERS) as pool:
-        present = {path for paths in pool.map(lambda folder: _paths(store, folder), sorted(folders)) for path in paths}
-        waiting = [unit for unit in units if tables.object_path("coverage", unit.partition(model), unit.key) in present]
-        found = pool.map(lambda unit: _statuses(store, model, unit), waiting)
-        return {unit: statuses for unit, statuses in zip(waiting, found, strict=True) if statuses is not None}
-
-
-def _paths(store: Store, folder: str) -> list[str]:
-    return [item.path for item in store.list(folder)]
-
-
-def _statuses(store: Store, model: str, unit: Unit) -> Counter[str] | None:
-    path = tables.object_path("coverage", unit.partition(model), unit.key)
-    rows = pq.read_table(io.BytesIO(store.get(path)), columns=["inputs", "source", "status"]).to_pylist()
-    same = {row["inputs"] for row in rows} == {inputs_digest(unit.stream)}
-    if not same or any(row["status"] == "missing" for row in rows):
-        return None
-    return Counter(row["status"] for row in rows if row["source"] is not None)
 
 
 def _included(path: str, globs: list[str]) -> bool:
@@ -101,11 +81,9 @@ def _included(path: str, globs: list[str]) -> bool:
     return any(fnmatchcase(name, glob) or fnmatchcase(path, glob) for glob in globs)
 
 
-def _nothing(root: str, listing: Listing, date: str | None, include: str | None) -> str:
+def _nothing(root: str, listing: Listing, filters: Mapping[str, str | None]) -> str:
     videos = sum(source.skipped is None for source in listing.sources)
     if not videos:
         return f"{root}: holds no video; check the archive's URI (`stmae archive inspect` says what is there)"
-    wanted = " and ".join(
-        text for text in (f"date {date}" if date else "", f"include {include!r}" if include else "") if text
-    )
+    wanted = " and ".join(f"{name} {text}" for name, text in filters.items() if text)
     return f"{root}: none of its {videos} videos matches {wanted}; check the filter"

@@ -8,7 +8,6 @@ import logging
 import os
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Unpack
@@ -18,11 +17,14 @@ from tqdm import tqdm
 
 from stmae import tables as tabular
 from stmae.batch import engines
+from stmae.batch.compaction import expand_days
 from stmae.batch.job import Job
-from stmae.batch.plan import Plan
-from stmae.batch.survey import Options, config_digest, survey
+from stmae.batch.plan import Options, Plan
+from stmae.batch.replacement import recover
+from stmae.batch.status import Status, written
+from stmae.batch.survey import Survey, config_digest, survey
 from stmae.batch.worker import Outcome
-from stmae.storage import ObjectMissingError, Store, StoreError
+from stmae.storage import ObjectMissingError, Store, StoreError, open_store
 from stmae.storage.document import digest
 
 log = logging.getLogger(__name__)
@@ -85,30 +87,31 @@ def score_archive(
     calibration: str,
     *,
     engine: str = "local",
+    workers: int | None = None,
+    deadline_seconds: float = 60.0,
     **options: Unpack[Options],
 ) -> RunSummary:
     """Scores every source of an archive that the tables do not cover yet.
 
-    Arguments are those of `stmae.batch.survey.survey`. A run with nothing left to do writes nothing. A failing server
-    or store is told in the summary (`complete` is false). Raises StoreError, PlanError, ServingError, EngineError and
-    ValueError (a normality model or calibration that is none) for what can't even start.
+    Arguments are those of `stmae.batch.survey.survey`, and the engine and the number of its workers
+    (`stmae.batch.engines`). A run with nothing left to do writes nothing. A failing server or store is told in the
+    summary (`complete` is false). Raises StoreError, PlanError, ServingError, EngineError and ValueError (a normality
+    model or calibration that is none) for what can't even start.
     """
-    clock = time.monotonic()
-    started = datetime.now(UTC)
+    clock, started = time.monotonic(), datetime.now(UTC)
     work = engines.engine(engine)
-    found = survey(archive, tables, server_url, deployment, normality, calibration, **options)
-    plan, job, done, left = found.plan, found.job, found.done, found.left
-    if left:
-        found.store.prepare()
-    log.info("plan %s: %d camera-hours, %d done, model %s", plan.digest[:8], len(plan.units), len(done), job.model)
+    recover(open_store(tables))
+    places = (archive, tables, server_url, deployment, normality, calibration)
+    found = survey(*places, deadline_seconds=deadline_seconds, **options)
+    plan, job, done = found.plan, found.job, found.done
+    log.info("plan %s: %d camera-hours, %d left", plan.digest[:8], len(plan.units), len(done.left))
     for trouble in plan.listing.unlisted:
         log.error("%s", trouble)
-    with contextlib.closing(work(job, left)) as stream:
-        outcomes = list(_until_hopeless(stream, sum(len(unit.own) for unit in left)))
+    outcomes = list(_outcomes(found, work, workers, started)) if done.left else []
     written = [item for item in outcomes if item.statuses]
     scored = sum(item.statuses.total() - item.unread for item in written)
-    done_before = sum(statuses.total() for statuses in done.values())
-    coverage = sum((*done.values(), *(item.statuses for item in written)), Counter[str]())
+    done_before = done.statuses.total()
+    coverage = sum((item.statuses for item in written), done.statuses)
     summary = RunSummary(
         plan_digest=plan.digest,
         model=job.model,
@@ -128,21 +131,42 @@ def score_archive(
     return _keep(found.store, job, plan, summary, started)
 
 
-def _until_hopeless(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
-    """Passes outcomes on until no further unit could succeed; progress goes to a terminal."""
+def _outcomes(found: Survey, work: engines.Engine, workers: int | None, started: datetime) -> Iterator[Outcome]:
+    """Scores units until none further could succeed; tells a terminal and the status file how far it is."""
+    store, job, left = found.store, found.job, found.done.left
+    store.prepare()
+    found.done.keep(store, job.model)
+    expand_days(store, found.done.merged)
+    now = started.isoformat(timespec="seconds")
+    status = Status(
+        model=job.model,
+        archive=job.archive,
+        plan_digest=found.plan.digest,
+        started=now,
+        updated=now,
+        hours=len(left),
+        bytes=sum(source.size for unit in left for source in unit.own),
+    )
+    bar = tqdm(total=status.bytes, unit="B", unit_scale=True, disable=not sys.stderr.isatty())
     in_a_row = 0
-    bar = tqdm(total=total, unit="video", disable=not sys.stderr.isatty())
-    for outcome in outcomes:
-        bar.update(len(outcome.unit.own))
-        for failure in outcome.failures:
-            log.error("%s", failure)
-        where = f"{outcome.unit.camera} {outcome.unit.date} {outcome.unit.key}"
-        log.info("%s: %s, %d frames", where, dict(outcome.statuses), outcome.frames_scored)
-        yield outcome
-        in_a_row = 0 if outcome.statuses else in_a_row + 1
-        if outcome.hopeless or in_a_row == FAILURES_IN_A_ROW:
-            break
-    bar.close()
+    with bar, written(store, status), contextlib.closing(work(job, left, workers)) as outcomes:
+        for outcome in outcomes:
+            _tell(outcome)
+            status.enter(outcome)
+            bar.update(status.bytes_done - bar.n)
+            bar.set_postfix_str(f"{status.frames_scored} frames, {status.events} events")
+            yield outcome
+            in_a_row = 0 if outcome.statuses else in_a_row + 1
+            if outcome.hopeless or in_a_row == FAILURES_IN_A_ROW:
+                return
+        status.state = "complete" if not status.failures and status.hours_done == status.hours else "incomplete"
+
+
+def _tell(outcome: Outcome) -> None:
+    for failure in outcome.failures:
+        log.error("%s", failure)
+    where = f"{outcome.unit.camera} {outcome.unit.date} {outcome.unit.key}"
+    log.info("%s: %s, %d frames", where, dict(outcome.statuses), outcome.frames_scored)
 
 
 def _keep(store: Store, job: Job, plan: Plan, summary: RunSummary, started: datetime) -> RunSummary:

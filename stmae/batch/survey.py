@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections import Counter
-from typing import TypedDict, TypeVar, Unpack
+from typing import TypeVar, Unpack
 
 from stmae import tables as tabular
-from stmae.archive.layouts import AUTO
-from stmae.archive.timeline import Unit
+from stmae.batch.done import Done, done_units
 from stmae.batch.job import Job
-from stmae.batch.plan import Plan, make_plan, statuses_of_done
+from stmae.batch.plan import Options, Plan, make_plan
 from stmae.scoring.calibration import Calibration
 from stmae.scoring.normality import NormalityModel
 from stmae.serving.client import Client, Deployment
@@ -20,20 +18,6 @@ from stmae.storage import ObjectMissingError, Store, StoreError, open_store
 from stmae.storage.document import digest, from_json
 
 Fitted = TypeVar("Fitted", NormalityModel, Calibration)
-
-
-class Options(TypedDict, total=False):
-    """What may be said of a run beside where things are."""
-
-    date: str | None
-    """Only this day, YYYY-MM-DD (UTC)."""
-    include: str | None
-    """Only camera-hours with a file that matches one of these comma-separated globs."""
-    layout: str
-    zone: str
-    """Time zone of wall times in names."""
-    deadline_seconds: float
-    """How long a request may take."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,13 +28,8 @@ class Survey:
     """The tables."""
     job: Job
     plan: Plan
-    done: dict[Unit, Counter[str]]
-    """Units that the tables hold, with the statuses of their sources."""
-
-    @property
-    def left(self) -> list[Unit]:
-        """Returns the units that are to be scored."""
-        return [unit for unit in self.plan.units if unit not in self.done]
+    done: Done
+    """What the tables hold of it, and what is left."""
 
 
 def survey(
@@ -60,25 +39,20 @@ def survey(
     deployment: str,
     normality: str,
     calibration: str,
+    *,
+    deadline_seconds: float = 60.0,
     **options: Unpack[Options],
 ) -> Survey:
     """Looks at an archive, a server and tables, and writes nothing.
 
     `archive`, `tables`, `normality` and `calibration` (JSON files) are paths, file:// or s3:// URIs; `server_url` is
-    Triton's gRPC host:port. Raises StoreError, PlanError, LayoutError, ServingError, and ValueError for a normality
-    model or calibration that is none.
+    Triton's gRPC host:port, and a request to it may take `deadline_seconds`. Raises StoreError, PlanError,
+    LayoutError, ServingError, and ValueError for a normality model or calibration that is none.
     """
     store = open_store(tables)
     model, calibrated = read_json(NormalityModel, normality), read_json(Calibration, calibration)
-    plan = make_plan(
-        open_store(archive),
-        options.get("date"),
-        options.get("include"),
-        options.get("layout", AUTO),
-        options.get("zone", "UTC"),
-    )
-    deadline = options.get("deadline_seconds", 60.0)
-    with Client(server_url, deployment, deadline_seconds=deadline) as client:
+    plan = make_plan(open_store(archive), **options)
+    with Client(server_url, deployment, deadline_seconds=deadline_seconds) as client:
         served = client.describe()
     job = Job(
         archive=archive,
@@ -89,11 +63,11 @@ def survey(
         model_digest=served.digest,
         size=served.size,
         segment_frames=served.segment_frames,
-        deadline_seconds=deadline,
+        deadline_seconds=deadline_seconds,
         normality=model,
         calibration=calibrated,
     )
-    return Survey(store, job, plan, statuses_of_done(store, job.model, plan.units))
+    return Survey(store, job, plan, done_units(store, job.model, plan.units))
 
 
 def model_partition(served: Deployment, normality: NormalityModel) -> str:

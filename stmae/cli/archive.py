@@ -8,17 +8,18 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stmae.cli.arguments import REPOSITORY, RUNTIME, WORKSPACE, UsageError, Verb, add_json, day, show, uri
+from stmae.cli.arguments import REPOSITORY, RUNTIME, WORKSPACE, UsageError, Verb, add_json, day, positive, show, uri
 
 if TYPE_CHECKING:  # the job needs more than an image that only reports has
-    from stmae.batch.survey import Options
+    from stmae.batch.plan import Options
 
 
 def add_verbs(verb: Verb) -> None:
-    """Adds archive, plan, score and report."""
+    """Adds archive, plan, score, status and report."""
     sub = verb("archive", _inspect, "say what the names of an archive mean, before anything is scored")
     sub.add_argument("what", choices=("inspect",))
     sub.add_argument("archive", type=uri, help="path, file:// or s3:// URI")
@@ -32,6 +33,12 @@ def add_verbs(verb: Verb) -> None:
     sub = verb("score", _score, "score an archive into Parquet tables")
     _add_run(sub)
     sub.add_argument("--engine", default="local", choices=("local", "ray"))
+    sub.add_argument("--workers", type=positive, help="processes or tasks at a time; default: as the machine has room")
+    add_json(sub)
+
+    sub = verb("status", _status, "say how far the last runs are that write into tables")
+    sub.add_argument("--tables", required=True, type=uri, help="path, file:// or s3:// URI")
+    sub.add_argument("--last", type=positive, default=3, help="so many runs; default: %(default)s")
     add_json(sub)
 
     sub = verb("report", _report, "write the morning report of the tables")
@@ -53,6 +60,7 @@ def _add_run(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--calibration", help="default: <repository>/<deployment>/calibration.json")
     _add_layout(sub)
     sub.add_argument("--date", type=day, help="only this day (UTC), YYYY-MM-DD")
+    sub.add_argument("--since", type=day, help="only this day (UTC) and later ones, and what has no date")
     sub.add_argument("--include", help="only hours with a file that matches one of these comma-separated globs")
     sub.add_argument("--deadline", type=float, default=60.0, help="seconds a request may take; default: %(default)s")
 
@@ -97,9 +105,12 @@ def _plan(arguments: argparse.Namespace) -> int:
     from stmae.batch.outlook import outlook
     from stmae.batch.survey import survey
 
-    deployed = _deployed(arguments)
+    deployed, options = _deployed(arguments), _options(arguments)
     with _server(arguments) as url:
-        found = outlook(survey(arguments.archive, arguments.tables, url, *deployed, **_options(arguments)))
+        seen = survey(
+            arguments.archive, arguments.tables, url, *deployed, deadline_seconds=arguments.deadline, **options
+        )
+    found = outlook(seen)
     show(arguments, dataclasses.asdict(found), found.message())
     for trouble in found.unlisted:
         print(f"stmae: {trouble}", file=sys.stderr)
@@ -111,11 +122,33 @@ def _score(arguments: argparse.Namespace) -> int:
 
     deployed, options = _deployed(arguments), _options(arguments)
     with _server(arguments) as url:
-        summary = score_archive(arguments.archive, arguments.tables, url, *deployed, engine=arguments.engine, **options)
+        summary = score_archive(
+            arguments.archive,
+            arguments.tables,
+            url,
+            *deployed,
+            engine=arguments.engine,
+            workers=arguments.workers,
+            deadline_seconds=arguments.deadline,
+            **options,
+        )
     show(arguments, dataclasses.asdict(summary), summary.message())
     if not summary.complete:
         print(f"stmae: {summary.message()}", file=sys.stderr)
     return 0 if summary.complete else 1
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from stmae.batch.status import read_statuses
+    from stmae.storage import open_store
+
+    found = read_statuses(open_store(arguments.tables), arguments.last)
+    if not found:
+        raise UsageError(f"{arguments.tables}: no run has written there; score an archive first, or correct the URI")
+    now = datetime.now(UTC)
+    runs = [dataclasses.asdict(each) | each.derived(now) for each in found]
+    show(arguments, {"runs": runs}, "\n".join(each.message(now) for each in found))
+    return 0
 
 
 def _deployed(arguments: argparse.Namespace) -> tuple[str, str, str]:
@@ -130,10 +163,10 @@ def _deployed(arguments: argparse.Namespace) -> tuple[str, str, str]:
 def _options(arguments: argparse.Namespace) -> Options:
     return {
         "date": arguments.date,
+        "since": arguments.since,
         "include": arguments.include,
         "layout": arguments.layout,
         "zone": arguments.time_zone,
-        "deadline_seconds": arguments.deadline,
     }
 
 

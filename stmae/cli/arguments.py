@@ -43,6 +43,12 @@ def show(arguments: argparse.Namespace, result: dict[str, Any], text: str) -> No
     print(json.dumps(result, sort_keys=True) if arguments.json else text)
 
 
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number from 1 on")
+    return int(text)
+
+
 def day(text: str) -> str:
     try:
         return datetime.datetime.strptime(text, "%Y-%m-%d").date().isoformat()

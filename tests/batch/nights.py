@@ -69,7 +69,8 @@ class Night:
 
     def score(self, archive: Path | str, into: Path | str, **options: Any) -> RunSummary:
         fitted = {name: str(self.fitted / f"{name}.json") for name in ("normality", "calibration")}
-        return score_archive(str(archive), str(into), self.server_url, self.deployment, **{**fitted, **options})
+        given = {"workers": 1, **fitted, **options}
+        return score_archive(str(archive), str(into), self.server_url, self.deployment, **given)
 
 
 @pytest.fixture(scope="session")
@@ -115,6 +116,6 @@ def covered(root: Path | str) -> list[dict[str, Any]]:
 
 
 def bytes_of(root: Path, *, runs: bool = False) -> dict[str, bytes]:
-    """Every file below the tables' root; of `runs`, which tell of times, only on demand."""
+    """Every file below the tables' root; of `runs` and `status`, which tell of times, only on demand."""
     files = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-    return files if runs else {name: data for name, data in files.items() if not name.startswith("runs/")}
+    return files if runs else {name: data for name, data in files.items() if not name.startswith(("runs/", "status/"))}

@@ -47,9 +47,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def planned(folder: Path, date: str | None = None, include: str | None = None) -> list[str]:
+def planned(folder: Path, **options: str | None) -> list[str]:
     store = open_store(str(folder))
-    return sorted(store.path(source.uri) for source in make_plan(store, date, include).sources)
+    return sorted(store.path(source.uri) for source in make_plan(store, **options).sources)
 
 
 def test_videos_are_sources_and_hidden_or_other_files_are_not(folder: Path) -> None:
@@ -58,21 +58,23 @@ def test_videos_are_sources_and_hidden_or_other_files_are_not(folder: Path) -> N
 
 def test_a_plan_can_be_filtered_by_date_and_by_globs(folder: Path) -> None:
     assert planned(folder, date="2026-03-02") == ["gate/2026-03-02/08-00-00.MKV"]
+    assert planned(folder, since="2026-03-02") == ["gate/2026-03-02/08-00-00.MKV", "yard/x.avi"]
     assert planned(folder, include="*.avi, 08-*.mp4") == ["gate/2026-03-01/08-00-00.mp4", "yard/x.avi"]
     assert planned(folder, include="yard/*") == ["yard/x.avi"]
 
 
 @pytest.mark.parametrize(
-    ("date", "include", "why"),
+    ("name", "value", "why"),
     [
-        ("2026-13-01", None, "a day of the calendar"),
-        ("2027-01-01", None, "none of its 3 videos matches date 2027-01-01"),
-        (None, "*.ogv", "matches include"),
+        ("date", "2026-13-01", "date '2026-13-01': must be a day of the calendar"),
+        ("since", "yesterday", "since 'yesterday': must be a day of the calendar"),
+        ("date", "2027-01-01", "none of its 3 videos matches date 2027-01-01"),
+        ("include", "*.ogv", r"matches include \*.ogv"),
     ],
 )
-def test_a_filter_that_keeps_nothing_is_an_error(folder: Path, date: str | None, include: str | None, why: str) -> None:
+def test_a_filter_that_keeps_nothing_is_an_error(folder: Path, name: str, value: str, why: str) -> None:
     with pytest.raises(PlanError, match=why):
-        planned(folder, date, include)
+        planned(folder, **{name: value})
 
 
 def test_an_archive_without_videos_is_an_error(tmp_path: Path) -> None:
