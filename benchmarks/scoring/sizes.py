@@ -48,17 +48,22 @@ def sizes(data_root: Path, work: Path, names: list[str]) -> dict[str, Any]:
     return figures
 
 
-def _scored(one: Set, measure: Measure, archive: Path, folder: Path) -> Path:
-    """Publishes a model, scores the archive with it, and returns the tables."""
+def published(one: Set, measure: Measure, folder: Path) -> Path:
+    """Publishes a model and returns the repository."""
     fitted, _ = fit_scene(measure, "", measure.config.score)
     evaluation = folder / "evaluation"
     evaluation.mkdir(exist_ok=True)
     for name in FITTED:
         (evaluation / f"{name}.json").write_text(to_json(getattr(fitted, name)), encoding="utf-8")
-    repository, into = folder / "repository", folder / "tables"
-    shutil.rmtree(into, ignore_errors=True)
     export_checkpoint(measure.config, measure.manifest, folder / "seed-1" / "model", folder / "onnx")
-    publish_all(folder / "onnx", evaluation, repository, RUNTIME)
+    publish_all(folder / "onnx", evaluation, folder / "repository", RUNTIME)
+    return folder / "repository"
+
+
+def _scored(one: Set, measure: Measure, archive: Path, folder: Path) -> Path:
+    """Publishes a model, scores the archive with it, and returns the tables."""
+    repository, into = published(one, measure, folder), folder / "tables"
+    shutil.rmtree(into, ignore_errors=True)
     paths = [str(repository / one.name / f"{name}.json") for name in FITTED]
     with EmbeddedTriton(repository, runtime=RUNTIME) as triton:
         summary = score_archive(str(archive), str(into), triton.grpc_url, one.name, *paths)
