@@ -24,3 +24,8 @@ def test_the_path_of_a_frame_has_at_most_eight_files_that_hold_what_the_page_say
     for file, text in path:
         for name in re.findall(r"`([\w.]+)`", text):
             pkgutil.resolve_name(f"stmae.{file.replace('/', '.')}:{name}")
+
+
+def test_each_file_of_the_nightly_job_is_named() -> None:
+    told = re.findall(r"`([a-z_]+)\.py`", PAGE.partition("## The nightly job")[2])
+    assert sorted(told) == sorted(path.stem for path in (ROOT / "stmae/batch").glob("[a-z]*.py"))
