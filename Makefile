@@ -81,8 +81,12 @@ demo: $(READY) $(TRITON) ## Train, serve and score: the whole system on one mach
 		--command "make demo$(if $(filter-out walkway,$(DATASET)), DATASET=$(DATASET))$(if $(DATA_ROOT), DATA_ROOT=dir)"
 	@cat $(WORKSPACE)/demo.json
 
-test: $(READY) $(TRITON) $(SWIFT) lint ## Lint, then pass every test
-	$(VENV)/python -m pytest
+test: $(READY) $(TRITON) $(SWIFT) lint ## Lint, then pass the tests
+	$(VENV)/python -m pytest -m 'not slow'
+
+test-faults: $(READY) $(TRITON) $(SWIFT) ## Cause every fault that the nightly job is to survive, slow ones too
+	$(VENV)/python -m pytest tests/faults tests/batch tests/unit/test_sandbox.py -m fault --faults-out $(WORKSPACE)/faults.json
+	$(VENV)/python benchmarks/record.py faults $(WORKSPACE)/faults.json --out $(RESULTS) --command "make test-faults"
 
 test-ceph: $(READY) $(TRITON) ## Pass the tests of the nightly job against Ceph's S3 gateway; installs its Debian packages (needs root)
 	@command -v radosgw ceph-mon ceph-osd >/dev/null || \

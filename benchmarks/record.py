@@ -2,10 +2,12 @@
 
 python benchmarks/record.py demo LINE.json --out DIR --command "make demo"
 python benchmarks/record.py pipeline SUMMARY.json --out DIR --command "make pipeline-run DATASET=ped2-cpu"
+python benchmarks/record.py faults FAULTS.json --out DIR --command "make test-faults"
 
-`demo` takes the JSON line that `stmae demo` prints, `pipeline` the `summary.json` of a pipeline run. Figures of a study
-are lists with one entry a seed. The file of the study `seeds` is named after the configuration, the file of `scenes`
-after the study, and those of other studies after the study and the dataset.
+`demo` takes the JSON line that `stmae demo` prints, `pipeline` the `summary.json` of a pipeline run, `faults` what
+pytest's `--faults-out` writes: its figures are named after the faults. Figures of a study are lists with one entry a
+seed. The file of the study `seeds` is named after the configuration, the file of `scenes` after the study, and those of
+other studies after the study and the dataset.
 """
 
 from __future__ import annotations
@@ -154,7 +156,7 @@ def _record_training(source: dict[str, Any], command: str, out: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=("demo", "pipeline"))
+    parser.add_argument("kind", choices=("demo", "pipeline", "faults"))
     parser.add_argument("source", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--command", required=True)
@@ -164,6 +166,9 @@ def main() -> None:
         paths = ("tables", "evaluation_report", "night_reports")
         figures = {key: value for key, value in source.items() if key not in paths}
         record("demo", arguments.command, figures, arguments.out)
+    elif arguments.kind == "faults":
+        figures = {"tried": source["tried"], "survived": source["survived"], **source["faults"]}
+        record("faults", arguments.command, figures, arguments.out)
     elif "study" in source:
         _record_study(source, arguments.command, arguments.out)
     else:

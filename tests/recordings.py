@@ -92,3 +92,103 @@ def spoil_packet(path: Path, number: int) -> Path:
     data[position : position + size] = bytes(size)
     path.write_bytes(data)
     return path
+
+
+def bomb(path: Path, side: int) -> Path:
+    """Writes a few kilobytes that decode to a picture of side x side pixels."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("png", rate=1)
+        assert isinstance(stream, av.VideoStream)
+        stream.width = stream.height = side
+        stream.pix_fmt = "gray"
+        output.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((side, side), np.uint8), format="gray")))
+        output.mux(stream.encode(None))
+    return path
+
+
+def flip_bits(path: Path, seed: int, flips: int = 20) -> Path:
+    """Flips bits here and there behind the first tenth of a file."""
+    generator, data = np.random.default_rng(seed), bytearray(path.read_bytes())
+    for position in generator.integers(len(data) // 10, len(data), flips):
+        data[position] ^= 1 << int(generator.integers(8))
+    path.write_bytes(data)
+    return path
+
+
+def changing_size(path: Path, *sizes: tuple[int, int], frames: int = 20) -> Path:
+    """Writes an MPEG stream whose pictures change their size."""
+    parts = [record(path.with_name(f"{width}.ts"), frames, size=(width, height)) for width, height in sizes]
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    for part in parts:
+        part.unlink()
+    return path
+
+
+def retouched(path: Path, change: Callable[[list[av.Packet]], None]) -> Path:
+    """Writes a recording of which some packets are changed."""
+    plain = record(path.with_name(f"plain{path.suffix}"))
+    with av.open(str(plain)) as source, av.open(str(path), "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+        change(packets)
+        for packet in packets:
+            packet.stream = stream
+            output.mux(packet)
+    plain.unlink()
+    return path
+
+
+def step_back(packets: list[av.Packet]) -> None:
+    """Gives a frame the time stamp of one two seconds before."""
+    packets[40].pts = packets[20].pts
+    for number, packet in enumerate(packets):
+        packet.dts = min(each.pts for each in packets[number:] if each.pts is not None)
+
+
+def last_long(packets: list[av.Packet]) -> None:
+    """Says that the last frame is shown for more than two hours."""
+    packets[-1].duration = round(8520 / packets[-1].time_base)
+
+
+def with_small_track(path: Path) -> Path:
+    """Writes a recording with a small picture in a track before its own."""
+    parts = [
+        record(path.with_name(f"{width}.mp4"), frames, size=(width, 144)) for width, frames in ((64, 1), (192, 80))
+    ]
+    with av.open(str(path), "w") as output, av.open(str(parts[0])) as small, av.open(str(parts[1])) as large:
+        streams = [(each, output.add_stream_from_template(each.streams.video[0])) for each in (small, large)]
+        for source, stream in streams:
+            for packet in source.demux(video=0):
+                if packet.size:
+                    packet.stream = stream
+                    output.mux(packet)
+    for part in parts:
+        part.unlink()
+    return path
+
+
+def sound(path: Path, seconds: float = 3.0) -> Path:
+    """Writes a file without a picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("aac", rate=8000, layout="mono")
+        output.mux([packet for frame in _silence(seconds) for packet in stream.encode(frame)])
+        output.mux(stream.encode(None))
+    return path
+
+
+def at_intervals(path: Path, bursts: int, every_seconds: float, frames: int = 100) -> Path:
+    """Writes a recording of any length at once: so many frames at a time, as of a camera that waits for motion."""
+    few = record(path.with_name(f"few{path.suffix}"), frames, codec="mjpeg", pix_fmt="yuvj420p", size=(64, 48))
+    with av.open(str(few)) as source, av.open(str(path), "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        pictures = [bytes(packet) for packet in source.demux(video=0) if packet.size]
+        for burst in range(bursts):
+            for number, picture in enumerate(pictures):
+                packet = av.Packet(picture)
+                packet.pts = packet.dts = round((burst * every_seconds + even(number)) * TICKS)
+                packet.time_base, packet.is_keyframe, packet.stream = Fraction(1, TICKS), True, stream
+                output.mux(packet)
+    few.unlink()
+    return path

@@ -33,11 +33,11 @@ from stmae.storage import open_store  # noqa: E402
 from stmae.video.writer import write_video  # noqa: E402
 
 CAMERAS = 100
-MINUTES = 10
+MINUTES = 6
 FILES = CAMERAS * MINUTES * 6
-START = datetime(2026, 3, 1, 23, 55, tzinfo=UTC)
+START = datetime(2026, 3, 1, 23, 57, tzinfo=UTC)
 """So that the night has two days and two hours."""
-FPS = 2.0
+FPS = 1.0
 BUCKET = "night"
 RUN = """
 import json, resource, sys

@@ -22,7 +22,7 @@ TRASH_FOLDERS = frozenset(
     {"@eadir", "#recycle", "@recycle", "@recently-snapshot", "$recycle.bin", "lost+found", "system volume information"}
 )
 """Folders of storage devices with thumbnails, copies and deleted files, in lower case."""
-_TRASH = re.compile(rf"(?:^|/)(?:\.|(?:{'|'.join(map(re.escape, sorted(TRASH_FOLDERS)))})(?:/|$))", re.IGNORECASE)
+_TRASH = re.compile(rf"(?:^|/)(?:\.+[^./]|(?:{'|'.join(map(re.escape, sorted(TRASH_FOLDERS)))})(?:/|$))", re.IGNORECASE)
 _NAMES = frozenset({"thumbs.db", "desktop.ini"})
 
 

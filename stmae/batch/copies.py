@@ -17,7 +17,8 @@ class Copy:
     """A source's local copy, or why there is none."""
 
     source: Source
-    """With the ETag and the size of the very bytes that were copied."""
+    """With the ETag and the size of the very bytes that were copied; without an ETag where none were, so that what
+    depends on them is scored again."""
     path: Path | None
     trouble: str | None = None
     """None without a path: the source is no video, or has vanished."""
@@ -61,9 +62,9 @@ class Copies:
             etag = self._archive.download(self._archive.path(source.uri), target)
             return Copy(dataclasses.replace(source, etag=etag, size=target.stat().st_size), target)
         except ObjectMissingError:
-            return Copy(source, None)
+            return Copy(dataclasses.replace(source, etag=""), None)
         except StoreError as error:
             target.unlink(missing_ok=True)
             full = isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC
             hint = f" (local copies go to {self._folder}; TMPDIR names another folder)" if full else ""
-            return Copy(source, None, f"{error}{hint}")
+            return Copy(dataclasses.replace(source, etag=""), None, f"{error}{hint}")

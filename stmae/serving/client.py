@@ -214,6 +214,11 @@ class Client:
                 "unavailable",
                 f"{where}: no Triton answers ({message}); start one with `make serve`, or check the address",
             )
+        if "is not healthy" in message:  # a process that dies is never restarted, while readiness stays true
+            return ServingError(
+                "unavailable",
+                f"{where}: a process of the model has died ({message}); start Triton anew, then run again",
+            )
         if status.endswith("DEADLINE_EXCEEDED"):
             return ServingError(
                 "deadline",

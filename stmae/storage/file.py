@@ -67,7 +67,7 @@ class FileStore:
 
     def put(self, path: str, data: bytes) -> None:
         with self._errors(path):
-            write_atomically(self.folder / path, data)
+            write_atomically(self.folder / path, data, shared=True)
 
     def delete(self, path: str) -> None:
         with self._errors(path):

@@ -28,6 +28,7 @@ def test_processes_side_by_side_write_the_tables_of_one(
     assert bytes_of(tmp_path) == bytes_of(scored)
 
 
+@pytest.mark.fault("kill -9 of a worker")
 def test_a_process_that_is_killed_is_replaced_and_nothing_is_lost(
     night: Night, archive: Path, scored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,6 +56,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.fault("kill -9 of the job")
 def test_the_processes_of_a_job_that_is_killed_end_too(night: Night, archive: Path, tmp_path: Path) -> None:
     (tmp_path / "run.py").write_text(RUN)
     fitted = [str(night.fitted / f"{name}.json") for name in ("normality", "calibration")]

@@ -47,6 +47,7 @@ def scored(night: Night, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     return tables, night.score(site, tables)
 
 
+@pytest.mark.fault("names of all recorders")
 def test_videos_of_all_recorders_are_scored_under_their_cameras(scored: tuple[Path, Any]) -> None:
     tables, summary = scored
     assert summary.complete
@@ -63,6 +64,7 @@ def test_wall_times_are_those_of_the_names(scored: tuple[Path, Any]) -> None:
             assert row["wall_time"] == start + timedelta(seconds=row["time_s"]), row["camera"]
 
 
+@pytest.mark.fault("thumbnails, trash and unknown files")
 def test_what_is_no_video_has_a_row_or_is_counted(scored: tuple[Path, Any]) -> None:
     tables, summary = scored
     (row,) = (row for row in rows(tables, "coverage") if row["status"] == "skipped")
@@ -105,6 +107,7 @@ def unreadable(tmp_path: Path) -> Path:
         (tmp_path / "site" / folder).chmod(0o755)
 
 
+@pytest.mark.fault("files and folders that may not be read")
 def test_what_may_not_be_read_is_named_and_the_rest_is_scored(night: Night, unreadable: Path) -> None:
     """In a process that is bound by permissions, which root is not."""
     command = [sys.executable, "-m", "stmae", "score", "--json", "--archive", str(unreadable / "site")]

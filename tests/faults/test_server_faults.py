@@ -18,12 +18,14 @@ from stmae.serving.repository import write_repository
 from stmae.serving.triton.launcher import EmbeddedTriton
 
 
+@pytest.mark.fault("no Triton")
 def test_without_a_server_nothing_is_written(night: Night, archive: Path, tmp_path: Path) -> None:
     with pytest.raises(ServingError, match=r"127\.0\.0\.1:9.*no Triton answers"):
         dataclasses.replace(night, server_url="127.0.0.1:9").score(archive, tmp_path / "tables")
     assert not (tmp_path / "tables").exists()
 
 
+@pytest.mark.fault("no model in Triton")
 def test_without_the_model_nothing_is_written(night: Night, archive: Path, tmp_path: Path) -> None:
     with pytest.raises(ServingError, match="'nobody' is not served there"):
         dataclasses.replace(night, deployment="nobody").score(archive, tmp_path / "tables")
@@ -39,6 +41,7 @@ def test_a_calibration_that_is_none_is_refused(night: Night, archive: Path, tmp_
         night.score(archive, tmp_path / "tables", normality=str(tmp_path / "absent.json"))
 
 
+@pytest.mark.fault("Triton ends in mid-run")
 def test_a_server_that_dies_in_mid_run_leaves_the_rest_for_the_next_run(
     triton_server: Any,
     triton_runtime: Path,
@@ -70,6 +73,7 @@ def test_a_server_that_dies_in_mid_run_leaves_the_rest_for_the_next_run(
     assert bytes_of(tmp_path) == bytes_of(scored)
 
 
+@pytest.mark.fault("Triton is away for a moment")
 def test_a_server_that_is_away_for_a_moment_is_asked_again(
     night: Night, archive: Path, scored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +95,7 @@ def test_a_server_that_is_away_for_a_moment_is_asked_again(
     assert bytes_of(tmp_path) == bytes_of(scored)
 
 
+@pytest.mark.fault("a model that is published anew in mid-run")
 def test_a_model_published_in_mid_run_ends_it(
     night: Night, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +113,7 @@ def test_a_model_published_in_mid_run_ends_it(
     assert "published anew during the run" in summary.message()
 
 
+@pytest.mark.fault("a model that answers NaN")
 def test_a_broken_model_that_answers_no_numbers_is_named_and_ends_the_run(
     tiny_export: Any, triton_runtime: Path, night: Night, archive: Path, tmp_path: Path
 ) -> None:

@@ -8,10 +8,9 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
-from recordings import record
+from recordings import bomb, record
 
 from stmae.video.reader import FrameSource
 from stmae.video.sandbox import Sandbox
@@ -64,6 +63,7 @@ def test_a_reader_that_was_forgotten_does_not_end_the_next(sandbox: Sandbox, vid
     assert sum(1 for _ in frames) == 39
 
 
+@pytest.mark.fault("kill -9 of a decoder")
 def test_a_decoder_that_is_killed_is_the_health_of_its_file_alone(sandbox: Sandbox, tmp_path: Path) -> None:
     long = record(tmp_path / "long.mp4", 400, size=(640, 480))
     source = sandbox.read(long)
@@ -77,6 +77,7 @@ def test_a_decoder_that_is_killed_is_the_health_of_its_file_alone(sandbox: Sandb
     assert sum(1 for _ in sandbox.read(long, 32)) == 400
 
 
+@pytest.mark.fault("a decoder that hangs")
 def test_a_decoder_that_says_nothing_is_stopped(video: Path) -> None:
     with Sandbox(stall_seconds=1.0) as sandbox:
         list(sandbox.read(video, 32))
@@ -86,18 +87,6 @@ def test_a_decoder_that_says_nothing_is_stopped(video: Path) -> None:
         assert list(source) == []
         assert source.health.status == "undecodable"
         assert "said nothing for 1 s" in str(source.health.reason)
-
-
-def bomb(path: Path, side: int) -> Path:
-    """Writes a few kilobytes that decode to a picture of side x side pixels."""
-    with av.open(str(path), "w") as output:
-        stream = output.add_stream("png", rate=1)
-        assert isinstance(stream, av.VideoStream)
-        stream.width = stream.height = side
-        stream.pix_fmt = "gray"
-        output.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((side, side), np.uint8), format="gray")))
-        output.mux(stream.encode(None))
-    return path
 
 
 def test_a_decompression_bomb_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
