@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from stmae.archive.layouts import Place
 from stmae.archive.sources import Source
 from stmae.archive.timeline import units_of
 from stmae.batch.events import events_table
+from stmae.serving.client import Client
 from stmae.video.writer import write_video
 
 FPS = 10
@@ -157,6 +159,27 @@ def test_an_hour_is_the_same_whether_the_one_before_it_was_just_scored_or_not(
     for hour in ("12-*", "11-*"):
         night.score(tmp_path / "site", tmp_path / "apart", include=hour)
     assert bytes_of(tmp_path / "apart") == bytes_of(tmp_path / "together")
+
+
+def test_an_hour_that_follows_one_in_the_same_run_needs_no_warming_up(
+    night: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = record(tmp_path / "site", NOON - timedelta(seconds=20), *((start, start + 10) for start in range(0, 40, 10)))
+    asked, stream = Counter[str](), Client.score_stream
+
+    def counted(client: Client, segments: Any) -> Any:
+        for raw in stream(client, segments):
+            asked[run] += len(raw)
+            yield raw
+
+    monkeypatch.setattr(Client, "score_stream", counted)
+    run = "together"
+    night.score(site, tmp_path / "together")
+    run = "apart"
+    for hour in ("11-*", "12-*"):
+        night.score(site, tmp_path / "apart", include=hour)
+    assert asked["together"] <= 400 + 2 * FPS + 16, "the film, what follows an hour's end, and a segment begun"
+    assert asked["apart"] > asked["together"] + 150
 
 
 def test_events_of_stitched_recordings_can_be_rebuilt_from_their_rows(night: Night, tmp_path: Path) -> None:
