@@ -1,33 +1,45 @@
-"""Measures the nightly job: what planning a million recordings costs, its speed, its engines, and a whole night.
+"""Measures the nightly job. What is measured of it before, at other commits, stays in batch-scale.json.
 
-python -m benchmarks.batch --data-root DIR    -> batch-scale.json
+python -m benchmarks.batch plan                   what planning a million recordings costs
+python -m benchmarks.batch night                  a night of 100 cameras: killed, resumed, run again
+python -m benchmarks.batch speed --data-root DIR  six real hours, and 24 files of ten minutes on Ray
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 from pathlib import Path
+from typing import Any
 
 from benchmarks.batch.night import night
 from benchmarks.batch.plan import plan
 from benchmarks.batch.speed import speed
-from benchmarks.record import record
+from benchmarks.record import commit, record
+
+NAME = "batch-scale"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-root", type=Path, required=True, help="folder with upcam-sample")
+    parser.add_argument("parts", nargs="+", choices=("plan", "night", "speed"))
+    parser.add_argument("--data-root", type=Path, help="folder with upcam-sample")
     parser.add_argument("--work", type=Path, default=Path("work/scoring"))
     parser.add_argument("--out", type=Path, default=Path("work/results"))
     arguments = parser.parse_args()
+    if "speed" in arguments.parts and arguments.data_root is None:
+        parser.error("speed: needs --data-root")
     logging.getLogger("stmae").setLevel(logging.ERROR)
-    figures = {}
-    for measured in (plan, night, lambda: speed(arguments.data_root, arguments.work)):
-        part = measured()
-        print(part, flush=True)
-        figures |= part
-    print(record("batch-scale", "make bench-batch DATA_ROOT=dir", figures, arguments.out))
+    path = arguments.out / f"{NAME}.json"
+    figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["figures"] if path.exists() else {}
+    for part in arguments.parts:
+        measure = {"plan": plan, "night": night, "speed": lambda: speed(arguments.data_root, arguments.work)}[part]
+        found = measure()
+        print(found, flush=True)
+        figures |= found | {f"{part}_commit": commit()}
+    command = " ".join(["python -m benchmarks.batch", *arguments.parts, "--data-root DIR"])
+    print(record(NAME, command, figures, arguments.out))
 
 
 if __name__ == "__main__":
