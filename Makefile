@@ -82,7 +82,7 @@ demo: $(READY) $(TRITON) ## Train, serve and score: the whole system on one mach
 	@cat $(WORKSPACE)/demo.json
 
 test: $(READY) $(TRITON) $(SWIFT) lint ## Lint, then pass the tests
-	$(VENV)/python -m pytest -m 'not slow'
+	$(VENV)/python -m pytest -m 'not slow' -n 2 --dist loadfile
 
 test-faults: $(READY) $(TRITON) $(SWIFT) ## Cause every fault that the nightly job is to survive, slow ones too
 	$(VENV)/python -m pytest tests/faults tests/batch tests/unit/test_sandbox.py -m fault --faults-out $(WORKSPACE)/faults.json
