@@ -108,7 +108,6 @@ def _write_index(seconds: int, path: Path) -> None:
 
 def _measure(seconds: int, path: Path) -> dict[str, Any]:
     held = cast("Any", Tables(path.read_bytes()))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.process_time()
     units = make_plan(cast("Store", Archive(seconds))).units
     done = done_units(held, MODEL, units)
@@ -119,7 +118,6 @@ def _measure(seconds: int, path: Path) -> dict[str, Any]:
     return {
         "seconds": round(spent, 1),
         "mib": round(peak / 1024),
-        "mib_before": round(before / 1024),
         "camera_hours": len(units),
         "requests": OBJECTS // PAGE + held.requests,
     }
