@@ -25,10 +25,8 @@ import pyarrow.parquet as pq
 from stmae import tables
 from stmae.archive.timeline import Unit, inputs_digest
 from stmae.batch.days import objects, split
-from stmae.storage.base import ObjectMissingError, Store
+from stmae.storage.base import REQUESTS_AT_ONCE, ObjectMissingError, Store
 
-READERS = 16
-"""Objects that are read at a time."""
 WORTH_AN_INDEX = 256
 """So many objects read one by one are."""
 INDEX = pa.schema(
@@ -102,7 +100,7 @@ def _listed(store: Store, model: str, wanted: Mapping[str, Mapping[str, Unit]]) 
     dates = {folder.rpartition("date=")[2] for folder in wanted}
     folders = sorted(wanted) if len(dates) == 1 else [f"coverage/model={model}/"]  # of one day: not all the others too
     listed: dict[str, dict[str, str]] = {}
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
         for items in pool.map(lambda folder: objects(store, folder), folders):
             for item in items:
                 folder, name = item.path[: item.path.rfind("/") + 1], tables.object_key(item.path)
@@ -157,7 +155,7 @@ def _read(
         hours = {name: pq.read_table(io.BytesIO(data), columns=columns)} if alone else split(data, columns)
         return [(folder, name, etag, key, *_told(rows)) for key, rows in hours.items()]
 
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
         for found in pool.map(entries, *zip(*waiting, strict=True)) if waiting else ():
             yield from found
 

@@ -13,11 +13,9 @@ from typing import Any
 
 from stmae.archive.timeline import Unit
 from stmae.batch.job import Job
-from stmae.batch.processes import score_side_by_side
+from stmae.batch.processes import RETRIES, score_side_by_side
 from stmae.batch.worker import Outcome, Worker
 
-RAY_RETRIES = 2
-"""Further attempts at a task whose worker was killed."""
 RAY_TASKS_AHEAD = 2
 """Tasks under way for each CPU of the cluster, so that none idles between two."""
 
@@ -72,7 +70,7 @@ def ray(job: Job, units: Sequence[Unit], workers: int | None = None) -> Generato
         raise EngineError("engine 'ray' needs Ray: pip install 'stmae[ray]', or use the local engine") from error
     if not cluster.is_initialized():
         cluster.init(log_to_driver=False, logging_level=logging.WARNING)
-    task = cluster.remote(num_cpus=1, max_retries=RAY_RETRIES)(_score_in_task)
+    task = cluster.remote(num_cpus=1, max_retries=RETRIES)(_score_in_task)
     shared = cluster.put(job)  # once for all tasks
     room = workers or RAY_TASKS_AHEAD * max(1, int(cluster.cluster_resources().get("CPU", 1)))
     waiting, under_way = camera_days(units)[::-1], dict[Any, list[Unit]]()

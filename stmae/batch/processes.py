@@ -19,7 +19,7 @@ from stmae.batch.job import Job
 from stmae.batch.worker import Outcome, Worker
 
 RETRIES = 2
-"""Further attempts at a unit whose process was killed."""
+"""Further attempts at what a process was doing when it was killed."""
 
 
 def score_side_by_side(job: Job, days: Sequence[Sequence[Unit]], workers: int) -> Generator[Outcome, None, None]:

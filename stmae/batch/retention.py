@@ -10,12 +10,10 @@ from tqdm import tqdm
 
 from stmae.batch.days import days_before, objects, require_rows
 from stmae.batch.replacement import recover, replace
-from stmae.storage.base import Store
+from stmae.storage.base import REQUESTS_AT_ONCE, Store
 from stmae.tables import UNIT_TABLES, Partition
 
 PICTURES = "thumbnails"
-WORKERS = 16
-"""Camera-days that are worked on at a time."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ def prune(store: Store, before: str, model: str | None = None, *, only_pictures:
     found = [days_before(store, folder, before, model) for folder in folders]
     days = sorted({day for each in found for day in each})
     bar = tqdm(total=len(days), unit="day", disable=not sys.stderr.isatty())
-    with bar, ThreadPoolExecutor(WORKERS) as pool:
+    with bar, ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
         for _ in pool.map(lambda day: _prune(store, day, only_pictures), days):
             bar.update()
     sizes = [item.size for each in found for items in each.values() for item in items]

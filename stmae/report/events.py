@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 
 from stmae import tables
 from stmae.report.pictures import Image, Picture, heat_overlay, jpeg
-from stmae.report.rows import READERS, Row
+from stmae.report.rows import Row
 from stmae.report.wording import duration, moment, return_period, video
 from stmae.storage import ObjectMissingError, Store
+from stmae.storage.base import REQUESTS_AT_ONCE
 
 FAINTEST = 2.0
 """The brightest colour of a heat map stands for at least this -log10 p: a map of normal values stays dark."""
@@ -47,7 +48,7 @@ class Event(NamedTuple):
 def with_pictures(store: Store, rows: Sequence[Row]) -> list[Event]:
     """Returns events with their pictures, as far as the tables hold them. Raises StoreError."""
     heatmaps = _heatmaps(store, rows)
-    with ThreadPoolExecutor(READERS) as readers:
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as readers:
         frames = readers.map(lambda row: _thumbnail(store, row["thumbnail"]), rows)
         return [_event(row, frame, heatmaps.get(_peak(row))) for row, frame in zip(rows, frames, strict=True)]
 
@@ -88,7 +89,7 @@ def _heatmaps(store: Store, rows: Sequence[Row]) -> dict[tuple[str, int], Heatma
         partition = tables.Partition(row["model"], row["camera"], row["date"])
         wanted[tables.object_path("heatmaps", partition, row["key"])].add(_peak(row))
 
-    with ThreadPoolExecutor(READERS) as readers:
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as readers:
         found = readers.map(lambda path: _heatmaps_of(store, path, wanted[path]), wanted)
         return {peak: heatmap for each in found for peak, heatmap in each.items()}
 

@@ -15,9 +15,7 @@ import pyarrow.parquet as pq
 from stmae import tables
 from stmae.batch import days
 from stmae.storage import Store, StoreError
-
-READERS = 16
-"""Objects that are read at the same time."""
+from stmae.storage.base import REQUESTS_AT_ONCE
 
 Row = dict[str, Any]
 """A row of a table, with the columns that the path of its object states."""
@@ -45,7 +43,7 @@ def read_objects(
     keys: defaultdict[str, set[str]] = defaultdict(set)
     for path in paths:
         keys[_folder(path)].add(path_columns(path)["key"])
-    with ThreadPoolExecutor(READERS) as readers:
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as readers:
         return list(readers.map(lambda path: _read(store, path, keys[_folder(path)], columns, where), paths))
 
 

@@ -10,6 +10,8 @@ from typing import Protocol
 
 CHUNK_BYTES = 1 << 20
 """Downloads are copied in pieces of this size."""
+REQUESTS_AT_ONCE = 16
+"""So many objects are read or deleted side by side, where there are many."""
 
 
 class StoreError(OSError):

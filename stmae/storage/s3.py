@@ -26,15 +26,13 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from stmae.storage.base import CHUNK_BYTES, Listed, ObjectMissingError, StoreError, explain
+from stmae.storage.base import CHUNK_BYTES, REQUESTS_AT_ONCE, Listed, ObjectMissingError, StoreError, explain
 
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 30.0
 """So long a server may say nothing before it is asked again."""
-CONNECTIONS = 16
-"""Requests at a time, as many as there are readers (`stmae.batch.done`, `stmae.report.rows`)."""
 BODY_PAUSES = (0.2, 0.8)
 """Seconds before the further attempts at an object that broke off while it was read."""
 BROKE_OFF = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
@@ -170,7 +168,7 @@ def _s3_client(uri: str) -> Any:
         retries={"mode": "standard"},  # AWS_MAX_ATTEMPTS says how many
         connect_timeout=CONNECT_SECONDS,
         read_timeout=SILENCE_SECONDS,
-        max_pool_connections=CONNECTIONS,
+        max_pool_connections=REQUESTS_AT_ONCE,
     )
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     try:

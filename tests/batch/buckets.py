@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -11,6 +12,8 @@ import ceph
 import pytest
 import swift
 from swift import S3Server
+
+from stmae.storage import Store, open_store
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +43,12 @@ def bucket(s3_environment: S3Server, request: pytest.FixtureRequest) -> Any:
     name = f"test-{abs(hash(request.node.nodeid)):x}"
     client.create_bucket(Bucket=name)
     return client, name
+
+
+@pytest.fixture(params=["file", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """An empty store of each kind."""
+    if request.param == "file":
+        return open_store(str(tmp_path / "root"))
+    _, name = request.getfixturevalue("bucket")
+    return open_store(f"s3://{name}/some/prefix/")

@@ -57,14 +57,6 @@ START = {"by_hours": by_hours, "merged": merged, "with_late_footage": with_late_
 CASES = [("by_hours", merge), ("with_late_footage", merge), ("merged", expand), ("with_late_footage", expand)]
 
 
-@pytest.fixture(params=["file", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "file":
-        return open_store(str(tmp_path / "tables"))
-    _, name = request.getfixturevalue("bucket")
-    return open_store(f"s3://{name}/tables")
-
-
 def copy(objects: dict[str, bytes], store: Store) -> Store:
     store.prepare()
     for path, data in objects.items():

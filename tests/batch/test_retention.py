@@ -20,12 +20,9 @@ LOOSE = tables.Partition(DAY.model, "flat", tables.UNDATED)
 NEWER = tables.Partition("gate-ffffffff", DAY.camera, DAY.date)
 
 
-@pytest.fixture(params=["file", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "s3":
-        _, name = request.getfixturevalue("bucket")
-        return fill(open_store(f"s3://{name}/tables"))
-    return fill(open_store(str(tmp_path)))
+@pytest.fixture
+def store(store: Store) -> Store:
+    return fill(store)
 
 
 def fill(store: Store) -> Store:

@@ -44,7 +44,9 @@ def test_a_run_tells_how_far_it_is_while_it_works_and_afterwards(
     assert len(read_statuses(open_store(str(tmp_path)), 5)) == 1, "a run with nothing to do has none"
 
 
-def test_what_went_wrong_is_told(night: Night, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_ends_with_an_error_is_incomplete(
+    night: Night, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(store: FileStore, path: str, target: Path) -> str:
         raise PermissionError(13, "Permission denied", path)
 

@@ -12,14 +12,6 @@ from swift import S3Server
 from stmae.storage import ObjectMissingError, Store, StoreError, open_store
 
 
-@pytest.fixture(params=["file", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "file":
-        return open_store(str(tmp_path / "root"))
-    _, name = request.getfixturevalue("bucket")
-    return open_store(f"s3://{name}/some/prefix/")
-
-
 def test_an_object_that_was_put_can_be_listed_read_and_downloaded(store: Store, tmp_path: Path) -> None:
     store.prepare()
     store.put("b/camera=gate%202/x.bin", b"old")
