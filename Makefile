@@ -81,8 +81,9 @@ demo: $(READY) $(TRITON) ## Train, serve and score: the whole system on one mach
 		--command "make demo$(if $(filter-out walkway,$(DATASET)), DATASET=$(DATASET))$(if $(DATA_ROOT), DATA_ROOT=dir)"
 	@cat $(WORKSPACE)/demo.json
 
+# Two processes with a thread for every core each would spend their time waiting for each other.
 test: $(READY) $(TRITON) $(SWIFT) lint ## Lint, then pass the tests
-	$(VENV)/python -m pytest -m 'not slow' -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(VENV)/python -m pytest -m 'not slow' -n 2 --dist loadfile
 
 test-faults: $(READY) $(TRITON) $(SWIFT) ## Cause every fault that the nightly job is to survive, slow ones too
 	$(VENV)/python -m pytest tests/faults tests/batch tests/unit/test_sandbox.py -m fault --faults-out $(WORKSPACE)/faults.json

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -42,7 +44,7 @@ def record(
     path.parent.mkdir(parents=True, exist_ok=True)
     ground = np.random.default_rng(0).integers(60, 120, (size[1] // 8, size[0] // 8, 3), np.uint8)
     ground = ground.repeat(8, 0).repeat(8, 1)
-    with av.open(str(path), "w", format=container, options=options or {}) as output:
+    with _same_scheduling(), av.open(str(path), "w", format=container, options=options or {}) as output:
         stream = output.add_stream(codec, rate=FPS)
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
@@ -71,6 +73,16 @@ def record(
             output.mux([packet for frame in _silence(audio_seconds) for packet in sound.encode(frame)])
             output.mux(sound.encode(None))
     return path
+
+
+@contextlib.contextmanager
+def _same_scheduling() -> Iterator[None]:
+    """Undoes what SVT-AV1 does to the thread that opens it: run by root it takes a core for itself, in real time."""
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)
 
 
 def _silence(seconds: float) -> list[av.AudioFrame]:
