@@ -45,11 +45,14 @@ def _own_aside(path: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError), left.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             left.unlink()
-    aside = path.with_name(f".writing-{secrets.token_hex(4)}-{path.name}")
-    with aside.open("wb") as file:
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield aside
+    while True:
+        aside = path.with_name(f".writing-{secrets.token_hex(4)}-{path.name}")
+        with aside.open("wb") as file:
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if aside.exists():  # else another writer removed it before it was locked
+                yield aside
+                return
 
 
 def write_atomically(path: Path, content: bytes, *, shared: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,12 @@ def test_two_writers_of_a_shared_file_do_not_meet(tmp_path: Path) -> None:
         second.write_bytes(b"second")
     assert [file.name for file in tmp_path.iterdir()] == ["flow.npy"]
     assert path.read_bytes() == b"first"
+
+
+def test_writers_that_clean_up_after_others_leave_those_that_begin_alone(tmp_path: Path) -> None:
+    """A writer that has made its file and not locked it yet looks to the others like one that was killed."""
+    path = tmp_path / "status.json"
+    with ThreadPoolExecutor(8) as pool:
+        writes = [pool.submit(write_atomically, path, b"whole", shared=True) for _ in range(400)]
+    assert not [write.exception() for write in writes if write.exception()]
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("status.json", b"whole")]
