@@ -165,7 +165,7 @@ bench-score: $(READY) $(TRITON) ## Measure the score on synthetic and real foota
 		|| exit $$?; done
 
 bench-batch: $(READY) $(TRITON) $(SWIFT) ## Measure the nightly job: planning, speed, engines, a night of 100 cameras (DATA_ROOT=dir)
-	$(VENV)/python -m benchmarks.batch plan night speed --data-root '$(DATA_ROOT)' --work $(WORKSPACE)/scoring --out $(RESULTS)
+	$(VENV)/python -m benchmarks.batch plan night ratio hours ray --data-root '$(DATA_ROOT)' --work $(WORKSPACE)/scoring --out $(RESULTS)
 
 gpu-folder: $(READY) ## Assemble .gpu/ for the benchmark on a machine with a GPU (DATA_ROOT=dir, benchmarks/gpu/README.md)
 	$(VENV)/python -m benchmarks.gpu folder --data-root '$(DATA_ROOT)'

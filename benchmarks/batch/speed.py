@@ -1,13 +1,14 @@
-"""The nightly job on six real hours of one camera: beside the served ensemble alone, what it writes, and on Ray."""
+"""The nightly job on real hours of one camera: beside the served ensemble alone, what it writes, and on Ray."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import resource
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,10 @@ class Served:
     fitted: dict[str, Path]
     """`normality` and `calibration`."""
 
-    def score(self, archive: Path, into: Path, **options: Any) -> tuple[RunSummary, float]:
-        """Scores an archive into new tables; returns the summary and the seconds."""
-        shutil.rmtree(into, ignore_errors=True)
+    def score(self, archive: Path, into: Path, *, anew: bool = True, **options: Any) -> tuple[RunSummary, float]:
+        """Scores an archive, into new tables unless told otherwise; returns the summary and the seconds."""
+        if anew:
+            shutil.rmtree(into, ignore_errors=True)
         began = time.perf_counter()
         paths = (str(self.fitted["normality"]), str(self.fitted["calibration"]))
         summary = score_archive(str(archive), str(into), self.url, UPCAM.name, *paths, **options)
@@ -55,27 +57,46 @@ class Served:
         return summary, time.perf_counter() - began
 
 
-def speed(data_root: Path, work: Path) -> dict[str, Any]:
-    """Returns speeds as ratios of one run, what tables weigh, and whether coverage adds up."""
-    footage, folder = data_root / "upcam-sample", work / UPCAM.name
+def ratio(data_root: Path, work: Path) -> dict[str, Any]:
+    """Returns the job's speed on an hour, beside that of the ensemble just before and after it."""
+    footage = data_root / "upcam-sample"
+    with _served(data_root, work) as served:
+        before = _ensemble(served.url, footage)
+        archive = _hours(footage, work / "batch" / "hour", HOURS[1:2])
+        summary, seconds = served.score(archive, work / "batch" / "hour-tables")
+        ensemble = (before + _ensemble(served.url, footage)) / 2
+    return {
+        "ensemble_frames_per_second": round(ensemble, 1),
+        "batch_frames_per_second": round(summary.frames_scored / seconds, 1),
+        "ratio_batch_ensemble": round(summary.frames_scored / seconds / ensemble, 3),
+        "batch_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+def hours(data_root: Path, work: Path) -> dict[str, Any]:
+    """Returns what the tables of six hours weigh, and whether their coverage adds up. Hours that are there stay."""
+    into = work / "batch" / "tables"
+    with _served(data_root, work) as served:
+        served.score(_hours(data_root / "upcam-sample", work / "batch" / "hours", HOURS), into, anew=False)
+    return _weighed(into)
+
+
+def on_ray(data_root: Path, work: Path) -> dict[str, Any]:
+    """Returns what Ray adds to the time of the local engine, on 24 files of ten minutes."""
+    with _served(data_root, work) as served:
+        return _on_ray(served, data_root / "upcam-sample", work / "batch")
+
+
+@contextlib.contextmanager
+def _served(data_root: Path, work: Path) -> Iterator[Served]:
+    """Serves the model of the camera, which is trained where `work` has none."""
+    folder = work / UPCAM.name
     repository = folder / "repository"
     if not repository.exists():
         published(UPCAM, upcam(data_root, work), folder)
     fitted = {name: repository / UPCAM.name / f"{name}.json" for name in ("normality", "calibration")}
     with EmbeddedTriton(repository, runtime=RUNTIME) as triton:
-        served = Served(triton.grpc_url, fitted)
-        before = _ensemble(triton.grpc_url, footage)
-        summary, seconds = served.score(_hours(footage, work / "batch" / "hours"), work / "batch" / "tables")
-        ensemble = (before + _ensemble(triton.grpc_url, footage)) / 2
-        figures = {
-            "ensemble_frames_per_second": round(ensemble, 1),
-            "batch_frames_per_second": round(summary.frames_scored / seconds, 1),
-            "ratio_batch_ensemble": round(summary.frames_scored / seconds / ensemble, 3),
-            "batch_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-            **_weighed(work / "batch" / "tables"),
-        }
-        print(figures, flush=True)
-        return figures | _ray(served, footage, work / "batch")
+        yield Served(triton.grpc_url, fitted)
 
 
 def _ensemble(url: str, footage: Path) -> float:
@@ -89,11 +110,12 @@ def _ensemble(url: str, footage: Path) -> float:
         return frames / (time.perf_counter() - began)
 
 
-def _hours(footage: Path, archive: Path) -> Path:
-    for name in HOURS:
+def _hours(footage: Path, archive: Path, names: Sequence[str]) -> Path:
+    for name in names:
         path = archive / "indoor" / "2026-01-03" / f"{name[3:]}-00-00.mp4"
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(footage / f"{name}.mp4", path)
+        if not path.exists():  # another copy would have another time, and be another source
+            shutil.copyfile(footage / f"{name}.mp4", path)
     return archive
 
 
@@ -113,8 +135,7 @@ def _weighed(into: Path) -> dict[str, Any]:
     }
 
 
-def _ray(served: Served, footage: Path, folder: Path) -> dict[str, Any]:
-    """Returns what Ray adds to the time of the local engine, on 24 files of ten minutes."""
+def _on_ray(served: Served, footage: Path, folder: Path) -> dict[str, Any]:
     import ray
 
     archive = _pieces(footage, folder / "pieces")
