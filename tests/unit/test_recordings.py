@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,13 @@ def test_codecs_of_recorders_are_decoded(tmp_path: Path, codec: str, name: str, 
     red, green, blue = frame.image[52:66, 4:18].reshape(-1, 3).mean(axis=0)
     assert red > 180
     assert max(green, blue) < 90
+
+
+def test_making_a_film_leaves_the_tests_their_scheduling(tmp_path: Path) -> None:
+    """As root, real-time tests would starve all that they start."""
+    before = os.sched_getscheduler(0)
+    record(tmp_path / "x.mp4", 20, codec="libsvtav1")
+    assert os.sched_getscheduler(0) == before
 
 
 def test_a_raw_stream_has_the_timing_of_its_own(tmp_path: Path) -> None:
