@@ -46,7 +46,8 @@ class Exchange(BaseHTTPRequestHandler):
         """Sends an answer, or only so many bytes of its body."""
         self.send_response_only(answer.status)
         for name, value in answer.headers:
-            if name.lower() not in ("content-length", "transfer-encoding"):
+            # What holds for one connection is not handed on: "Connection: Keep-Alive" would undo `close_connection`.
+            if name.lower() not in ("content-length", "transfer-encoding", "connection", "keep-alive"):
                 self.send_header(name, value)
         if self.command != "HEAD":
             self.send_header("Content-Length", str(len(answer.body)))
