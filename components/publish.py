@@ -9,25 +9,32 @@ from components.image import BASE_IMAGE
 def publish(
     onnx: dsl.Input[dsl.Model],
     evaluation: dsl.Input[dsl.Artifact],
+    models: str,
     repository: str,
     runtime: str,
-    instance_kind: str,
     metrics: dsl.Output[dsl.Metrics],
 ):
-    """Loads a staged copy in a real Triton, compares it on the golden segment, then installs it.
+    """Loads a copy in a real Triton, compares it on the golden segment, adds it to the models store and promotes it.
 
     Args:
         onnx: The exported model.
         evaluation: Holds the calibrations that are published with the model, one per scene.
-        repository: The Triton model repository; untouched if the comparison fails.
+        models: URI of the models store; untouched if the comparison fails.
+        repository: A Triton repository on this machine, which is brought to what is promoted; empty for none.
         runtime: Folder of the embedded Triton runtime.
-        instance_kind: `cpu` or `gpu`: where the Triton that serves the repository runs the models.
         metrics: Largest difference between Triton and torch for each output of the ensemble.
     """
     from pathlib import Path
 
+    from stmae.serving.models import promote
+    from stmae.serving.models.installation import sync
     from stmae.serving.publish import publish_all
+    from stmae.storage import open_store
 
-    differences = publish_all(Path(onnx.path), Path(evaluation.path), Path(repository), Path(runtime), instance_kind)
-    for name, value in differences.items():
-        metrics.log_metric(f"difference_{name.lower()}", value)
+    store = open_store(models)
+    for version in publish_all(Path(onnx.path), Path(evaluation.path), store, Path(runtime)):
+        promote(store, version.deployment, version.version)
+        for name, value in version.parity.items():
+            metrics.log_metric(f"difference_{name.lower()}", value)
+    if repository:
+        sync(store, Path(repository))

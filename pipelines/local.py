@@ -33,7 +33,7 @@ def run_train(config: str, *, data_root: Path, workspace: Path, repository: Path
         config: The resolved configuration as JSON.
         data_root: Folder with the footage.
         workspace: Holds `runs/train/<name>-<time>/`.
-        repository: The Triton model repository to publish to.
+        repository: The Triton repository that is served here. The models store is `<workspace>/models`.
         runtime: Folder of the embedded Triton runtime.
 
     Returns:
@@ -49,6 +49,7 @@ def run_train(config: str, *, data_root: Path, workspace: Path, repository: Path
         "config": config,
         "data_root": str(data_root.resolve()),
         "data_version": data_version(data_root),
+        "models": str((workspace / "models").resolve()),
         "repository": str(repository.resolve()),
         "runtime": str(runtime.resolve()),
     }

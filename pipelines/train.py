@@ -34,9 +34,9 @@ def train(
     config: str,
     data_root: str = DATA_MOUNT,
     data_version: str = "",
-    repository: str = f"{MODELS_MOUNT}/repository",
+    models: str = f"{MODELS_MOUNT}/published",
+    repository: str = "",
     runtime: str = RUNTIME,
-    instance_kind: str = "cpu",
 ) -> Outputs:
     """Trains, evaluates and publishes one model.
 
@@ -46,9 +46,9 @@ def train(
         config: The resolved configuration as JSON (`stmae config NAME`).
         data_root: Folder with the footage.
         data_version: Any string that changes with the footage.
-        repository: The Triton model repository to publish to.
+        models: URI of the models store to publish to.
+        repository: A Triton repository to bring to what is promoted, where the run is on the machine that serves it.
         runtime: Folder of the embedded Triton runtime.
-        instance_kind: `cpu` or `gpu`: where the Triton that serves the repository runs the models.
     """
     prepared = place(prepare_dataset(config=config, data_root=data_root, data_version=data_version))
     dataset = prepared.outputs["dataset"]
@@ -71,11 +71,11 @@ def train(
         publish(
             onnx=exported.outputs["onnx"],
             evaluation=evaluated.outputs["evaluation"],
+            models=models,
             repository=repository,
             runtime=runtime,
-            instance_kind=instance_kind,
         )
     )
-    # The result of publishing is a change to the repository, which a cached step would not make.
+    # The result of publishing is a change to the store, which a cached step would not make.
     published.set_caching_options(False)
     return Outputs(evaluation=evaluated.outputs["evaluation"], report=evaluated.outputs["report"])

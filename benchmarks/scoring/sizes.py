@@ -17,8 +17,11 @@ from stmae.batch.run import score_archive
 from stmae.demo import fill_archive
 from stmae.evaluation.evaluate import Measure, fit_scene
 from stmae.export.checkpoint import export_checkpoint
+from stmae.serving.models import promote
+from stmae.serving.models.installation import sync
 from stmae.serving.publish import FITTED, publish_all
 from stmae.serving.triton.launcher import EmbeddedTriton
+from stmae.storage import open_store
 from stmae.storage.document import to_json
 
 RUNTIME = Path(".triton")
@@ -56,7 +59,10 @@ def published(one: Set, measure: Measure, folder: Path) -> Path:
     for name in FITTED:
         (evaluation / f"{name}.json").write_text(to_json(getattr(fitted, name)), encoding="utf-8")
     export_checkpoint(measure.config, measure.manifest, folder / "seed-1" / "model", folder / "onnx")
-    publish_all(folder / "onnx", evaluation, folder / "repository", RUNTIME)
+    store = open_store(str(folder / "models"))
+    for version in publish_all(folder / "onnx", evaluation, store, RUNTIME):
+        promote(store, version.deployment, version.version)
+    sync(store, folder / "repository")
     return folder / "repository"
 
 

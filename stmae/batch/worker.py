@@ -96,15 +96,10 @@ class Worker:
         raise AssertionError("the last attempt returns")
 
     def _score(self, unit: Unit) -> Outcome:
-        served = self._client.describe()
-        if served.digest != self.job.model_digest:
-            raise ServingError(
-                "missing",
-                f"{self.job.server_url}: {self.job.deployment!r} was published anew during the run; "
-                "run again to score with the new model",
-            )
+        self._check_model()
         stream = UnitStream(self.job, unit, self.copies, self._sandbox, self._client, self._warmth)
         frames = stream.scored()
+        self._check_model()  # or the unit would have scores of two models
         own = [reading for reading in stream.readings if reading.source.uri in {source.uri for source in unit.own}]
         troubles = tuple(reading.trouble for reading in own if reading.trouble)
         if troubles:
@@ -127,6 +122,14 @@ class Worker:
             unread=len(troubles),
             failures=troubles,
         )
+
+    def _check_model(self) -> None:
+        if self._client.describe().digest != self.job.model_digest:
+            raise ServingError(
+                "missing",
+                f"{self.job.server_url}: {self.job.deployment!r} was published anew during the run; "
+                "run again to score with the new model",
+            )
 
     def _put_thumbnails(self, unit: Unit, events: pa.Table, paths: dict[str, Path]) -> None:
         """Writes a picture of each event, and removes those of events that the unit had before."""

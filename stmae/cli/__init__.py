@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 
 from stmae import __version__, config
-from stmae.cli import archive, machine, training, upkeep
+from stmae.cli import archive, machine, models, training, upkeep
 from stmae.cli.arguments import UsageError
 
 
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    for room in (training, machine, archive, upkeep):
+    for room in (training, machine, models, archive, upkeep):
         room.add_verbs(verb)
     return parser
 

@@ -154,10 +154,33 @@ def _status(arguments: argparse.Namespace) -> int:
 def _deployed(arguments: argparse.Namespace) -> tuple[str, str, str]:
     """Returns the deployment, and where its normality model and its calibration are. Raises UsageError."""
     deployment = arguments.deployment or _only_deployment(arguments.repository)
+    if arguments.server:
+        _check_served(arguments.server, deployment, arguments.repository)
     published = arguments.repository / deployment
     normality = arguments.normality or str(published / "normality.json")
     calibration = arguments.calibration or str(published / "calibration.json")
     return deployment, normality, calibration
+
+
+def _check_served(server: str, deployment: str, repository: Path) -> None:
+    """Raises ServingError where a repository of a models store holds another version than the server serves.
+
+    What is fitted to the one says nothing of what the other measures.
+    """
+    from stmae.serving.client import Client, ServingError
+    from stmae.serving.models.installation import installed
+
+    holds = installed(repository, deployment)
+    if holds is None:
+        return
+    with Client(server, deployment) as client:
+        serves = client.describe().version
+    if serves != holds:
+        raise ServingError(
+            "missing",
+            f"{server}: serves {deployment} {serves or 'of no models store'}, {repository} holds {holds}; "
+            "wait until `stmae serve-models` has loaded what is promoted, or sync again",
+        )
 
 
 def _options(arguments: argparse.Namespace) -> Options:

@@ -44,6 +44,8 @@ class Deployment:
     name: str
     digest: str
     """SHA-256 (hex) of the four models and of the configuration's section `model`."""
+    version: str
+    """Of the models store; empty where the repository was not installed from one."""
     size: int
     """Height and width of FRAMES, pixels."""
     segment_frames: int
@@ -94,6 +96,7 @@ class Client:
             self._described = Deployment(
                 name=self.deployment,
                 digest=given["digest"],
+                version=given.get("version", ""),
                 size=int(given["size"]),
                 segment_frames=int(given["segment_frames"]),
                 stmae_version=given["stmae_version"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import Literal, get_args
 
 import stmae
@@ -24,6 +25,8 @@ class Release:
 
     deployment: str
     digest: str
+    version: str
+    """Of the models store."""
     size: int
     """s of tensors.py."""
     flow_scale: int
@@ -31,11 +34,12 @@ class Release:
     segment_frames: int
 
     @classmethod
-    def of(cls, config: Config, digest: str = UNBUILT) -> Release:
-        """Returns the release of a configuration; `digest` names its weights."""
+    def of(cls, config: Config, digest: str = UNBUILT, version: str = UNBUILT) -> Release:
+        """Returns the release of a configuration; `digest` names its weights, `version` all that is published."""
         return cls(
             deployment=config.name,
             digest=digest,
+            version=version,
             size=config.model.size,
             flow_scale=config.model.flow_scale,
             width=config.model.width,
@@ -43,10 +47,20 @@ class Release:
         )
 
 
-def texts(release: Release, instance_kind: InstanceKind = "cpu") -> dict[str, str]:
-    """Returns the config.pbtxt of each served model by its name, the ensemble last."""
+def texts(
+    release: Release, instance_kind: InstanceKind = "cpu", numbers: Mapping[str, int] | None = None
+) -> dict[str, str]:
+    """Returns the config.pbtxt of each served model by its name, the ensemble last.
+
+    `numbers` has the version of each step's model that the ensemble calls; without it that is the highest there is.
+    """
     steps = {spec.served_name(release.deployment): _step(release, spec, instance_kind) for spec in tensors.STEPS}
-    return steps | {release.deployment: _ensemble(release)}
+    return steps | {release.deployment: _ensemble(release, numbers or {})}
+
+
+def policy(numbers: Iterable[int]) -> str:
+    """Returns the block that says which versions of a model are loaded."""
+    return f"version_policy {{\n  specific {{\n    versions: {sorted(numbers)}\n  }}\n}}\n"
 
 
 def _step(release: Release, spec: tensors.Model, instance_kind: InstanceKind) -> str:
@@ -84,11 +98,12 @@ def _warmup(release: Release, spec: tensors.Model) -> str:
     return f'model_warmup {{\n  name: "shortest segment"\n  batch_size: 1\n{inputs}}}\n'
 
 
-def _ensemble(release: Release) -> str:
+def _ensemble(release: Release, numbers: Mapping[str, int]) -> str:
     text = f'name: "{release.deployment}"\nplatform: "ensemble"\nmax_batch_size: 0\n'
     text += _tensors(release, tensors.ENSEMBLE) + "ensemble_scheduling {\n"
     for spec in tensors.STEPS:
-        text += f'  step {{\n    model_name: "{spec.served_name(release.deployment)}"\n    model_version: -1\n'
+        name = spec.served_name(release.deployment)
+        text += f'  step {{\n    model_name: "{name}"\n    model_version: {numbers.get(name, -1)}\n'
         for field, side in (("input_map", spec.inputs), ("output_map", spec.outputs)):
             for tensor in side:
                 text += f'    {field} {{\n      key: "{tensor.name}"\n      value: "{tensor.name}"\n    }}\n'
@@ -97,6 +112,7 @@ def _ensemble(release: Release) -> str:
     # Clients read these from the server, since they may have no access to the repository's files.
     parameters = {
         "digest": release.digest,
+        "version": release.version,
         "size": str(release.size * release.flow_scale),
         "segment_frames": str(release.segment_frames),
         "stmae_version": stmae.__version__,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
@@ -36,8 +37,8 @@ def write_configs(repository: Path, release: Release, instance_kind: InstanceKin
 def write_repository(export_dir: Path, repository: Path, instance_kind: InstanceKind = "cpu") -> Release:
     """Writes a deployment's five models, weights included.
 
-    Nothing here is gated or atomic: it is for a folder that nobody serves yet. `serving.publish` is the way into one
-    that is served. Raises RepositoryError if the export is not finished.
+    Nothing here is gated or atomic: it is for a folder that nobody serves yet. The way into one that is served leads
+    through a models store. Raises RepositoryError if the export is not finished.
     """
     manifest = load_manifest(export_dir)
     config = configs.from_json(json.dumps(manifest["config"]))
@@ -61,6 +62,16 @@ def load_manifest(export_dir: Path) -> dict[str, object]:
     return manifest
 
 
+def check_export(export_dir: Path) -> None:
+    """Raises RepositoryError if files changed since export.json was written: its digest would name other weights."""
+    files = load_manifest(export_dir)["files"]
+    assert isinstance(files, dict)
+    for spec in tensors.STEPS:
+        path = export_dir / f"{spec.file}.onnx"
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != files.get(spec.file):
+            raise RepositoryError(f"{path}: missing, or changed since it was exported; export the model again")
+
+
 def find_deployments(repository: Path) -> list[str]:
     """Returns the names of the deployments (ensembles) in a repository, sorted."""
     found = sorted(repository.glob("*/config.pbtxt"))
@@ -80,9 +91,9 @@ def check_servable(repository: Path) -> list[str]:
             f"{repository}: holds no model (no */config.pbtxt); run `make model-repository`, or the training pipeline"
         )
     for folder in models:
-        if folder.name not in deployments and not (folder / "1" / "model.onnx").is_file():
+        if folder.name not in deployments and not any(folder.glob("*/model.onnx")):
             raise RepositoryError(
-                f"{folder}/1/model.onnx: no such file, this repository has no weights; run `make model-repository`, "
+                f"{folder}/*/model.onnx: no such file, this repository has no weights; run `make model-repository`, "
                 "or the training pipeline, and serve the repository that it names"
             )
     return deployments

@@ -96,20 +96,21 @@ def test_a_server_that_is_away_for_a_moment_is_asked_again(
 
 
 @pytest.mark.fault("a model that is published anew in mid-run")
+@pytest.mark.parametrize(("answers", "scored"), [(3, 2), (2, 0)], ids=["between two hours", "within an hour"])
 def test_a_model_published_in_mid_run_ends_it(
-    night: Night, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    night: Night, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: int, scored: int
 ) -> None:
     describe, asked = Client.describe, 0
 
-    def another_after_two(client: Client) -> Any:
+    def another_after_some(client: Client) -> Any:
         nonlocal asked
         asked += 1
         answer = describe(client)
-        return answer if asked <= 2 else dataclasses.replace(answer, digest="0" * 64)
+        return answer if asked <= answers else dataclasses.replace(answer, digest="0" * 64)
 
-    monkeypatch.setattr(Client, "describe", another_after_two)
+    monkeypatch.setattr(Client, "describe", another_after_some)
     summary = night.score(archive, tmp_path)
-    assert (summary.sources_scored, summary.complete) == (2, False)
+    assert (summary.sources_scored, summary.complete) == (scored, False)
     assert "published anew during the run" in summary.message()
 
 

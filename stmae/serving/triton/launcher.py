@@ -53,8 +53,8 @@ class LauncherError(RuntimeError):
 class EmbeddedTriton:
     """A Triton server over one model repository, as a context manager: it is ready inside and has ended outside.
 
-    Without `ports` it takes free ones. Its log goes to `log`, or to a temporary file. Entering raises LauncherError
-    if the server cannot serve every model of the repository.
+    Without `ports` it takes free ones. Its log goes to `log`, or to a temporary file. With `control` its clients may
+    load and unload models. Entering raises LauncherError if the server cannot serve every model of the repository.
     """
 
     def __init__(
@@ -63,6 +63,8 @@ class EmbeddedTriton:
         ports: Ports | None = None,
         runtime: Path = runtimes.DEFAULT,
         log: Path | None = None,
+        *,
+        control: bool = False,
     ) -> None:
         self.repository = repository.absolute()
         self._given_ports = ports
@@ -70,6 +72,7 @@ class EmbeddedTriton:
         self.runtime = runtime
         self.log = log or Path(tempfile.gettempdir()) / f"stmae-triton-{os.getpid()}-{id(self):x}.log"
         self._keep_log = log is not None
+        self._control = ["--model-control-mode=explicit", "--load-model=*"] if control else []
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -159,6 +162,7 @@ class EmbeddedTriton:
             f"--metrics-port={self.ports.metrics}",
             f"--exit-timeout-secs={EXIT_SECONDS}",
             "--disable-auto-complete-config",
+            *self._control,
         ]
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:

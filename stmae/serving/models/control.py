@@ -1,0 +1,81 @@
+"""What is asked of a running Triton whose models are loaded and unloaded by its clients."""
+
+from __future__ import annotations
+
+import os
+import time
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import tritonclient.grpc as triton
+
+from stmae.serving import tensors
+from stmae.serving.client import Client, ServingError
+
+LOAD_SECONDS = 300.0
+"""Longest wait for a model to load: on a GPU it may be compiled for the device."""
+POLL_SECONDS = 0.05
+ADMIN = "STMAE_TRITON_ADMIN"
+"""Environment variable: `header=value`, which a server with restricted protocols asks for."""
+
+
+class Control:
+    """Loads and unloads models of the Triton at `url` (host:port, gRPC). Every method raises ServingError."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._server = triton.InferenceServerClient(url)
+        header, _, value = os.environ.get(ADMIN, "").partition("=")
+        self._headers = {header: value} if header else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.close()
+
+    def load(self, model: str) -> None:
+        """Loads a model as its folder is now; until it is ready the server answers with what it had."""
+        try:
+            self._server.load_model(model, headers=self._headers, client_timeout=LOAD_SECONDS)
+        except triton.InferenceServerException as error:
+            raise ServingError("server", f"{self.url}: model {model!r} cannot be loaded: {error.message()}") from None
+
+    def unload(self, model: str) -> None:
+        """Unloads a model."""
+        try:
+            self._server.unload_model(model, headers=self._headers, client_timeout=LOAD_SECONDS)
+        except triton.InferenceServerException as error:
+            raise ServingError("server", f"{self.url}: model {model!r} cannot be unloaded: {error.message()}") from None
+
+    def drain(self, model: str) -> None:
+        """Waits until no version of a model that was unloaded is still answering."""
+        deadline = time.monotonic() + LOAD_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                index = self._server.get_model_repository_index(headers=self._headers, client_timeout=LOAD_SECONDS)
+            except triton.InferenceServerException as error:
+                raise ServingError("server", f"{self.url}: its models cannot be listed: {error.message()}") from None
+            if not any(each.name == model and each.state == "UNLOADING" for each in index.models):
+                return
+            time.sleep(POLL_SECONDS)
+        raise ServingError("deadline", f"{self.url}: model {model!r} still answers after {LOAD_SECONDS:g} s")
+
+    def version(self, deployment: str) -> str | None:
+        """Returns the version that is served, None where the deployment is not served."""
+        try:
+            with Client(self.url, deployment) as client:
+                return client.describe().version
+        except ServingError as error:
+            if error.cause == "missing":
+                return None
+            raise
+
+    def infer(self, deployment: str) -> None:
+        """Scores a shortest segment: a server may say that it is ready while a model's process is dead."""
+        with Client(self.url, deployment, deadline_seconds=LOAD_SECONDS) as client:
+            size = client.describe().size
+            client.score_segment(np.zeros((tensors.MIN_SEGMENT, size, size, 3), np.uint8))
