@@ -8,11 +8,11 @@ import yaml
 
 from pipelines.resources import DATA_CLAIM, MODELS_CLAIM
 
-BASE = Path(__file__).parents[2] / "k8s" / "base"
+STORAGE = Path(__file__).parents[2] / "k8s" / "base" / "storage"
 
 
 def test_the_pipeline_mounts_the_claimed_volumes() -> None:
-    listed = yaml.safe_load((BASE / "kustomization.yaml").read_text())["resources"]
-    manifests = [one for name in listed for one in yaml.safe_load_all((BASE / name).read_text())]
+    listed = yaml.safe_load((STORAGE / "kustomization.yaml").read_text())["resources"]
+    manifests = [one for name in listed for one in yaml.safe_load_all((STORAGE / name).read_text())]
     claims = {one["metadata"]["name"] for one in manifests if one["kind"] == "PersistentVolumeClaim"}
     assert claims == {DATA_CLAIM, MODELS_CLAIM}
