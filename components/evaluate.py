@@ -8,6 +8,8 @@ from components.image import BASE_IMAGE
 @dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
 def evaluate(
     config: str,
+    dataset_digest: str,
+    model_digest: str,
     dataset: dsl.Input[dsl.Dataset],
     flow: dsl.Input[dsl.Dataset],
     model: dsl.Input[dsl.Model],
@@ -20,6 +22,8 @@ def evaluate(
 
     Args:
         config: The resolved configuration as JSON.
+        dataset_digest: Digest of the dataset; part of the cache key.
+        model_digest: Digest of the model's weights; part of the cache key.
         dataset: The prepared dataset.
         flow: The flow of the dataset's clips.
         model: The trained model.

@@ -8,6 +8,8 @@ from components.image import BASE_IMAGE
 @dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
 def export(
     config: str,
+    dataset_digest: str,
+    model_digest: str,
     dataset: dsl.Input[dsl.Dataset],
     model: dsl.Input[dsl.Model],
     onnx: dsl.Output[dsl.Model],
@@ -16,6 +18,8 @@ def export(
 
     Args:
         config: The resolved configuration as JSON.
+        dataset_digest: Digest of the dataset; part of the cache key.
+        model_digest: Digest of the model's weights; part of the cache key.
         dataset: The prepared dataset, from which the golden segment is taken.
         model: The trained model.
         onnx: The four ONNX files, `golden.npz` and `export.json`.

@@ -6,13 +6,14 @@ from components.image import BASE_IMAGE
 
 
 @dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
-def extract_flow(config: str, dataset: dsl.Input[dsl.Dataset], flow: dsl.Output[dsl.Dataset]):
+def extract_flow(config: str, dataset_digest: str, dataset: dsl.Input[dsl.Dataset], flow: dsl.Output[dsl.Dataset]):
     """Runs the flow net over all consecutive frames and keeps its output at its own resolution.
 
     Where STMAE_FLOW names a folder that outlives the run, the flow is kept there too, for later runs.
 
     Args:
         config: The resolved configuration as JSON.
+        dataset_digest: Digest of the dataset; part of the cache key.
         dataset: The prepared dataset.
         flow: One array a clip, keyed by the flow net and the clip's footage.
     """

@@ -1,5 +1,7 @@
 """Pipeline step that trains the motion stream on its proxy task."""
 
+from typing import NamedTuple
+
 from kfp import dsl
 
 from components.image import BASE_IMAGE
@@ -8,20 +10,26 @@ from components.image import BASE_IMAGE
 @dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
 def pretrain_motion(
     config: str,
+    dataset_digest: str,
     dataset: dsl.Input[dsl.Dataset],
     flow: dsl.Input[dsl.Dataset],
     motion: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
-):
+) -> NamedTuple("Trained", [("digest", str)]):
     """Trains the motion auto-encoder to reconstruct the flow of normal clips.
 
     Args:
         config: The resolved configuration as JSON.
+        dataset_digest: Digest of the dataset; part of the cache key.
         dataset: The prepared dataset.
         flow: The flow of the dataset's clips.
         motion: The checkpoint, TensorBoard logs and `metrics.json`.
         metrics: The last losses, as a moving average over some hundred steps.
+
+    Returns:
+        The digest of the weights, which is part of the cache key of the steps that read them.
     """
+    import hashlib
     from pathlib import Path
 
     from stmae.config import from_json
@@ -33,3 +41,6 @@ def pretrain_motion(
     motion.framework = "pytorch"
     for name, value in figures.items():
         metrics.log_metric(name, value)
+    digest = hashlib.sha256(Path(motion.path, "model.safetensors").read_bytes()).hexdigest()
+    motion.metadata["digest"] = digest
+    return (digest,)

@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import hashlib
 import json
 import logging
 import os
@@ -10,13 +9,15 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kfp import local
+from kfp import dsl, local
 from kfp.dsl.graph_component import GraphComponent
 
+from components.report_run import report_run
+from pipelines.request import Request
+from pipelines.resources import POD
 from pipelines.steps import StepLog, Stopped, open_log
 from pipelines.study import study as study_pipeline
 from pipelines.train import train
@@ -26,12 +27,12 @@ class RunError(RuntimeError):
     """Raised where a run did not complete; the message names the step, its last lines and what was kept."""
 
 
-def run_train(config: str, *, data_root: Path, workspace: Path, repository: Path, runtime: Path) -> Path:
+def run_train(request: Request, *, data_root: str, workspace: Path, repository: Path, runtime: Path) -> Path:
     """Runs the training pipeline and writes `summary.json` into the run's folder.
 
     Args:
-        config: The resolved configuration as JSON.
-        data_root: Folder with the footage.
+        request: What is trained.
+        data_root: Folder with the footage, or s3:// URI.
         workspace: Holds `runs/train/<name>-<time>/`.
         repository: The Triton repository that is served here. The models store is `<workspace>/models`.
         runtime: Folder of the embedded Triton runtime.
@@ -43,44 +44,48 @@ def run_train(config: str, *, data_root: Path, workspace: Path, repository: Path
         RunError: A step failed.
         OSError: The workspace cannot be written.
     """
-    name = json.loads(config)["name"]
-    folder = _begin(workspace, "train", name, config)
+    folder = _begin(workspace, "train", request)
     arguments = {
-        "config": config,
-        "data_root": str(data_root.resolve()),
-        "data_version": data_version(data_root),
+        **request.parameters,
+        "data_root": _location(data_root),
         "models": str((workspace / "models").resolve()),
         "repository": str(repository.resolve()),
         "runtime": str(runtime.resolve()),
+        "signing_key": "",
     }
-    outputs, seconds = _execute(train, folder, arguments, {})
-    evaluation = Path(outputs["evaluation"].path)
+    root, seconds = _execute(train, folder, arguments, request)
+    evaluation = root / "evaluate" / "evaluation"
     report = folder / "evaluation.html"
-    shutil.copyfile(outputs["report"].path, report)
+    shutil.copyfile(root / "evaluate" / "report", report)
+    gate = _load(root / "gate" / "executor_output.json")
+    reasons = gate["artifacts"]["report"]["artifacts"][0]["metadata"]["reasons"]
+    if not gate["parameterValues"]["passed"]:
+        print(f"published, not promoted (`stmae promote` does it all the same): {'; '.join(reasons)}", file=sys.stderr)
     summary = {
         "run": str(folder),
-        "config": name,
+        "config": request.name,
         "figures": _load(evaluation / "evaluation.json")["figures"],
         "seconds_by_step": seconds,
         "evaluation_report": str(report),
         "evaluation": str(evaluation / "evaluation.json"),
+        "models": arguments["models"],
+        "promoted": gate["parameterValues"]["passed"],
+        "gate": reasons,
         "repository": arguments["repository"],
         "deployments": {
-            path.stem.replace("calibration", name, 1): str(path)
+            path.stem.replace("calibration", request.name, 1): str(path)
             for path in sorted(evaluation.glob("calibration*.json"))
         },
     }
-    return _finish(folder, name, summary)
+    return _finish(folder, request.name, summary)
 
 
-def run_study(study: str, config: str, seeds: list[dict[str, Any]], *, data_root: Path, workspace: Path) -> Path:
+def run_study(request: Request, *, data_root: str, workspace: Path) -> Path:
     """Runs the study pipeline and writes `summary.json` into the run's folder.
 
     Args:
-        study: Name of the study; stmae/evaluation/study.py has them all.
-        config: The resolved configuration as JSON.
-        seeds: The study's seeds and variants.
-        data_root: Folder with the footage.
+        request: The study.
+        data_root: Folder with the footage, or s3:// URI.
         workspace: Holds `runs/<study>/<name>-<time>/`.
 
     Returns:
@@ -91,23 +96,17 @@ def run_study(study: str, config: str, seeds: list[dict[str, Any]], *, data_root
         OSError: The workspace cannot be written.
     """
     began = time.monotonic()
-    resolved = json.loads(config)
-    folder = _begin(workspace, study, resolved["name"], config)
-    arguments = {
-        "study": study,
-        "config": config,
-        "seeds": seeds,
-        "data_root": str(data_root.resolve()),
-        "data_version": data_version(data_root),
-    }
-    outputs, seconds = _execute(study_pipeline, folder, arguments, _iteration_names(seeds))
-    table = _load(Path(outputs["table"].path) / "study.json")
-    shutil.copyfile(outputs["report"].path, folder / "study.html")
+    folder = _begin(workspace, request.study, request)
+    arguments = {**request.parameters, "data_root": _location(data_root)}
+    root, seconds = _execute(study_pipeline, folder, arguments, request)
+    (table_folder,) = (path.parent for path in root.glob("compare*/table/study.json"))
+    table = _load(table_folder / "study.json")
+    shutil.copyfile(table_folder.with_name("report"), folder / "study.html")
     summary = {
         "run": str(folder),
-        "study": study,
-        "config": resolved["name"],
-        "reader": resolved["data"]["reader"],
+        "study": request.study,
+        "config": request.name,
+        "reader": request.resolved["data"]["reader"],
         "seeds": table["seeds"],
         "figures": table["figures"],
         "variants": [_with_page(folder, variant) for variant in table["variants"]],
@@ -115,7 +114,7 @@ def run_study(study: str, config: str, seeds: list[dict[str, Any]], *, data_root
         "seconds_by_step": seconds,
         "study_report": str(folder / "study.html"),
     }
-    return _finish(folder, resolved["name"], summary)
+    return _finish(folder, request.name, summary)
 
 
 def _iteration_names(seeds: list[dict[str, Any]]) -> dict[tuple[int, ...], str]:
@@ -136,9 +135,14 @@ def _with_page(folder: Path, variant: dict[str, Any]) -> dict[str, Any]:
     return variant | {"evaluation": str(evaluation / "evaluation.json"), "evaluation_report": str(page)}
 
 
-def _begin(workspace: Path, pipeline: str, name: str, config: str) -> Path:
-    folder = new_folder(workspace / "runs" / pipeline, name)
-    (folder / "config.json").write_text(config + "\n", encoding="utf-8")
+def _location(data_root: str) -> str:
+    """Returns a URI as it is, and a folder with its whole path: steps run in folders of their own."""
+    return data_root if "://" in data_root else str(Path(data_root).resolve())
+
+
+def _begin(workspace: Path, pipeline: str, request: Request) -> Path:
+    folder = new_folder(workspace / "runs" / pipeline, request.name)
+    (folder / "config.json").write_text(json.dumps(request.resolved, sort_keys=True) + "\n", encoding="utf-8")
     return folder
 
 
@@ -165,50 +169,65 @@ def new_folder(parent: Path, name: str) -> Path:
             return folder
 
 
-def data_version(data_root: Path) -> str:
-    """Returns the SHA-256 (hex) over the names and sizes of the files below `data_root`; "" where there is no folder.
-
-    This is cheap enough for terabytes of footage. The content is hashed when the dataset is prepared.
-    """
-    if not data_root.is_dir():
-        return ""
-    digest = hashlib.sha256()
-    for folder, folders, files in os.walk(data_root):
-        folders.sort()
-        for file in sorted(files):
-            path = Path(folder, file)
-            digest.update(os.fsencode(path.relative_to(data_root)) + f"\0{path.lstat().st_size}\n".encode())
-    return digest.hexdigest()
-
-
 def _execute(
-    pipeline: GraphComponent, folder: Path, arguments: dict[str, Any], iteration_names: Mapping[tuple[int, ...], str]
-) -> tuple[dict[str, Any], dict[str, float]]:
-    """Runs the pipeline and returns its outputs and the seconds that each step took."""
+    pipeline: GraphComponent, folder: Path, arguments: dict[str, Any], request: Request
+) -> tuple[Path, dict[str, float]]:
+    """Runs the pipeline; returns the folder with a folder for each step, and the seconds that each step took."""
     # These outlive the run: one that was stopped, or a study with more seeds, does only what is not done yet.
     for name in ("checkpoints", "flow"):
         os.environ.setdefault(f"STMAE_{name.upper()}", str(folder.parents[2] / name))
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder))
     _adapt(pipeline)
     with open_log(folder / "run.log") as log:
-        steps = StepLog(log, sys.stderr, iteration_names)
+        steps = StepLog(log, sys.stderr, _iteration_names(request.variants))
         try:
             with contextlib.redirect_stdout(steps), warnings.catch_warnings():  # type: ignore[type-var]
                 warnings.simplefilter("ignore")  # kfp warns of the image and of resources, which only a cluster grants
                 logging.captureWarnings(False)
-                return dict(pipeline(**arguments).outputs), steps.seconds
+                pipeline(**arguments)
         except (RuntimeError, Stopped) as error:
             if steps.failed is None:
                 raise
+            with contextlib.redirect_stdout(log):
+                _report_failure(pipeline.name, folder, request.name, steps)
             kept = ", ".join(steps.seconds) or "no step"
             raise RunError(
                 f"step {steps.failed} failed:\n\n{steps.error()}\n\n"
                 f"kept: the artifacts of {kept} in {folder}, and all that was printed in {folder / 'run.log'}"
             ) from error
+    root = _root(folder, pipeline.name)
+    shutil.copyfile(root / "report-run" / "report", folder / "run.md")
+    return root, steps.seconds
+
+
+def _report_failure(pipeline: str, folder: Path, name: str, steps: StepLog) -> None:
+    """Reports as the exit handler does. It was not run: a run on one machine starts no step after a failure."""
+    report = _root(folder, pipeline) / "report-run" / "report"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report_run.python_func(
+        pipeline=pipeline,
+        dataset=name,
+        run=folder.name,
+        kubeflow_api="",
+        status=dsl.PipelineTaskFinalStatus(
+            state="FAILED",
+            pipeline_job_resource_name=folder.name,
+            pipeline_task_name=steps.failed or "",
+            error_code=1,
+            error_message=f"step {steps.failed} failed:\n{steps.error()}",
+        ),
+        report=dsl.Markdown(uri=str(report)),
+    )
+    shutil.copyfile(report, folder / "run.md")
+
+
+def _root(folder: Path, pipeline: str) -> Path:
+    """Returns kfp's folder in a run's own, which is missing until a step has written something."""
+    return next(folder.glob(f"{pipeline}-*"), folder / pipeline)
 
 
 def _adapt(pipeline: GraphComponent) -> None:
-    """Removes retries and parallel loops from the pipeline, which a local run has no use for.
+    """Removes from the pipeline what a local run has no use for: retries, parallel loops, the environment of pods.
 
     A step that fails on one machine fails again, hours later; retries are for the lost nodes of a cluster. Two
     trainings at once on one machine take as long as one after the other.
@@ -219,6 +238,14 @@ def _adapt(pipeline: GraphComponent) -> None:
             task.ClearField("retry_policy")
             if task.HasField("iterator_policy"):
                 task.iterator_policy.parallelism_limit = 1
+    for executor in spec.deployment_spec["executors"].values():
+        variables = {each["name"]: each["value"] for each in executor["container"]["env"]}
+        left = [{"name": name, "value": value} for name, value in variables.items() if not _of_pods(name)]
+        executor["container"]["env"] = left
+
+
+def _of_pods(variable: str) -> bool:
+    return variable in POD or variable.startswith("AWS_")
 
 
 def _load(path: Path) -> dict[str, Any]:

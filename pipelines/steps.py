@@ -87,7 +87,9 @@ class StepLog:
             self._lines.append(content)
             if match := OUTPUT.search(content):
                 name = self._iteration_names.get(tuple(int(index) for index in ITERATION.findall(match[1])))
-                self._step += f" ({name})" if name else ""
+                # Each output parameter has such a line too.
+                if name and not self._step.endswith(f" ({name})"):
+                    self._step += f" ({name})"
             elif match := EXECUTOR.match(content):
                 seconds = time.monotonic() - self._started
                 self._show(f"{self._step:{self._width}} {seconds:7.0f} s  {content[match.end() :]}", lasting=False)

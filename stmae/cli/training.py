@@ -7,8 +7,8 @@ import dataclasses
 from pathlib import Path
 
 from stmae import config
-from stmae.cli.arguments import WORKSPACE, UsageError, Verb, add_config, add_json, show
-from stmae.evaluation.study import STUDIES, to_json, variants
+from stmae.cli.arguments import WORKSPACE, Verb, add_config, add_json, show
+from stmae.evaluation.study import STUDIES, parse_seeds, to_json, variants
 
 
 def add_verbs(verb: Verb) -> None:
@@ -42,15 +42,8 @@ def _config(arguments: argparse.Namespace) -> int:
     if arguments.study is None:
         print(settings.to_json())
     else:
-        print(to_json(settings, variants(settings, arguments.study, _whole_numbers(arguments.seeds))))
+        print(to_json(settings, variants(settings, arguments.study, parse_seeds(arguments.seeds))))
     return 0
-
-
-def _whole_numbers(text: str) -> list[int]:
-    parts = text.replace(",", " ").split()
-    if not all(part.isdecimal() for part in parts):
-        raise UsageError(f"--seeds {text!r}: must be whole numbers, each once, like 1,2,3")
-    return [int(part) for part in parts]
 
 
 def _data_root(arguments: argparse.Namespace) -> int:

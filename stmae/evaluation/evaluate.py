@@ -6,6 +6,7 @@ Protocol: the last checkpoint; the first 4 frames of each clip have no score; no
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from stmae.config import Config, ScoreConfig
 from stmae.datasets.flow_cache import FlowCache
 from stmae.datasets.manifest import Clip, Manifest
 from stmae.evaluation.figures import Roc, ScoredClip, figures_of
-from stmae.evaluation.fitting import NormalClip, fit_calibration, fit_normality
+from stmae.evaluation.fitting import NormalClip, fit_calibration, fit_normality, held_out_alerts
 from stmae.evaluation.inference import clip_raw_scores, flow_tiles
 from stmae.model.build import load_model
 from stmae.model.device import training_device
@@ -52,6 +53,8 @@ class Fitted:
     calibration: Calibration
     clips: int
     """Normal clips that the calibration was fitted to."""
+    alerts: int | None
+    """Events in these clips under calibrations that have not seen them; None for a single clip."""
 
     def score(self, raw: RawScores) -> tuple[FrameValues, ScoredFrames]:
         """Returns the values and the scores of a clip."""
@@ -95,14 +98,15 @@ def fit_scene(measure: Measure, scene: str, score: ScoreConfig) -> tuple[Fitted,
         ],
         fps=measure.manifest.fps,
     )
-    fitted = fit_calibration(
-        values,
+    calibrate = functools.partial(
+        fit_calibration,
         fps=measure.manifest.fps,
         event_hours=24 / score.events_per_day,
         min_seconds=score.min_seconds,
         merge_seconds=score.merge_seconds,
     )
-    return Fitted(normality, fitted, len(values)), float(np.median(np.concatenate([each.psnr for each in raw])))
+    fitted = Fitted(normality, calibrate(values), len(values), held_out_alerts(values, calibrate))
+    return fitted, float(np.median(np.concatenate([each.psnr for each in raw])))
 
 
 def evenly_spaced(clips: list[Clip], most: int) -> list[Clip]:
@@ -162,7 +166,8 @@ def _table(
         "dataset_digest": manifest.digest,
         "figures": evaluation.figures,
         "calibration": {
-            scene: {"hours": fitted.calibration.hours, "clips": fitted.clips} for scene, fitted in scenes.items()
+            scene: {"hours": fitted.calibration.hours, "clips": fitted.clips, "alerts": fitted.alerts}
+            for scene, fitted in scenes.items()
         },
         "clips": [{"name": clip.name, "fps": clip.fps, "frames": len(clip.raw)} for clip in evaluation.clips],
         "roc": evaluation.roc,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import ndimage
@@ -14,6 +14,7 @@ from stmae.scoring.detectors.appearance import AppearanceDetector
 from stmae.scoring.detectors.motion import MotionDetector
 from stmae.scoring.detectors.persistence import PersistenceDetector
 from stmae.scoring.detectors.prediction import PredictionDetector
+from stmae.scoring.events import find_events
 from stmae.scoring.normality import FrameValues, Nonconformity, NormalityModel
 from stmae.scoring.pvalues import PValues
 from stmae.scoring.raw import Floats, RawScores, Singles
@@ -96,6 +97,21 @@ def fit_calibration(
         min_seconds=min_seconds,
         merge_seconds=merge_seconds,
     )
+
+
+def held_out_alerts(clips: Sequence[FrameValues], fit: Callable[[Sequence[FrameValues]], Calibration]) -> int | None:
+    """Returns how many events normal clips have under calibrations that `fit` makes of the others.
+
+    Returns None for fewer than two clips.
+    """
+    folds = range(min(FOLDS, len(clips)))
+    if len(folds) < 2:
+        return None
+    alerts = 0
+    for fold in folds:
+        calibration = fit([clip for index, clip in enumerate(clips) if index % FOLDS != fold])
+        alerts += sum(len(list(find_events(calibration.scores([clip]), calibration))) for clip in clips[fold::FOLDS])
+    return alerts
 
 
 def fit_return_periods(peaks: Floats, hours: float) -> ReturnPeriods:

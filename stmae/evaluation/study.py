@@ -132,6 +132,14 @@ class Variant:
     config: Config
 
 
+def parse_seeds(text: str) -> list[int]:
+    """Returns the seeds of "1 2 3" or "1,2,3". Raises ConfigError for anything but whole numbers."""
+    parts = text.replace(",", " ").split()
+    if not all(part.isdecimal() for part in parts):
+        raise ConfigError(f"seeds {text!r}: must be whole numbers, each once, like 1,2,3")
+    return [int(part) for part in parts]
+
+
 def variants(config: Config, study: str, seeds: Sequence[int]) -> list[Variant]:
     """Returns the variants of a study in the order of its table, all of the first seed first.
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 from runs import ROOT, Run, run_pipeline, small
+
+sys.path.append(str(Path(__file__).parents[1] / "batch"))
+
+from buckets import bucket, s3, s3_environment
+
+__all__ = ["bucket", "finished", "s3", "s3_environment"]
 
 
 @pytest.fixture(scope="session")

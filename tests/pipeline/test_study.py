@@ -15,28 +15,28 @@ import pytest
 from runs import ROOT, SMALL, run_pipeline, small
 
 from pipelines.local import run_study
+from pipelines.request import Request
 from stmae import config
 from stmae.config import ConfigError
-from stmae.evaluation.study import FIGURES, STUDIES, Result, Table, to_json, variants
+from stmae.evaluation.study import FIGURES, STUDIES, Result, Table, variants
 from stmae.report.study import study_report
 
 # The tiny study has as many steps as three runs of the training pipeline.
 pytestmark = pytest.mark.timeout(900)
 
-TINY = [one for one in variants(config.load("walkway", SMALL), "ablation", [1, 2]) if one.name in ("motion", "full")]
+TINY = variants(config.load("walkway", SMALL), "encoders", [1, 2])
 
 
 @pytest.fixture(scope="module")
 def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Two variants with two seeds, run as a local pipeline."""
     workspace = tmp_path_factory.mktemp("workspace")
-    settings = config.load("walkway", SMALL)
-    seeds = json.loads(to_json(settings, TINY))
-    data_root = workspace / "datasets" / "walkway"
+    request = Request.of("walkway", SMALL, "encoders", "1 2")
+    data_root = str(workspace / "datasets" / "walkway")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("STMAE_CHECKPOINTS", str(workspace / "checkpoints"))
         environment.setenv("STMAE_FLOW", str(workspace / "flow"))
-        path = run_study("ablation", settings.to_json(), seeds, data_root=data_root, workspace=workspace)
+        path = run_study(request, data_root=data_root, workspace=workspace)
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
 
@@ -52,10 +52,10 @@ def test_flow_is_kept_for_the_next_run_and_not_twice(summary: dict[str, Any]) ->
 
 def test_the_table_holds_what_each_variant_s_own_evaluation_says(summary: dict[str, Any]) -> None:
     assert [(row["name"], row["seed"]) for row in summary["variants"]] == [
-        ("motion", 1),
-        ("motion", 2),
-        ("full", 1),
-        ("full", 2),
+        ("frozen", 1),
+        ("frozen", 2),
+        ("tuned", 1),
+        ("tuned", 2),
     ]
     made = {(one.name, one.seed): one for one in TINY}
     for row in summary["variants"]:
@@ -63,8 +63,8 @@ def test_the_table_holds_what_each_variant_s_own_evaluation_says(summary: dict[s
         assert evaluation["config"] == json.loads(made[row["name"], row["seed"]].config.to_json())
         assert row["figures"] == evaluation["figures"]
         assert list(row["columns"].items()) == list(made[row["name"], row["seed"]].columns.items())
-    full = [row["figures"]["combined_auc_micro_raw"] for row in summary["variants"][2:]]
-    assert summary["figures"]["full_combined_auc_micro_raw"] == full
+    tuned = [row["figures"]["combined_auc_micro_raw"] for row in summary["variants"][2:]]
+    assert summary["figures"]["tuned_combined_auc_micro_raw"] == tuned
     assert summary["seeds"] == [1, 2]
 
 
@@ -79,11 +79,11 @@ def test_what_variants_share_is_computed_once(summary: dict[str, Any]) -> None:
         "pretrain-motion (seed 2)",
     ]
     assert len([step for step in steps if step.startswith("train-adversarial")]) == 4
-    assert "evaluate (full seed 2)" in steps
+    assert "evaluate (tuned seed 2)" in steps
 
 
 def test_the_study_and_each_evaluation_are_pages_that_request_nothing(summary: dict[str, Any]) -> None:
-    pages = [Path(summary["run"]) / f"{name}-seed{seed}.html" for name in ("motion", "full") for seed in (1, 2)]
+    pages = [Path(summary["run"]) / f"{name}-seed{seed}.html" for name in ("frozen", "tuned") for seed in (1, 2)]
     assert [row["evaluation_report"] for row in summary["variants"]] == [str(page) for page in pages]
     study = Path(summary["study_report"])
     assert study == Path(summary["run"]) / "study.html"
@@ -92,25 +92,25 @@ def test_the_study_and_each_evaluation_are_pages_that_request_nothing(summary: d
         assert text.startswith("<!doctype html>")
         assert "http://" not in text
         assert "https://" not in text
-    assert all(f'<th scope="row">{name}</th>' in study.read_text(encoding="utf-8") for name in ("motion", "full"))
+    assert all(f'<th scope="row">{name}</th>' in study.read_text(encoding="utf-8") for name in ("frozen", "tuned"))
 
 
 def test_the_results_file_has_a_list_by_seed_and_the_command_that_was_typed(
     summary: dict[str, Any], tmp_path: Path
 ) -> None:
-    typed = "make pipeline-run PIPELINE=ablation DATASET=walkway SEEDS='1 2'"
+    typed = "make pipeline-run PIPELINE=encoders DATASET=walkway SEEDS='1 2'"
     source = str(Path(summary["run"]) / "summary.json")
     command = [sys.executable, "benchmarks/record.py", "pipeline", source, "--out", str(tmp_path), "--command", typed]
     subprocess.run(command, cwd=ROOT, check=True)
-    result = json.loads((tmp_path / "ablation-walkway.json").read_text(encoding="utf-8"))
+    result = json.loads((tmp_path / "encoders-walkway.json").read_text(encoding="utf-8"))
     assert result["command"] == typed
     assert result["figures"]["seed"] == [1, 2]
     assert result["figures"]["seconds"] == summary["seconds"]
-    assert result["figures"]["motion_psnr_auc_macro"] == summary["figures"]["motion_psnr_auc_macro"]
+    assert result["figures"]["frozen_psnr_auc_macro"] == summary["figures"]["frozen_psnr_auc_macro"]
 
 
 def test_the_results_of_seeds_have_their_learning_curves(summary: dict[str, Any], tmp_path: Path) -> None:
-    variants = [row for row in summary["variants"] if row["name"] == "full"]
+    variants = [row for row in summary["variants"] if row["name"] == "tuned"]
     source = tmp_path / "summary.json"
     source.write_text(json.dumps(summary | {"study": "seeds", "variants": variants}), encoding="utf-8")
     command = [sys.executable, "benchmarks/record.py", "pipeline", str(source), "--out", str(tmp_path)]

@@ -2,92 +2,111 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import socket
-import threading
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from runs import run_pipeline
-
-Server = http.server.ThreadingHTTPServer
-
-
-class Api(http.server.BaseHTTPRequestHandler):
-    """As much of the API as creating a run touches; keeps the run that was sent."""
-
-    def do_GET(self) -> None:
-        if self.path.endswith("/healthz"):
-            self._answer({"multi_user": False})
-        else:
-            self._answer({"experiments": []})
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.path.endswith("/experiments"):
-            self._answer({"experiment_id": "experiment-1", "display_name": body["display_name"]})
-        elif self.path.endswith("/runs"):
-            self.server.runs.append(body)  # type: ignore[attr-defined]
-            self._answer({"run_id": "run-1"})
-        else:
-            self.send_error(404)
-
-    def _answer(self, content: dict[str, Any]) -> None:
-        data = json.dumps(content).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+from kubeflow import Api, Kubeflow, Login, Refusing, serve
+from runs import ROOT, run_pipeline
 
 
 @pytest.fixture
-def api() -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), Api) as server:
-        server.runs = []  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+def api() -> Iterator[Kubeflow]:
+    with serve(Api) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
-def test_with_kfp_host_the_run_is_submitted_and_its_address_printed(api: Server, tmp_path: Path) -> None:
-    host = f"http://127.0.0.1:{api.server_port}"
+def test_with_kfp_host_the_run_is_submitted_and_its_address_printed(api: Kubeflow, tmp_path: Path) -> None:
     done = run_pipeline(
-        tmp_path, "--set", "seed=3", "--data-root", "/data/street", "--data-version", "v7", KFP_HOST=host
+        tmp_path,
+        *("--set", "seed=3", "--set", "data.train_glob=my clips/*", "--data-root", "s3://cctv/street"),
+        *("--data-version", "v7"),
+        KFP_HOST=api.url,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == f"{host}/#/runs/details/run-1"
-    (sent,) = api.runs  # type: ignore[attr-defined]
-    parameters = sent["runtime_config"]["parameters"]
-    assert json.loads(parameters["config"])["seed"] == 3
-    assert (parameters["data_root"], parameters["data_version"]) == ("/data/street", "v7")
+    assert done.stdout.splitlines()[-1] == f"{api.url}/#/runs/details/run-1"
+    (sent,) = api.runs
+    assert sent["runtime_config"]["parameters"] == {
+        "dataset": "walkway",
+        "overrides": "seed=3 'data.train_glob=my clips/*'",
+        "data_root": "s3://cctv/street",
+        "data_version": "v7",
+    }, "typed parameters, and those that nobody named keep their defaults"
+    assert sent["service_account"] == "stmae-pipeline"
     assert "exec-train-adversarial" in json.dumps(sent["pipeline_spec"])
     assert "nvidia.com/gpu" in json.dumps(sent["pipeline_spec"])
     assert not (tmp_path / "runs").exists(), "nothing runs here"
 
 
-def test_a_study_is_submitted_with_its_seeds_and_their_variants(api: Server, tmp_path: Path) -> None:
-    host = f"http://127.0.0.1:{api.server_port}"
-    done = run_pipeline(tmp_path, "--pipeline", "ablation", "--seeds", "1 2", "--set", "seed=9", KFP_HOST=host)
+def test_a_file_of_one_s_own_is_submitted_as_its_text(api: Kubeflow, tmp_path: Path) -> None:
+    text = '# The gate.\nname = "gate"\n[data]\nreader = "folder"\n'
+    (tmp_path / "gate.toml").write_text(text, encoding="utf-8")
+    done = run_pipeline(tmp_path, KFP_HOST=api.url, config=str(tmp_path / "gate.toml"))
     assert done.returncode == 0, done.stderr
-    (sent,) = api.runs  # type: ignore[attr-defined]
+    (sent,) = api.runs
+    assert sent["runtime_config"]["parameters"] == {"dataset": "gate", "config_toml": text}
+    assert sent["display_name"].startswith("gate-")
+
+
+def test_a_study_is_submitted_with_its_name_and_seeds(api: Kubeflow, tmp_path: Path) -> None:
+    done = run_pipeline(tmp_path, "--pipeline", "ablation", "--seeds", "1 2", "--set", "seed=9", KFP_HOST=api.url)
+    assert done.returncode == 0, done.stderr
+    (sent,) = api.runs
     assert sent["display_name"].startswith("ablation-walkway-")
     parameters = sent["runtime_config"]["parameters"]
-    assert parameters["study"] == "ablation"
-    assert [(seed["seed"], json.loads(seed["config"])["seed"]) for seed in parameters["seeds"]] == [(1, 1), (2, 2)]
-    for seed in parameters["seeds"]:
-        configs = [json.loads(variant["config"]) for variant in seed["variants"]]
-        assert len(configs) == 8
-        assert {config["seed"] for config in configs} == {seed["seed"]}
+    assert parameters == {"dataset": "walkway", "overrides": "seed=9", "study": "ablation", "seeds": "1 2"}
     assert "exec-compare" in json.dumps(sent["pipeline_spec"])
+
+
+def test_a_model_registry_is_passed_on(api: Kubeflow, tmp_path: Path) -> None:
+    done = run_pipeline(tmp_path, KFP_HOST=api.url, MODEL_REGISTRY="http://registry.example:8080")
+    assert done.returncode == 0, done.stderr
+    (sent,) = api.runs
+    assert sent["runtime_config"]["parameters"]["model_registry"] == "http://registry.example:8080"
+
+
+def schedule(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipelines", "schedule", "--config", "walkway", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_a_schedule_trains_again_and_again_one_run_at_a_time(api: Kubeflow) -> None:
+    done = schedule("--host", api.url, "--cron", "0 30 2 * * 1", "--data-root", "/data/gate")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"{api.url}/#/recurringrun/details/recurring-1"
+    sent = api.recurring["recurring-1"]
+    assert sent["trigger"]["cron_schedule"]["cron"] == "0 30 2 * * 1"
+    assert (sent["max_concurrency"], sent["no_catchup"], sent["mode"]) == ("1", True, "ENABLE")
+    assert sent["display_name"] == "retrain-walkway"
+    assert sent["service_account"] == "stmae-pipeline"
+    assert sent["runtime_config"]["parameters"] == {"dataset": "walkway", "data_root": "/data/gate"}
+    assert "exec-gate" in json.dumps(sent["pipeline_spec"])
+
+
+def test_a_new_schedule_takes_the_place_of_the_old_one_and_of_no_other(api: Kubeflow) -> None:
+    api.recurring["recurring-0"] = {"display_name": "retrain-gate"}
+    for cron in ("0 0 3 * * 0", "0 0 4 * * 0"):
+        done = schedule("--host", api.url, "--cron", cron)
+        assert done.returncode == 0, done.stderr
+    left = {run["display_name"]: run.get("trigger", {}) for run in api.recurring.values()}
+    assert left == {"retrain-gate": {}, "retrain-walkway": {"cron_schedule": {"cron": "0 0 4 * * 0"}}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--host", "http://127.0.0.1:1", "--cron", "0 3 * * 0"), "must have six fields"),
+        (("--host", ""), "set KFP_HOST"),
+    ],
+)
+def test_a_schedule_that_is_none_is_bad_usage(arguments: tuple[str, ...], message: str) -> None:
+    done = schedule(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
 
 
 def test_where_nobody_answers_the_address_and_the_mend_are_named(tmp_path: Path) -> None:
@@ -98,6 +117,19 @@ def test_where_nobody_answers_the_address_and_the_mend_are_named(tmp_path: Path)
     assert done.returncode == 1
     assert f"no Kubeflow Pipelines at {host}" in done.stderr
     assert "KFP_HOST" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("handler", "message"), [(Login, "is a web page, perhaps a login"), (Refusing, "it answered 401; it wants a login")]
+)
+def test_a_login_page_is_told_from_kubeflow(handler: type[Login], message: str, tmp_path: Path) -> None:
+    with serve(handler) as server:
+        done = run_pipeline(tmp_path, "--host", server.url)
+    assert done.returncode == 1
+    assert f"no Kubeflow Pipelines at {server.url}" in done.stderr
+    assert message in done.stderr
+    assert "kubectl port-forward" in done.stderr
     assert "Traceback" not in done.stderr
 
 
