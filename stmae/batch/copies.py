@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import dataclasses
 import errno
 from collections.abc import Iterable
@@ -9,7 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 from stmae.archive.sources import Source
+from stmae.batch import traces
 from stmae.storage import ObjectMissingError, Store, StoreError
+from stmae.video.limits import Limits
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Copies:
         self._archive, self._folder = archive, folder
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="fetch")
         self._held: dict[Source, Future[Copy]] = {}
+        self.bytes_read = 0
+        """Of all copies so far."""
 
     def close(self) -> None:
         """Waits for what is under way."""
@@ -39,7 +44,8 @@ class Copies:
     def request(self, source: Source) -> None:
         """Starts a download, unless it is there or under way."""
         if source not in self._held:
-            self._held[source] = self._pool.submit(self._fetch, source)
+            # In the span that asks for it.
+            self._held[source] = self._pool.submit(contextvars.copy_context().run, self._fetch, source)
 
     def get(self, source: Source) -> Copy:
         """Returns the copy of a source. Raises nothing: the answer tells of any trouble."""
@@ -57,10 +63,16 @@ class Copies:
     def _fetch(self, source: Source) -> Copy:
         if source.skipped:
             return Copy(source, None)
+        if source.size > Limits().bytes:
+            told = f"not scored: the file has {source.size} bytes, more than is decoded"
+            return Copy(dataclasses.replace(source, skipped=told), None)
         target = self._folder / f"{source.key}{PurePosixPath(source.uri).suffix.lower()}"
         try:
-            etag = self._archive.download(self._archive.path(source.uri), target)
-            return Copy(dataclasses.replace(source, etag=etag, size=target.stat().st_size), target)
+            with traces.span("stmae.download", source=source.uri, bytes=source.size):
+                etag = self._archive.download(self._archive.path(source.uri), target)
+            size = target.stat().st_size
+            self.bytes_read += size
+            return Copy(dataclasses.replace(source, etag=etag, size=size), target)
         except ObjectMissingError:
             return Copy(dataclasses.replace(source, etag=""), None)
         except StoreError as error:

@@ -85,7 +85,8 @@ def ray(job: Job, units: Sequence[Unit], workers: int | None = None) -> Generato
                 yield from cluster.get(done)
             except cluster.exceptions.RayError as error:
                 for unit in day:
-                    yield Outcome(unit=unit, failures=(f"{unit.own[0].uri}: its Ray task failed: {error}",))
+                    failures = (f"{unit.own[0].uri}: its Ray task failed: {error}",)
+                    yield Outcome(unit=unit, failures=failures, reason="worker")
     finally:
         for left in under_way:
             cluster.cancel(left)

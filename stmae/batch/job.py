@@ -6,6 +6,7 @@ import dataclasses
 
 from stmae.scoring.calibration import Calibration
 from stmae.scoring.normality import NormalityModel
+from stmae.serving.tls import Tls
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,5 +24,9 @@ class Job:
     size: int
     segment_frames: int
     deadline_seconds: float
+    tls: Tls | None
+    """Files of the connection to the server, on each machine with workers; None without TLS."""
+    traceparent: str
+    """The run's span (W3C), empty where none is sent."""
     normality: NormalityModel
     calibration: Calibration

@@ -88,7 +88,7 @@ class _Process:
                 self._pool.shutdown()
                 self._pool = self._start()
         killed = f"{unit.own[0].uri}: its worker process was killed {1 + RETRIES} times; look at the machine's memory"
-        return Outcome(unit=unit, attempts=1 + RETRIES, failures=(killed,))
+        return Outcome(unit=unit, attempts=1 + RETRIES, failures=(killed,), reason="worker")
 
 
 _workers: list[Worker] = []

@@ -10,22 +10,26 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import pyarrow as pa
 from tqdm import tqdm
 
 from stmae import tables as tabular
-from stmae.batch import engines
+from stmae.batch import engines, traces
 from stmae.batch.compaction import expand_days
 from stmae.batch.job import Job
 from stmae.batch.plan import Options, Plan
 from stmae.batch.replacement import recover
-from stmae.batch.status import Status, written
+from stmae.batch.status import Status, last_success, written
 from stmae.batch.survey import Survey, config_digest, survey
 from stmae.batch.worker import Outcome
+from stmae.serving.tls import Tls
 from stmae.storage import ObjectMissingError, Store, StoreError, open_store
 from stmae.storage.document import digest
+
+if TYPE_CHECKING:  # a job that serves no metrics needs no client of Prometheus
+    from stmae.batch.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -89,32 +93,78 @@ def score_archive(
     engine: str = "local",
     workers: int | None = None,
     deadline_seconds: float = 60.0,
+    tls: Tls | None = None,
+    metrics: Metrics | None = None,
     **options: Unpack[Options],
 ) -> RunSummary:
     """Scores every source of an archive that the tables do not cover yet.
 
-    Arguments are those of `stmae.batch.survey.survey`, and the engine and the number of its workers
-    (`stmae.batch.engines`). A run with nothing left to do writes nothing. A failing server or store is told in the
-    summary (`complete` is false). Raises StoreError, PlanError, ServingError, EngineError and ValueError (a normality
-    model or calibration that is none) for what can't even start.
+    Arguments are those of `stmae.batch.survey.survey`, the engine and the number of its workers
+    (`stmae.batch.engines`), and what is told of the run while it works (`stmae.batch.metrics`). A run with nothing left
+    to do writes nothing. A failing server or store is told in the summary (`complete` is false). Raises StoreError,
+    PlanError, ServingError, EngineError, TraceError and ValueError (a normality model or calibration that is none) for
+    what can't even start.
     """
-    clock, started = time.monotonic(), datetime.now(UTC)
-    work = engines.engine(engine)
-    recover(open_store(tables))
-    places = (archive, tables, server_url, deployment, normality, calibration)
-    found = survey(*places, deadline_seconds=deadline_seconds, **options)
+    work, places = engines.engine(engine), (archive, tables, server_url, deployment, normality, calibration)
+    try:
+        with traces.span("stmae.run", archive=archive, deployment=deployment, engine=engine) as span:
+            clock, started = time.monotonic(), datetime.now(UTC)
+            recover(open_store(tables))
+            found = survey(*places, deadline_seconds=deadline_seconds, tls=tls, **options)
+            outcomes = _work(found, work, workers, metrics, started)
+            summary = _summary(found, outcomes, time.monotonic() - clock)
+            span.note(hours=len(found.done.left), frames=summary.frames_scored, events=summary.events)
+            if not summary.complete:
+                span.fail(summary.failures[0] if summary.failures else "sources are left")
+            _keep(found.store, found.job, found.plan, summary, started)
+    finally:
+        traces.flush()
+    if metrics is not None:
+        metrics.end(complete=summary.complete)
+    return summary
+
+
+def _work(
+    found: Survey, work: engines.Engine, workers: int | None, metrics: Metrics | None, started: datetime
+) -> list[Outcome]:
+    """Scores what is left."""
     plan, job, done = found.plan, found.job, found.done
     log.info("plan %s: %d camera-hours, %d left", plan.digest[:8], len(plan.units), len(done.left))
-    for trouble in plan.listing.unlisted:
+    unlisted = plan.listing.unlisted
+    for trouble in unlisted:
         log.error("%s", trouble)
-    outcomes = list(_outcomes(found, work, workers, started)) if done.left else []
+    now = started.isoformat(timespec="seconds")
+    status = Status(
+        model=job.model,
+        archive=job.archive,
+        plan_digest=plan.digest,
+        started=now,
+        updated=now,
+        hours=len(done.left),
+        bytes=sum(source.size for unit in done.left for source in unit.own),
+        reasons={"listing": len(unlisted)} if unlisted else {},
+    )
+    if metrics is not None:
+        metrics.begin(status, done.left, last_success(found.store))
+    if not done.left:
+        return []
+    outcomes = []
+    for outcome in _outcomes(found, work, workers, status):
+        outcomes.append(outcome)
+        if metrics is not None:
+            metrics.enter(outcome)
+    return outcomes
+
+
+def _summary(found: Survey, outcomes: list[Outcome], seconds: float) -> RunSummary:
+    plan, done = found.plan, found.done
     written = [item for item in outcomes if item.statuses]
     scored = sum(item.statuses.total() - item.unread for item in written)
     done_before = done.statuses.total()
     coverage = sum((item.statuses for item in written), done.statuses)
-    summary = RunSummary(
+    return RunSummary(
         plan_digest=plan.digest,
-        model=job.model,
+        model=found.job.model,
         sources=len(plan.sources),
         sources_done_before=done_before,
         sources_scored=scored,
@@ -125,28 +175,17 @@ def score_archive(
         left_out=plan.listing.left_out,
         failures=(*plan.listing.unlisted, *(failure for item in outcomes for failure in item.failures)),
         attempts=sum(item.attempts for item in outcomes),
-        seconds=time.monotonic() - clock,
+        seconds=seconds,
         tables=found.store.root,
     )
-    return _keep(found.store, job, plan, summary, started)
 
 
-def _outcomes(found: Survey, work: engines.Engine, workers: int | None, started: datetime) -> Iterator[Outcome]:
+def _outcomes(found: Survey, work: engines.Engine, workers: int | None, status: Status) -> Iterator[Outcome]:
     """Scores units until none further could succeed; tells a terminal and the status file how far it is."""
     store, job, left = found.store, found.job, found.done.left
     store.prepare()
     found.done.keep(store, job.model)
     expand_days(store, found.done.merged)
-    now = started.isoformat(timespec="seconds")
-    status = Status(
-        model=job.model,
-        archive=job.archive,
-        plan_digest=found.plan.digest,
-        started=now,
-        updated=now,
-        hours=len(left),
-        bytes=sum(source.size for unit in left for source in unit.own),
-    )
     bar = tqdm(total=status.bytes, unit="B", unit_scale=True, disable=not sys.stderr.isatty())
     in_a_row = 0
     with bar, written(store, status), contextlib.closing(work(job, left, workers)) as outcomes:
@@ -169,11 +208,11 @@ def _tell(outcome: Outcome) -> None:
     log.info("%s: %s, %d frames", where, dict(outcome.statuses), outcome.frames_scored)
 
 
-def _keep(store: Store, job: Job, plan: Plan, summary: RunSummary, started: datetime) -> RunSummary:
+def _keep(store: Store, job: Job, plan: Plan, summary: RunSummary, started: datetime) -> None:
     """Writes the run's row, unless it neither did nor left anything and the plan has its row already."""
     path = tabular.run_path(job.model, plan.digest)
     if summary.sources_done_before == summary.sources and _exists(store, path):
-        return summary
+        return
     row = {
         "plan_digest": plan.digest,
         "archive": plan.archive,
@@ -191,7 +230,6 @@ def _keep(store: Store, job: Job, plan: Plan, summary: RunSummary, started: date
         if summary.complete:
             raise
         log.error("%s", error)  # the same trouble that ended the run
-    return summary
 
 
 def _exists(store: Store, path: str) -> bool:

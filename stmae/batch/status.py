@@ -7,6 +7,7 @@ import dataclasses
 import json
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -20,6 +21,8 @@ EVERY_SECONDS = 10.0
 """So often a run writes its status, also when nothing has changed."""
 SILENT = timedelta(seconds=6 * EVERY_SECONDS)
 """A run that works and has not written for so long is silent."""
+LOOKED_AT = 10
+"""The last runs, among which one that succeeded is looked for."""
 TROUBLES = 5
 """The last failures that the status names."""
 
@@ -38,12 +41,21 @@ class Status:
     hours: int
     """Camera-hours that this run is to score."""
     hours_done: int = 0
+    hours_failed: int = 0
+    """Camera-hours of which nothing could be written."""
     bytes: int
     """Size of their videos."""
     bytes_done: int = 0
+    bytes_read: int = 0
+    """Of all sources that were downloaded, those that only warm up among them."""
+    sources: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Sources by the status of their coverage rows."""
     frames_scored: int = 0
+    seconds_scored: float = 0.0
     events: int = 0
     failures: int = 0
+    reasons: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Failures by `stmae.batch.worker.REASONS`."""
     last_failures: list[str] = dataclasses.field(default_factory=list)
 
     @property
@@ -55,10 +67,16 @@ class Status:
     def enter(self, outcome: Outcome) -> None:
         """Counts a unit that has ended."""
         self.hours_done += bool(outcome.statuses)
+        self.hours_failed += not outcome.statuses
         self.bytes_done += sum(source.size for source in outcome.unit.own)
+        self.bytes_read += outcome.bytes_read
+        # New ones each time: other threads read them.
+        self.sources = dict(Counter(self.sources) + outcome.statuses)
         self.frames_scored += outcome.frames_scored
+        self.seconds_scored += outcome.seconds_scored
         self.events += outcome.events
         self.failures += len(outcome.failures)
+        self.reasons = dict(Counter(self.reasons) + Counter({outcome.reason: len(outcome.failures)}))
         self.last_failures = [*self.last_failures, *outcome.failures][-TROUBLES:]
 
     def derived(self, now: datetime) -> dict[str, float | bool | None]:
@@ -116,6 +134,19 @@ def written(store: Store, status: Status) -> Iterator[None]:
         thread.join()
         status.state = "incomplete" if status.state == "running" else status.state
         write()
+
+
+def last_success(store: Store) -> datetime | None:
+    """Returns when the last run ended that left nothing undone, UTC; None where none of the last LOOKED_AT did.
+
+    Raises StoreError.
+    """
+    try:
+        ended = [status.updated for status in read_statuses(store, LOOKED_AT) if status.state == "complete"]
+    except ValueError as error:  # no reason not to score
+        log.warning("%s", error)
+        return None
+    return datetime.fromisoformat(max(ended)) if ended else None
 
 
 def read_statuses(store: Store, last: int) -> list[Status]:

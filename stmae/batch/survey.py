@@ -8,12 +8,14 @@ import json
 from typing import TypeVar, Unpack
 
 from stmae import tables as tabular
+from stmae.batch import traces
 from stmae.batch.done import Done, done_units
 from stmae.batch.job import Job
 from stmae.batch.plan import Options, Plan, make_plan
 from stmae.scoring.calibration import Calibration
 from stmae.scoring.normality import NormalityModel
 from stmae.serving.client import Client, Deployment
+from stmae.serving.tls import Tls
 from stmae.storage import ObjectMissingError, Store, StoreError, open_store
 from stmae.storage.document import digest, from_json
 
@@ -41,18 +43,19 @@ def survey(
     calibration: str,
     *,
     deadline_seconds: float = 60.0,
+    tls: Tls | None = None,
     **options: Unpack[Options],
 ) -> Survey:
     """Looks at an archive, a server and tables, and writes nothing.
 
     `archive`, `tables`, `normality` and `calibration` (JSON files) are paths, file:// or s3:// URIs; `server_url` is
     Triton's gRPC host:port, and a request to it may take `deadline_seconds`. Raises StoreError, PlanError,
-    LayoutError, ServingError, and ValueError for a normality model or calibration that is none.
+    LayoutError, ServingError, TlsError, and ValueError for a normality model or calibration that is none.
     """
     store = open_store(tables)
     model, calibrated = read_json(NormalityModel, normality), read_json(Calibration, calibration)
     plan = make_plan(open_store(archive), **options)
-    with Client(server_url, deployment, deadline_seconds=deadline_seconds) as client:
+    with Client(server_url, deployment, deadline_seconds=deadline_seconds, tls=tls) as client:
         served = client.describe()
     job = Job(
         archive=archive,
@@ -64,6 +67,8 @@ def survey(
         size=served.size,
         segment_frames=served.segment_frames,
         deadline_seconds=deadline_seconds,
+        tls=tls,
+        traceparent=traces.headers().get("traceparent", ""),
         normality=model,
         calibration=calibrated,
     )

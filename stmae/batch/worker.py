@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from stmae import tables
 from stmae.archive.timeline import Unit, inputs_digest
+from stmae.batch import traces
 from stmae.batch.copies import Copies
 from stmae.batch.coverage import ledger
 from stmae.batch.events import events_table
@@ -35,6 +36,9 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = (1.0, 3.0)
 """Pauses before the further attempts at a unit whose server was away or late."""
+REASONS = ("unavailable", "missing", "deadline", "bad input", "server", "store", "source", "worker", "listing")
+"""What failures come from: five causes of the server (`ServingError`), a store, sources that could not be read, a
+worker that was killed, and parts of the archive that could not be listed."""
 THUMBNAIL_WIDTH = 640
 THUMBNAIL_QUALITY = 85
 
@@ -47,12 +51,17 @@ class Outcome:
     statuses: Counter[str] = dataclasses.field(default_factory=Counter)
     """What became of its sources; empty where no rows were written."""
     frames_scored: int = 0
+    seconds_scored: float = 0.0
     events: int = 0
+    bytes_read: int = 0
+    """Downloaded for it."""
     attempts: int = 1
     unread: int = 0
     """Sources that could not be read. Their rows say `missing`, and the next run tries again."""
     failures: tuple[str, ...] = ()
     """What could not be read or written, and why."""
+    reason: str = ""
+    """Which of REASONS the failures have; empty without any."""
     hopeless: bool = False
     """The failure would meet every other unit too."""
 
@@ -66,7 +75,13 @@ class Worker:
         self._tables = open_store(job.tables)
         self.copies = Copies(self._archive, folder)
         self._sandbox = Sandbox()
-        self._client = Client(job.server_url, job.deployment, deadline_seconds=job.deadline_seconds)
+        self._client = Client(
+            job.server_url,
+            job.deployment,
+            deadline_seconds=job.deadline_seconds,
+            tls=job.tls,
+            headers=traces.headers,
+        )
         self._warmth: Warmth | None = None
 
     def __enter__(self) -> Self:
@@ -78,9 +93,19 @@ class Worker:
         self._client.close()
         self._sandbox.close()
         self.copies.close()
+        traces.flush()
 
     def score(self, unit: Unit) -> Outcome:
         """Writes all rows of a unit. Where a server or store fails, it stays undone and the outcome says why."""
+        read, hour = self.copies.bytes_read, f"{unit.date} {unit.key}"
+        with traces.span("stmae.unit", self.job.traceparent, camera=unit.camera, hour=hour) as span:
+            outcome = self._attempt(unit)
+            span.note(frames=outcome.frames_scored, attempts=outcome.attempts)
+            if outcome.failures:
+                span.fail(outcome.failures[0])
+        return dataclasses.replace(outcome, bytes_read=self.copies.bytes_read - read)
+
+    def _attempt(self, unit: Unit) -> Outcome:
         for attempt, pause in enumerate((*RETRY_SECONDS, None), 1):
             try:
                 return dataclasses.replace(self._score(unit), attempts=attempt)
@@ -88,17 +113,22 @@ class Worker:
                 where = unit.own[0].uri
                 if pause is None or error.cause not in ("unavailable", "deadline"):
                     hopeless = error.cause in ("unavailable", "missing")
-                    return Outcome(unit=unit, attempts=attempt, failures=(f"{where}: {error}",), hopeless=hopeless)
+                    failures = (f"{where}: {error}",)
+                    return Outcome(
+                        unit=unit, attempts=attempt, failures=failures, reason=error.cause, hopeless=hopeless
+                    )
                 log.warning("%s: attempt %d: %s", where, attempt, error)
                 time.sleep(pause)
             except StoreError as error:  # of the tables, or an archive that is gone: nothing can be kept
-                return Outcome(unit=unit, attempts=attempt, failures=(str(error),), hopeless=True)
+                return Outcome(unit=unit, attempts=attempt, failures=(str(error),), reason="store", hopeless=True)
         raise AssertionError("the last attempt returns")
 
     def _score(self, unit: Unit) -> Outcome:
         self._check_model()
         stream = UnitStream(self.job, unit, self.copies, self._sandbox, self._client, self._warmth)
-        frames = stream.scored()
+        with traces.span("stmae.score", camera=unit.camera) as span:
+            frames = stream.scored()
+            span.note(frames=len(frames))
         self._check_model()  # or the unit would have scores of two models
         own = [reading for reading in stream.readings if reading.source.uri in {source.uri for source in unit.own}]
         troubles = tuple(reading.trouble for reading in own if reading.trouble)
@@ -107,20 +137,23 @@ class Worker:
         sources = {reading.source.uri: (reading.source, reading.start) for reading in own}
         scores, heatmaps = frames.scores(sources), frames.heatmaps(sources)
         events = events_table(scores, heatmaps, self.job.calibration, unit.partition(self.job.model))
-        self._put_thumbnails(unit, events, stream.paths)
         rows = list(ledger(own, stream.until, inputs_digest(stream.sources), self.job.normality.fps))
         coverage = pa.Table.from_pylist(rows, schema=tables.COVERAGE)
-        for name, table in (("scores", scores), ("heatmaps", heatmaps), ("events", events), ("coverage", coverage)):
-            path = tables.object_path(name, unit.partition(self.job.model), unit.key)
-            self._tables.put(path, tables.to_parquet(table))
+        with traces.span("stmae.write", camera=unit.camera, events=events.num_rows):
+            self._put_thumbnails(unit, events, stream.paths)
+            for name, table in (("scores", scores), ("heatmaps", heatmaps), ("events", events), ("coverage", coverage)):
+                path = tables.object_path(name, unit.partition(self.job.model), unit.key)
+                self._tables.put(path, tables.to_parquet(table))
         self._warmth = stream.warmth
         return Outcome(
             unit=unit,
             statuses=Counter(row["status"] for row in rows if row.get("source")),
             frames_scored=len(frames),
+            seconds_scored=sum(row["seconds_scored"] for row in rows),
             events=events.num_rows,
             unread=len(troubles),
             failures=troubles,
+            reason="source" if troubles else "",
         )
 
     def _check_model(self) -> None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 
 from stmae import __version__, config
-from stmae.cli import archive, machine, models, training, upkeep
+from stmae.cli import archive, machine, models, score, training, upkeep
 from stmae.cli.arguments import UsageError
 
 
@@ -51,11 +51,12 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    for room in (training, machine, models, archive, upkeep):
+    for room in (training, machine, models, score, archive, upkeep):
         room.add_verbs(verb)
     return parser
 
 
 def _extra_for(module: str) -> str:
-    extras = {"boto3": "batch", "botocore": "batch", "pandas": "batch", "tritonclient": "batch", "ray": "ray"}
+    extras = dict.fromkeys(("boto3", "botocore", "pandas", "prometheus_client", "tritonclient"), "batch")
+    extras |= {"ray": "ray", "opentelemetry": "trace"}
     return f"pip install 'stmae[{extras.get(module.split('.', maxsplit=1)[0], 'train')}]'"

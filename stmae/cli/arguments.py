@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stmae import config
+
+if TYPE_CHECKING:
+    from stmae.serving.tls import Tls
 
 WORKSPACE = Path("work")
 REPOSITORY = WORKSPACE / "model_repository"
@@ -31,6 +35,62 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def add_layout(parser: argparse.ArgumentParser) -> None:
+    layouts = "of file names: a recorder, e.g. frigate, a pattern, or auto (docs/archive.md)"
+    parser.add_argument("--layout", type=_layout, default="auto", help=f"{layouts}; default: %(default)s")
+    parser.add_argument("--time-zone", type=_time_zone, default="UTC", help="of times in names; default: %(default)s")
+
+
+def add_tls(parser: argparse.ArgumentParser) -> None:
+    for name, variable, what in (
+        ("ca", "STMAE_TLS_CA", "certificate of the authority that signed the server's; asks for TLS"),
+        ("cert", "STMAE_TLS_CERT", "certificate of this client, for a server that asks for one"),
+        ("key", "STMAE_TLS_KEY", "its private key"),
+    ):
+        given = os.environ.get(variable)
+        default = Path(given) if given else None
+        parser.add_argument(
+            f"--tls-{name}", type=Path, metavar="PEM", default=default, help=f"{what}; default: ${variable}"
+        )
+
+
+def tls_of(arguments: argparse.Namespace) -> Tls | None:
+    """Returns the files of the connection to `arguments.server`, checked; None for no TLS. Raises UsageError."""
+    from stmae.serving.tls import Tls, TlsError
+
+    ca, certificate, key = arguments.tls_ca, arguments.tls_cert, arguments.tls_key
+    if ca is None and certificate is None and key is None:
+        return None
+    if ca is None:
+        raise UsageError("--tls-cert and --tls-key need --tls-ca: which authority signed the server's certificate?")
+    if not arguments.server:
+        raise UsageError("--tls-ca is for a server: name it with --server; the embedded one has no TLS")
+    tls = Tls(ca, certificate, key)
+    try:
+        tls.context()
+    except TlsError as error:
+        raise UsageError(str(error)) from None
+    return tls
+
+
+def _layout(text: str) -> str:
+    from stmae.archive.layouts import Layout, LayoutError
+
+    try:
+        return Layout(text).name
+    except LayoutError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _time_zone(text: str) -> str:
+    from stmae.archive.layouts import Layout, LayoutError
+
+    try:
+        return Layout(zone=text).zone
+    except LayoutError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def uri(text: str) -> str:

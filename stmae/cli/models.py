@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from stmae.cli.arguments import Verb, add_json, positive, show, uri
+from stmae.cli.arguments import Verb, add_json, add_tls, positive, show, tls_of, uri
 
 
 def add_verbs(verb: Verb) -> None:
@@ -38,6 +38,7 @@ def add_verbs(verb: Verb) -> None:
     sub.add_argument(
         "--server", required=True, metavar="HOST:PORT", help="gRPC of a Triton with explicit model control"
     )
+    add_tls(sub)
     sub.add_argument("--every", type=positive, default=30, metavar="SECONDS", help="default: %(default)s")
     sub.add_argument("--health", type=positive, metavar="PORT", help="answer /live, /ready and /metrics here")
 
@@ -121,7 +122,7 @@ def _serve_models(arguments: argparse.Namespace) -> int:
 
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
-    with Control(arguments.server) as server:
+    with Control(arguments.server, tls_of(arguments)) as server:
         sidecar = Sidecar(
             open_store(arguments.models), arguments.repository, server, arguments.trust, arguments.instance_kind
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -19,6 +19,7 @@ import tritonclient.grpc as triton
 from stmae.scoring.raw import CLIP_FRAMES, RawScores
 from stmae.serving import tensors
 from stmae.serving.segments import Images, cut
+from stmae.serving.tls import Tls, trouble
 from stmae.video.health import DecodeHealth
 from stmae.video.reader import FrameSource
 
@@ -65,14 +66,26 @@ class VideoScores:
 
 
 class Client:
-    """Scores segments with one deployment of the Triton server at `url` (host:port, gRPC)."""
+    """Scores segments with one deployment of the Triton server at `url` (host:port, gRPC).
 
-    def __init__(self, url: str, deployment: str, *, deadline_seconds: float = 60.0) -> None:
+    `headers` is asked for the headers of each request for scores. Raises TlsError for files of `tls` that are none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        deployment: str,
+        *,
+        deadline_seconds: float = 60.0,
+        tls: Tls | None = None,
+        headers: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self.url = url
         self.deployment = deployment
         self.deadline_seconds = deadline_seconds
+        self._tls, self._headers = tls, headers
         # Without channel_args of our own the client keeps its 2 GiB message limit.
-        self._server = triton.InferenceServerClient(url)
+        self._server = triton.InferenceServerClient(url, **(tls.options() if tls else {}))
         # All outputs, always: asking an ensemble for a subset can deadlock its scheduler.
         self._outputs = [triton.InferRequestedOutput(output.name) for output in tensors.ENSEMBLE.outputs]
         self._described: Deployment | None = None
@@ -169,7 +182,12 @@ class Client:
 
         try:
             call = self._server.async_infer(
-                self.deployment, [tensor], done, outputs=self._outputs, client_timeout=self.deadline_seconds
+                self.deployment,
+                [tensor],
+                done,
+                outputs=self._outputs,
+                client_timeout=self.deadline_seconds,
+                headers=dict(self._headers()),
             )
         except triton.InferenceServerException as error:
             raise self._explain(error) from None
@@ -213,10 +231,10 @@ class Client:
                 f"{where} is not served there ({message}); check the name, or publish it to that repository",
             )
         if status.endswith("UNAVAILABLE"):
-            return ServingError(
-                "unavailable",
-                f"{where}: no Triton answers ({message}); start one with `make serve`, or check the address",
-            )
+            mend = "start one with `make serve`, or check the address"
+            wrong = trouble(self.url, self._tls)
+            told = f"{wrong} ({message})" if wrong else f"no Triton answers ({message}); {mend}"
+            return ServingError("unavailable", f"{where}: {told}")
         if "is not healthy" in message:  # a process that dies is never restarted, while readiness stays true
             return ServingError(
                 "unavailable",

@@ -22,14 +22,20 @@ from av.video.stream import VideoStream
 
 from stmae.video.clock import JUMP_SECONDS, Clock
 from stmae.video.health import ASSUMED_FPS, DecodeHealth, closed, codec_of, why_not_opened
+from stmae.video.limits import Limits
 
 NO_FRAMES = "the container is valid but holds no frames"
-MAX_PIXELS = 8192 * 8192
-"""Larger pictures are refused: a small file may expand to any size."""
 END_SLACK_SECONDS = 1.0
 """By so much may the last packet of all streams lie before the end that a container of STATES_END states."""
 PROBING = {"probesize": str(64 << 20), "analyzeduration": str(60_000_000)}
 """Bytes and microseconds of a stream that are searched for its parameters: one may begin long before a key frame."""
+FORMATS = (
+    *("mov", "matroska", "avi", "flv", "asf", "mpegts", "mpeg", "ogg", "ivf", "dhav"),
+    *("h264", "hevc", "vvc", "m4v", "mjpeg", "mpegvideo", "h263", "vc1", "vc1test", "obu", "cavsvideo"),
+)
+"""The containers and raw streams that are read. FFmpeg knows others that are no footage but name other files or hosts,
+e.g. playlists, whatever the file's name is."""
+SAFE = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
 READ_ERRORS = 100
 """After so many errors of a container, one after the other, its end is taken for reached."""
 STATES_END = frozenset({"matroska,webm", "flv", "asf"})
@@ -43,8 +49,9 @@ RAW_FORMATS = frozenset({"h264", "hevc", "m4v", "mjpeg", "mpegvideo", "vc1", "ob
 class VideoFile:
     """The decoded frames of a video file. Iterating never raises for bad content: `health` says what was wrong."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: Limits | None = None) -> None:
         self.path = path
+        self._limits = limits or Limits()
         self.health: DecodeHealth | None = None
         """Known once all frames were read."""
         self._packets = self._bad = self._hidden = self._decoded = self._fillers = 0
@@ -57,7 +64,11 @@ class VideoFile:
     def __iter__(self) -> Iterator[tuple[float, av.VideoFrame]]:
         """Yields the time of each frame, counted from the first packet of the stream, and the frame."""
         try:
-            container = av.open(str(self.path), options=PROBING, metadata_errors="replace")
+            size = self.path.stat().st_size
+            if size > self._limits.bytes:
+                self.health = closed("undecodable", f"the file has {size} bytes: more than is decoded")
+                return
+            container = av.open(str(self.path), options=PROBING | SAFE, metadata_errors="replace")
         except (av.error.FFmpegError, OSError, ValueError):
             self.health = closed(*why_not_opened(self.path))
             return
@@ -78,6 +89,9 @@ class VideoFile:
             for time_s, frame in clock.times(self._stamped(container, stream)):
                 lead = self._lead(clock) if lead is None else lead
                 at = time_s + lead
+                if at > self._limits.seconds:
+                    self._refused = f"it lasts longer than {self._limits.seconds:g} s: what follows is not decoded"
+                    break
                 end_s = at + clock.step
                 yield at, frame
             self.health = self._judge(container, stream, clock, end_s, timed=nominal is not None)
@@ -89,6 +103,9 @@ class VideoFile:
             if packet.stream_index != stream.index:
                 continue
             self._packets += packet.size > 0
+            self._refuse_many(self._packets)
+            if self._refused:
+                return
             self._hidden += packet.is_discard
             if self._first_stamp is None and packet.pts is not None:
                 self._first_stamp = float(packet.pts * packet.time_base)
@@ -120,6 +137,7 @@ class VideoFile:
     def _enter(self, frame: av.VideoFrame) -> None:
         """Counts a decoded frame, and notes where the size of pictures changes."""
         self._refuse_large(frame.width, frame.height)
+        self._refuse_many(self._decoded + 1)
         if self._refused:
             return
         if not self._shapes or self._shapes[-1][1:] != (frame.width, frame.height):
@@ -127,8 +145,12 @@ class VideoFile:
         self._decoded += 1
 
     def _refuse_large(self, width: int, height: int) -> None:
-        if width * height > MAX_PIXELS:
+        if width * height > self._limits.pixels:
             self._refused = f"its pictures are {width}x{height}: larger than is decoded"
+
+    def _refuse_many(self, frames: int) -> None:
+        if frames > self._limits.frames:
+            self._refused = f"it has more than {self._limits.frames} frames: what follows is not decoded"
 
     def _lead(self, clock: Clock[av.VideoFrame]) -> float:
         """Returns the seconds from the start of the stream to its first frame: 0 unless a key frame is missing."""

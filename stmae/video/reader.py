@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from stmae.video.health import DecodeHealth, Status
 from stmae.video.images import Image, image_files, read_image, resize, width_x_height
+from stmae.video.limits import Limits
 from stmae.video.sampling import Sampler
 
 VIDEO_SUFFIXES = frozenset(
@@ -67,6 +68,7 @@ class FrameSource:
         size: int | None = None,
         *,
         folder_fps: float = FOLDER_FPS,
+        limits: Limits | None = None,
         **selection: Unpack[Selection],
     ) -> None:
         self.path = Path(path)
@@ -74,7 +76,7 @@ class FrameSource:
         self.shape: tuple[int, int] | None = None
         """Height and width of the first frame before it is resized; known once it was read."""
         self._selection = selection
-        self._folder_fps = folder_fps
+        self._folder_fps, self._limits = folder_fps, limits
         self._health: DecodeHealth | None = None
         if not self.path.exists():
             raise FileNotFoundError(f"{self.path}: no such video or frame folder")
@@ -97,7 +99,7 @@ class FrameSource:
     def _video(self) -> Iterator[Frame]:
         from stmae.video.decode import VideoFile, upright  # a machine that trains on frame folders may lack PyAV
 
-        video, takes = VideoFile(self.path), self._takes()
+        video, takes = VideoFile(self.path, self._limits), self._takes()
         last = max(self._selection.get("only") or (), default=None)
         for index, (time_s, frame) in enumerate(video):
             if takes(index, time_s):

@@ -16,6 +16,7 @@ import select
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -26,12 +27,11 @@ import numpy as np
 
 from stmae.video.health import ASSUMED_FPS, DecodeHealth, closed
 from stmae.video.images import Image
+from stmae.video.limits import Limits
 from stmae.video.reader import Frame, FrameSource, Selection
 
-MEMORY_BYTES = 4 << 30
-"""Address space of the process: enough for 8K footage, too little for a decompression bomb."""
-STALL_SECONDS = 60.0
-"""So long a process may say nothing before it is taken for stuck."""
+ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "LD_", "PYTHON", "VIRTUAL_ENV", "OMP_", "MALLOC_")
+"""What the process finds of this one's environment, by the beginnings of names: no credentials."""
 _MESSAGE = struct.Struct("<cI")
 _FRAME = struct.Struct("<qdII")
 
@@ -39,10 +39,10 @@ _FRAME = struct.Struct("<qdII")
 class Sandbox:
     """A decoder process, which is started when it is first needed. One thread at a time reads from it."""
 
-    def __init__(self, *, memory_bytes: int = MEMORY_BYTES, stall_seconds: float = STALL_SECONDS) -> None:
-        self._memory_bytes, self._stall_seconds = memory_bytes, stall_seconds
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
         self._process: subprocess.Popen[bytes] | None = None
-        self._answering = False
+        self._answering, self._waited = False, 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +75,7 @@ class Sandbox:
         process = self._started()
         assert process.stdin is not None
         assert process.stdout is not None
-        self._answering, done = True, False
+        self._answering, self._waited, done = True, 0.0, False
         try:
             request = {"path": os.fspath(path), "size": size, "selection": selection}
             process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -95,16 +95,25 @@ class Sandbox:
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self.close()
-            command = [sys.executable, "-m", "stmae.video.sandbox", str(self._memory_bytes)]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            limits = json.dumps(dataclasses.asdict(self._limits))
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "stmae.video.sandbox", limits],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={name: value for name, value in os.environ.items() if name.startswith(ENVIRONMENT)},
+            )
         return self._process
 
     def _receive(self, stream: IO[bytes], length: int) -> bytes:
         parts, left = [], length
         while left:
-            ready, _, _ = select.select([stream.fileno()], [], [], self._stall_seconds)
+            began = time.monotonic()
+            ready, _, _ = select.select([stream.fileno()], [], [], self._limits.silent_seconds)
             if not ready:
-                raise SandboxError(f"the decoder said nothing for {self._stall_seconds:g} s, and was stopped")
+                raise SandboxError(f"the decoder said nothing for {self._limits.silent_seconds:g} s, and was stopped")
+            self._waited += time.monotonic() - began
+            if self._waited > self._limits.decoder_seconds:
+                raise SandboxError(f"the decoder took {self._limits.decoder_seconds:g} s, and was stopped")
             part = os.read(stream.fileno(), min(left, 1 << 20))
             if not part:
                 raise SandboxError(self._ended())
@@ -163,24 +172,24 @@ def _frame(body: bytes) -> Frame:
 
 def main() -> None:
     """Serves requests until standard input ends."""
-    memory_bytes = int(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    limits = Limits(**json.loads(sys.argv[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nothing that a decoder prints may get between the messages
     cv2.setNumThreads(0)
     for line in sys.stdin.buffer:
         try:
-            health = _answer(out, json.loads(line))
+            health = _answer(out, json.loads(line), limits)
         except MemoryError:
             health = closed("undecodable", "its pictures need more memory than the decoder may take")
         _send(out, b"H", json.dumps(health and dataclasses.asdict(health)).encode())
 
 
-def _answer(out: IO[bytes], request: dict[str, Any]) -> DecodeHealth | None:
+def _answer(out: IO[bytes], request: dict[str, Any], limits: Limits) -> DecodeHealth | None:
     """Sends the frames that are asked for; returns the health where these are all."""
     selection: Selection = request["selection"]
-    source = FrameSource(Path(request["path"]), request["size"], **selection)
+    source = FrameSource(Path(request["path"]), request["size"], limits=limits, **selection)
     for frame in source:
         height, width, _ = frame.image.shape
         _send(out, b"F", _FRAME.pack(frame.index, frame.time_s, height, width), frame.image.tobytes())

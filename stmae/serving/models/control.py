@@ -12,6 +12,7 @@ import tritonclient.grpc as triton
 
 from stmae.serving import tensors
 from stmae.serving.client import Client, ServingError
+from stmae.serving.tls import Tls
 
 LOAD_SECONDS = 300.0
 """Longest wait for a model to load: on a GPU it may be compiled for the device."""
@@ -21,11 +22,15 @@ ADMIN = "STMAE_TRITON_ADMIN"
 
 
 class Control:
-    """Loads and unloads models of the Triton at `url` (host:port, gRPC). Every method raises ServingError."""
+    """Loads and unloads models of the Triton at `url` (host:port, gRPC). Every method raises ServingError.
 
-    def __init__(self, url: str) -> None:
+    Raises TlsError for files of `tls` that are none.
+    """
+
+    def __init__(self, url: str, tls: Tls | None = None) -> None:
         self.url = url
-        self._server = triton.InferenceServerClient(url)
+        self._tls = tls
+        self._server = triton.InferenceServerClient(url, **(tls.options() if tls else {}))
         header, _, value = os.environ.get(ADMIN, "").partition("=")
         self._headers = {header: value} if header else None
 
@@ -67,7 +72,7 @@ class Control:
     def version(self, deployment: str) -> str | None:
         """Returns the version that is served, None where the deployment is not served."""
         try:
-            with Client(self.url, deployment) as client:
+            with Client(self.url, deployment, tls=self._tls) as client:
                 return client.describe().version
         except ServingError as error:
             if error.cause == "missing":
@@ -76,6 +81,6 @@ class Control:
 
     def infer(self, deployment: str) -> None:
         """Scores a shortest segment: a server may say that it is ready while a model's process is dead."""
-        with Client(self.url, deployment, deadline_seconds=LOAD_SECONDS) as client:
+        with Client(self.url, deployment, deadline_seconds=LOAD_SECONDS, tls=self._tls) as client:
             size = client.describe().size
             client.score_segment(np.zeros((tensors.MIN_SEGMENT, size, size, 3), np.uint8))

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,6 +26,7 @@ import numpy as np
 from stmae.serving import tensors
 from stmae.serving.client import Client, ServingError
 from stmae.serving.repository import RepositoryError, check_servable, find_deployments
+from stmae.serving.tls import Tls
 from stmae.serving.triton import runtime as runtimes
 from stmae.serving.triton.ports import HOST, PortError, Ports
 
@@ -54,7 +56,8 @@ class EmbeddedTriton:
     """A Triton server over one model repository, as a context manager: it is ready inside and has ended outside.
 
     Without `ports` it takes free ones. Its log goes to `log`, or to a temporary file. With `control` its clients may
-    load and unload models. Entering raises LauncherError if the server cannot serve every model of the repository.
+    load and unload models. `options` are further ones of its command line; where they ask for TLS, `tls` has the files
+    of a client. Entering raises LauncherError if the server cannot serve every model of the repository.
     """
 
     def __init__(
@@ -65,6 +68,8 @@ class EmbeddedTriton:
         log: Path | None = None,
         *,
         control: bool = False,
+        options: Sequence[str] = (),
+        tls: Tls | None = None,
     ) -> None:
         self.repository = repository.absolute()
         self._given_ports = ports
@@ -72,7 +77,8 @@ class EmbeddedTriton:
         self.runtime = runtime
         self.log = log or Path(tempfile.gettempdir()) / f"stmae-triton-{os.getpid()}-{id(self):x}.log"
         self._keep_log = log is not None
-        self._control = ["--model-control-mode=explicit", "--load-model=*"] if control else []
+        self._options = [*(["--model-control-mode=explicit", "--load-model=*"] if control else []), *options]
+        self._tls = tls
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -162,7 +168,7 @@ class EmbeddedTriton:
             f"--metrics-port={self.ports.metrics}",
             f"--exit-timeout-secs={EXIT_SECONDS}",
             "--disable-auto-complete-config",
-            *self._control,
+            *self._options,
         ]
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
@@ -192,7 +198,7 @@ class EmbeddedTriton:
         """Scores a shortest segment with each deployment: readiness stays true when a model's process has died."""
         for name in deployments:
             try:
-                with Client(self.grpc_url, name) as client:
+                with Client(self.grpc_url, name, tls=self._tls) as client:
                     size = client.describe().size
                     client.score_segment(np.zeros((tensors.MIN_SEGMENT, size, size, 3), np.uint8))
             except ServingError as error:
