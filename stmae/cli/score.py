@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,6 +120,7 @@ def _estimate(arguments: argparse.Namespace) -> int:
 def _score(arguments: argparse.Namespace) -> int:
     from stmae.batch.run import score_archive
 
+    signal.signal(signal.SIGTERM, _end)
     places, options, tls = _places(arguments), _options(arguments), tls_of(arguments)
     deployed = _deployed(arguments, tls)
     with _metrics(arguments) as metrics, _server(arguments) as url:
@@ -137,6 +140,14 @@ def _score(arguments: argparse.Namespace) -> int:
             print(f"stmae: {summary.message()}", file=sys.stderr)
         sys.stdout.flush()  # before the last metrics are waited for
     return 0 if summary.complete else 1
+
+
+def _end(signum: int, _: object) -> None:
+    """Ends at once. What lies in the tables is whole, and the next run goes on.
+
+    By default the first process of a container ignores SIGTERM, and a node that is drained waits for it.
+    """
+    os._exit(128 + signum)
 
 
 @contextlib.contextmanager
@@ -188,7 +199,7 @@ def _check_served(server: str, deployment: str, repository: Path, tls: Tls | Non
     if serves != holds:
         raise ServingError(
             "missing",
-            f"{server}: serves {deployment} {serves or 'of no models store'}, {repository} holds {holds}; "
+            f"{server}: serves {deployment} {serves or 'unbuilt'}, {repository} holds {holds}; "
             "wait until `stmae serve-models` has loaded what is promoted, or sync again",
         )
 
