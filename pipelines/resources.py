@@ -7,9 +7,9 @@ import dataclasses
 
 from kfp import dsl, kubernetes
 
-from pipelines.site import Nodes, load
+from pipelines.site import Nodes, load, load_shared
 
-SITE = load()
+SITE, SHARED = load(), load_shared()
 DATA_CLAIM, DATA_MOUNT = "stmae-data", "/data"
 MODELS_CLAIM, MODELS_MOUNT = "stmae-models", "/models"
 DATA, MODELS = (DATA_CLAIM, DATA_MOUNT), (MODELS_CLAIM, MODELS_MOUNT)
@@ -126,5 +126,4 @@ def _s3(task: dsl.PipelineTask) -> dict[str, str]:
     """Gives the step the credentials of the site's Secret, and returns the rest of its environment."""
     keys = {name: name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     kubernetes.use_secret_as_env(task, SITE.s3.secret, keys, optional=SITE.s3.optional)
-    endpoint = {"AWS_ENDPOINT_URL": SITE.s3.endpoint} if SITE.s3.endpoint else {}
-    return {"AWS_REGION": SITE.s3.region, **endpoint}
+    return {"AWS_ENDPOINT_URL": SHARED.s3_endpoint, "AWS_REGION": SHARED.s3_region}

@@ -1,4 +1,4 @@
-"""The site file: what the pipelines ask of one cluster, from `k8s/pipelines.toml`."""
+"""What the pipelines ask of one cluster: the site file `k8s/pipelines.toml`, and what they share with the manifests."""
 
 import dataclasses
 import os
@@ -69,8 +69,6 @@ class Run:
 class S3:
     secret: str
     optional: bool
-    endpoint: str = ""
-    region: str = "us-east-1"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,6 +87,31 @@ class Site:
     gpu: Gpu
     s3: S3
     signing: Signing = dataclasses.field(default_factory=Signing)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shared:
+    """Values of the site that the manifests have too: footage is scored with the models that were published."""
+
+    models: str
+    """URI of the models store."""
+    s3_endpoint: str
+    s3_region: str
+
+
+def load_shared(path: Path = SITE) -> Shared:
+    """Reads `site/site.env` beside a site file. Raises SiteError."""
+    values = path.parent / "site" / "site.env"
+    try:
+        lines = values.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise SiteError(f"{values}: cannot be read ({error.strerror}); it lies beside {path.name}") from None
+    given = dict(line.partition("=")[::2] for line in lines)
+    names = {field.name: field.name.upper() for field in dataclasses.fields(Shared)}
+    for name in names.values():
+        if not given.get(name):
+            raise SiteError(f"{values}: {name}: is empty; docs/cluster.md says what it means")
+    return Shared(**{field: given[name] for field, name in names.items()})
 
 
 def load(path: Path = SITE) -> Site:

@@ -21,7 +21,7 @@ from components.register import register
 from components.report_run import report_run
 from components.resolve_config import resolve_config
 from components.train_adversarial import train_adversarial
-from pipelines.resources import DATA_MOUNT, KEY_MOUNT, MODELS_MOUNT, PIPELINE, SITE, place
+from pipelines.resources import DATA_MOUNT, KEY_MOUNT, PIPELINE, SHARED, SITE, place
 
 RUNTIME = "/opt/triton"
 """Folder of the embedded Triton in the training image."""
@@ -42,7 +42,7 @@ def train(
     adversarial_epochs: int = 0,
     data_root: str = DATA_MOUNT,
     data_version: str = "",
-    models: str = f"{MODELS_MOUNT}/published",
+    models: str = SHARED.models,
     auc_tolerance: float = 0.02,
     alert_tolerance: float = 0.5,
     model_registry: str = "",

@@ -40,18 +40,19 @@ affinity = [
 [s3]
 secret = "bucket-keys"
 optional = false
-endpoint = "http://s3.example:9000"
-region = "eu-west-1"
 
 [signing]
 secret = "signing-key"
 """
+SHARED = "MODELS=s3://published/models\nS3_ENDPOINT=http://s3.example:9000\nS3_REGION=eu-west-1\n"
 
 
 @pytest.fixture(scope="module")
 def equipped(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
     folder = tmp_path_factory.mktemp("site")
     (folder / "site.toml").write_text(EQUIPPED, encoding="utf-8")
+    (folder / "site").mkdir()
+    (folder / "site" / "site.env").write_text(SHARED, encoding="utf-8")
     done = compile_to(folder / "out", STMAE_SITE=str(folder / "site.toml"))
     assert done.returncode == 0, done.stderr
     return Compiled(folder / "out" / "train.yaml")
@@ -101,6 +102,18 @@ def test_deadline_time_to_live_secrets_and_endpoint_are_the_site_s(equipped: Com
     assert (key["secretName"], key["mountPath"]) == ("signing-key", "/etc/stmae/signing")
     parameters = equipped.pipeline["root"]["inputDefinitions"]["parameters"]
     assert parameters["signing_key"]["defaultValue"] == "/etc/stmae/signing/key.pem"
+    assert parameters["models"]["defaultValue"] == "s3://published/models"
+
+
+@pytest.mark.parametrize("text", [None, SHARED.replace("s3://published/models", "")])
+def test_a_missing_value_of_the_site_is_named_with_file_field_and_mend(text: str | None, tmp_path: Path) -> None:
+    values = tmp_path / "site" / "site.env"
+    if text is not None:
+        values.parent.mkdir()
+        values.write_text(text, encoding="utf-8")
+    wrong = "cannot be read" if text is None else "MODELS: is empty; docs/cluster.md says what it means"
+    with pytest.raises(site.SiteError, match=f"{values}: {wrong}"):
+        site.load_shared(tmp_path / "site.toml")
 
 
 def test_the_report_asks_the_site_s_kubeflow_and_runs_have_the_site_s_service_account(equipped: Compiled) -> None:
