@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from datetime import UTC, datetime, timedelta
 
-from stmae.cli.arguments import Verb, add_json, day, show, uri
+from stmae.cli.arguments import Verb, add_json, day, positive, show, uri
 
 
 def add_verbs(verb: Verb) -> None:
@@ -22,8 +23,16 @@ def add_verbs(verb: Verb) -> None:
 
 def _add_days(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--tables", required=True, type=uri, help="path, file:// or s3:// URI")
-    sub.add_argument("--before", required=True, type=day, help="only days before this one (UTC), YYYY-MM-DD")
+    which = sub.add_mutually_exclusive_group(required=True)
+    which.add_argument("--before", type=day, help="only days before this one (UTC), YYYY-MM-DD")
+    which.add_argument(
+        "--older-than", dest="before", type=_days_ago, metavar="DAYS", help="only days before so many days ago (UTC)"
+    )
     sub.add_argument("--model", help="only this model partition; default: all")
+
+
+def _days_ago(text: str) -> str:
+    return (datetime.now(UTC).date() - timedelta(days=positive(text))).isoformat()
 
 
 def _compact(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,17 @@ def test_a_day_is_left_as_it_is_where_what_lies_aside_was_taken_away(tmp_path: P
     with pytest.raises(StoreError, match=r"replacing/.*/scores\.parquet: no such"):
         merge(store)
     assert read(store) == whole
+
+
+def test_a_job_that_runs_each_week_says_how_old_days_must_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by_hours(open_store(str(tmp_path)))
+    since = (datetime.now(UTC).date() - date.fromisoformat(BEFORE)).days
+    assert main(["compact", "--tables", str(tmp_path), "--older-than", str(since + 1), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["days"] == 0
+    assert main(["compact", "--tables", str(tmp_path), "--older-than", str(since), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["days"] == 1
 
 
 def test_the_command_line_says_what_was_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
