@@ -21,6 +21,8 @@ LAYOUT     ?=
 TIME_ZONE  ?=
 SERVER     ?=
 DEPLOYMENT ?=
+REGISTRY   ?=
+CRON       ?= 0 0 3 * * 0
 export KFP_HOST
 
 VENV   := .venv/bin
@@ -37,8 +39,9 @@ study     = $(filter-out train,$(PIPELINE))
 
 .DEFAULT_GOAL := help
 # Every target but the stamp files below. A file of the same name must not hide one of them.
-.PHONY: help setup demo test test-ceph test-faults test-spark lint hooks pipeline-run compile model-repository serve \
-	score plan status inspect report compact prune bench bench-training bench-flow bench-score bench-batch gpu-folder clean
+.PHONY: help setup demo test test-ceph test-faults test-spark lint hooks docs pipeline-run pipeline-schedule compile \
+	model-repository serve score plan status inspect report compact prune manifests images image-locks images-check \
+	security-check bench bench-training bench-flow bench-score bench-batch gpu-folder clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {split($$2, part, " \\| "); printf "  make %-17s %s\n", $$1, part[1]; \
@@ -53,7 +56,7 @@ hooks: $(READY) ## Check what is committed with ruff and mypy from now on (pre-c
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(VENV)/$(PIP) -c constraints.txt torch==$(shell sed -n 's/^torch==//p' constraints.txt)
-	$(VENV)/$(PIP) -c constraints.txt -e '.[train,pipelines,serve,batch,ray,dev]'
+	$(VENV)/$(PIP) -c constraints.txt -e '.[train,pipelines,serve,batch,ray,trace,dev]'
 	@touch $@
 
 $(TRITON): triton-requirements.txt stmae/serving/triton/backends/onnxruntime/model.py | $(READY)
@@ -104,12 +107,19 @@ lint: $(READY) ## ruff, mypy, import rules
 	$(VENV)/mypy
 	$(VENV)/lint-imports
 
+docs: $(READY) ## Build the documentation as a site in $(WORKSPACE)/docs; a link that leads nowhere fails
+	$(VENV)/$(PIP) -c constraints.txt -e '.[docs]'
+	$(VENV)/mkdocs build --quiet --strict --site-dir '$(abspath $(WORKSPACE))/docs'
+
 pipeline-run: $(READY) $(TRITON) ## Train and publish DATASET=name, on the cluster at KFP_HOST=url where that is set | [DATA_ROOT=dir] [SET="a.b=c"] [PIPELINE=seeds|ablation|sensitivity|encoders|effects|scenes [SEEDS="1 2 3"]]
 	@done="$$($(VENV)/python -m pipelines run --pipeline $(PIPELINE) --config $(DATASET) --seeds '$(SEEDS)' \
 		$(overrides) $(data_root) --workspace $(WORKSPACE))" || exit $$?; echo "$$done"; \
 	case "$$done" in *.json) $(VENV)/python benchmarks/record.py pipeline "$$done" --out $(RESULTS) \
 		--command "make pipeline-run $(if $(study),PIPELINE=$(study) )DATASET=$(DATASET)$(if \
 		$(study), SEEDS='$(SEEDS)')$(if $(DATA_ROOT), DATA_ROOT=dir)$(if $(SET), SET='$(SET)')";; esac
+
+pipeline-schedule: $(READY) ## Have the cluster at KFP_HOST=url train DATASET=name again and again | [CRON="0 0 3 * * 0"] [DATA_ROOT=dir] [SET="a.b=c"]
+	$(VENV)/python -m pipelines schedule --config $(DATASET) --cron '$(CRON)' $(overrides) $(data_root)
 
 compile: $(READY) ## Compile the pipelines to YAML for Kubeflow
 	$(VENV)/python -m pipelines compile --out $(WORKSPACE)/pipelines
@@ -145,6 +155,23 @@ compact: $(READY) ## Merge the hours of days BEFORE=date in TABLES=uri: one obje
 
 prune: $(READY) ## Delete what TABLES=uri hold of days BEFORE=date
 	$(VENV)/stmae prune --tables '$(TABLES)' --before '$(BEFORE)'
+
+manifests: $(READY) ## Check the manifests of k8s/: render every overlay, schemas, rules
+	$(VENV)/python -m k8s.check
+
+images: $(READY) ## Build the images; with REGISTRY=host/path also push them and write their digests
+	$(VENV)/python -m k8s.images.build $(if $(REGISTRY),--registry '$(REGISTRY)' --push)
+
+image-locks: $(READY) ## Write the lock files of the images anew
+	$(VENV)/python -m k8s.images.locks
+
+images-check: $(READY) $(TRITON) ## Build, run and check the images for real; installs Debian packages (needs root)
+	@command -v buildah podman runc debootstrap docker-registry >/dev/null || \
+		apt-get install --yes --quiet --no-install-recommends buildah podman runc debootstrap docker-registry
+	OMP_NUM_THREADS=1 $(VENV)/python -m k8s.images.check
+
+security-check: $(READY) $(TRITON) $(SWIFT) ## Check what SECURITY.md promises: hostile input, secrets, licences, known flaws of packages
+	OMP_NUM_THREADS=1 $(VENV)/python tests/security/check.py
 
 bench: bench-training ## Run the benchmarks of this machine; the one on real footage needs DATA_ROOT=dir
 ifdef DATA_ROOT

@@ -40,7 +40,7 @@ class Recipe:
 
 
 RECIPES = {
-    "batch": Recipe("3.11", ("batch", "serve", "ray")),
+    "batch": Recipe("3.11", ("batch", "serve", "ray", "trace")),
     "train": Recipe("3.12", ("train", "pipelines", "batch", "serve")),
     "triton-runtime": Recipe("3.12", requirements="triton-requirements.txt"),
     "build": Recipe("3.11"),
