@@ -153,7 +153,7 @@ def test_with_a_key_only_what_its_owner_signed_is_installed(releases, keys, tmp_
     signed, unsigned, foreign = (each.add(store, key) for each, key in zip(releases, (ours, None, theirs), strict=True))
     assert [each.signed for each in (signed, unsigned, foreign)] == [True, False, True]
 
-    for version, trouble in ((unsigned, "the version is not signed"), (foreign, "not signed with the private key")):
+    for version, trouble in ((unsigned, "not signed; publish the"), (foreign, "not signed with the private key")):
         models.promote(store, "tiny", version.version)
         with pytest.raises(SignatureError, match=trouble):
             sync(store, tmp_path / "repository", trust=public)

@@ -13,6 +13,7 @@ from authority import Authority, Signed
 
 from stmae.cli import main
 from stmae.serving.client import Client, ServingError
+from stmae.serving.models.control import Control
 from stmae.serving.tls import Tls, TlsError
 from stmae.serving.triton.launcher import EmbeddedTriton
 
@@ -44,7 +45,8 @@ def secured(
         *(["--grpc-use-ssl-mutual=true"] if request.param == "mutual TLS" else []),
     ]
     tls = Tls(authority.ca, client.certificate, client.key)
-    with EmbeddedTriton(triton_server.repository, runtime=triton_runtime, options=options, tls=tls) as server:
+    repository = triton_server.repository
+    with EmbeddedTriton(repository, runtime=triton_runtime, control=True, options=options, tls=tls) as server:
         yield Secured(server.grpc_url, authority, client)
 
 
@@ -62,6 +64,13 @@ def test_scores_are_those_without_tls(secured: Secured, triton_server: Any, film
     frames = film(9, 64)
     with Client(secured.url, "tiny", tls=secured.tls) as client, Client(triton_server.grpc_url, "tiny") as plain:
         np.testing.assert_allclose(client.score_segment(frames).psnr, plain.score_segment(frames).psnr, atol=1e-4)
+
+
+def test_models_are_loaded_and_asked_over_tls(secured: Secured) -> None:
+    with Control(secured.url, secured.tls) as control:
+        control.load("tiny")
+        control.infer("tiny")
+        assert control.version("tiny") is not None
 
 
 def test_a_plain_client_is_told_that_the_server_speaks_tls(secured: Secured) -> None:

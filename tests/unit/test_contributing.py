@@ -16,7 +16,11 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.M))
 
 
-@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md", "CHANGELOG.md", "benchmarks/gpu/README.md"])
+PAGES = ["CONTRIBUTING.md", "README.md", "CHANGELOG.md", "SECURITY.md", "benchmarks/gpu/README.md", "k8s/README.md"]
+PAGES += ["docs/deploy.md", "docs/images.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_make_target_that_a_page_names_exists(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     named = set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.M))
@@ -47,7 +51,6 @@ def test_hosted_ci_runs_what_ci_runs_and_may_only_read() -> None:
     assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"]) for step in job["steps"] if "uses" in step)
 
 
-def test_package_image_and_project_have_one_version() -> None:
+def test_package_and_project_have_one_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     assert stmae.__version__ == project
-    assert f'"stmae/train:{project}"' in (ROOT / "components/image.py").read_text(encoding="utf-8")

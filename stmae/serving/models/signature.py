@@ -31,7 +31,7 @@ def verify(folder: Path, key: Path, uri: str) -> None:
     from model_signing import verifying
 
     if not (folder / FILE).is_file():
-        raise SignatureError(f"{uri}{FILE}: missing: the version is not signed; publish it with --sign")
+        raise SignatureError(f"{uri}{FILE}: not signed; publish the version with a signing key (docs/models.md)")
     try:
         checker = verifying.Config().use_elliptic_key_verifier(public_key=key)
     except (OSError, ValueError) as error:
