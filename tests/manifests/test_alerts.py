@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -101,24 +102,22 @@ CASES: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
 }
 
 
-ALERTS = {
-    alert["alert"]: alert
-    for rule in rendered("prod").of("PrometheusRule")
-    for group in rule.get("spec.groups")
-    for alert in group["rules"]
-}
+@pytest.fixture(scope="module")
+def alerts() -> dict[str, Any]:
+    rules = rendered("prod").of("PrometheusRule")
+    return {alert["alert"]: alert for rule in rules for group in rule.get("spec.groups") for alert in group["rules"]}
 
 
-def test_every_alert_has_a_case() -> None:
-    assert {case.partition(",")[0] for case in CASES} == set(ALERTS)
+def test_every_alert_has_a_case(alerts: dict[str, Any]) -> None:
+    assert {case.partition(",")[0] for case in CASES} == set(alerts)
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
 @pytest.mark.parametrize("case", CASES)
-def test_an_alert_fires_when_it_should(tmp_path: Path, case: str) -> None:
+def test_an_alert_fires_when_it_should(alerts: dict[str, Any], tmp_path: Path, case: str) -> None:
     series, firing, silent = CASES[case]
     alert = case.partition(",")[0]
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "stmae", "rules": [ALERTS[alert]]}]}))
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "stmae", "rules": [alerts[alert]]}]}))
     count = f'count(ALERTS{{alertname="{alert}", alertstate="firing"}})'
     test = {
         "interval": "1m",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -21,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from rendering import expanded, rendered
 from tiny import TinyExport
 
-from k8s.check.pods import pods
+from k8s.check.pods import Pod, pods
 from stmae.serving import models
 from stmae.serving.models.control import Control
 from stmae.serving.models.sidecar import Sidecar, health_server, serve_models
@@ -29,8 +31,15 @@ from stmae.serving.triton import runtime as runtimes
 from stmae.serving.triton.ports import Ports
 from stmae.storage import open_store
 
-(POD,) = (pod for pod in pods(rendered("local")) if pod.labels["app.kubernetes.io/name"] == "triton")
-CONTAINERS = {container.name: container.body for container in POD.containers()}
+
+@functools.cache
+def described() -> Pod:
+    (found,) = (each for each in pods(rendered("local")) if each.labels["app.kubernetes.io/name"] == "triton")
+    return found
+
+
+def container(name: str) -> dict[str, Any]:
+    return next(each.body for each in described().containers() if each.name == name)
 
 
 def keys(folder: Path) -> tuple[Path, Path]:
@@ -57,7 +66,7 @@ def pod(
 
     def here(name: str) -> list[str]:
         """Returns what a container is called with, with the places of this machine for those of the pod."""
-        words = expanded(CONTAINERS[name]["args"], CONTAINERS[name])
+        words = expanded(container(name)["args"], container(name))
         places = {"s3://cctv/models": store, "/trust/key.pem": public, "8001": ports.grpc, "8000": ports.http}
         places |= {"8002": ports.metrics}
         words = [str(repository) if word == "/models" else word.replace("=/models", f"={repository}") for word in words]
@@ -105,7 +114,7 @@ def ask(url: str) -> int:
 
 def probe(name: str) -> str:
     """Returns the path that a probe of the container `triton` asks for."""
-    return str(CONTAINERS["triton"][name]["httpGet"]["path"])
+    return str(container("triton")[name]["httpGet"]["path"])
 
 
 def test_the_pod_becomes_ready_tells_of_a_dead_server_and_ends_in_time(
@@ -113,7 +122,7 @@ def test_the_pod_becomes_ready_tells_of_a_dead_server_and_ends_in_time(
 ) -> None:
     sidecar, triton = pod
     # The sidecar starts before Triton: it is probed by what needs no Triton.
-    assert ask(sidecar + str(CONTAINERS["models"]["livenessProbe"]["httpGet"]["path"])) == 200
+    assert ask(sidecar + str(container("models")["livenessProbe"]["httpGet"]["path"])) == 200
     patience = time.monotonic() + 120
     while ask(sidecar + probe("startupProbe")) != 200:
         assert triton.poll() is None
@@ -121,6 +130,6 @@ def test_the_pod_becomes_ready_tells_of_a_dead_server_and_ends_in_time(
         time.sleep(0.2)
     assert ask(sidecar + probe("readinessProbe")) == ask(sidecar + probe("livenessProbe")) == 200
     triton.terminate()
-    assert triton.wait(POD.spec["terminationGracePeriodSeconds"]) == 0
+    assert triton.wait(described().spec["terminationGracePeriodSeconds"]) == 0
     assert ask(sidecar + probe("readinessProbe")) == ask(sidecar + probe("livenessProbe")) == 503
-    assert ask(sidecar + str(CONTAINERS["models"]["livenessProbe"]["httpGet"]["path"])) == 200
+    assert ask(sidecar + str(container("models")["livenessProbe"]["httpGet"]["path"])) == 200
