@@ -202,16 +202,17 @@ def _execute(
 
 def _report_failure(pipeline: str, folder: Path, name: str, steps: StepLog) -> None:
     """Reports as the exit handler does. It was not run: a run on one machine starts no step after a failure."""
-    report = _root(folder, pipeline) / "report-run" / "report"
+    root = _root(folder, pipeline)
+    report = root / "report-run" / "report"
     report.parent.mkdir(parents=True, exist_ok=True)
     report_run.python_func(
         pipeline=pipeline,
         dataset=name,
-        run=folder.name,
+        run=root.name,
         kubeflow_api="",
         status=dsl.PipelineTaskFinalStatus(
             state="FAILED",
-            pipeline_job_resource_name=folder.name,
+            pipeline_job_resource_name=root.name,
             pipeline_task_name=steps.failed or "",
             error_code=1,
             error_message=f"step {steps.failed} failed:\n{steps.error()}",

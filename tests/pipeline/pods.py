@@ -112,11 +112,11 @@ class Pod:
             "PATH": "/image/bin:/usr/bin:/bin",
             "OMP_NUM_THREADS": "1",
         }
-        shared = ["/usr", "/etc", sys.base_prefix, str(Path(sys.prefix).resolve()), str(ROOT)]
+        shared = _outermost(Path("/usr"), Path("/etc"), Path(sys.base_prefix), Path(sys.prefix).resolve(), ROOT)
         return subprocess.Popen(
             [
                 *("unshare", "--mount", "--propagation", "private", "sh", "-euc", ENTER, "pod"),
-                *(str(self.folder / "root"), str(self.folder), str(self.image), " ".join(shared), str(USER)),
+                *(str(self.folder / "root"), str(self.folder), str(self.image), " ".join(map(str, shared)), str(USER)),
                 *(f"{name}={value}" for name, value in variables.items()),
                 *command,
             ],
@@ -156,6 +156,11 @@ class Pod:
 
 def _artifact(name: str, definition: dict[str, Any], uri: str) -> dict[str, Any]:
     return {"artifacts": [{"name": name, "type": definition["artifactType"], "uri": uri, "metadata": {}}]}
+
+
+def _outermost(*paths: Path) -> list[Path]:
+    """Returns the paths that lie below none of the others: one that is mounted later would hide them."""
+    return [path for path in dict.fromkeys(paths) if not any(other in path.parents for other in paths)]
 
 
 def as_root() -> bool:

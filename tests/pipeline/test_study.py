@@ -18,6 +18,7 @@ from pipelines.local import run_study
 from pipelines.request import Request
 from stmae import config
 from stmae.config import ConfigError
+from stmae.datasets.readers import resolve
 from stmae.evaluation.study import FIGURES, STUDIES, Result, Table, variants
 from stmae.report.study import study_report
 
@@ -60,7 +61,7 @@ def test_the_table_holds_what_each_variant_s_own_evaluation_says(summary: dict[s
     made = {(one.name, one.seed): one for one in TINY}
     for row in summary["variants"]:
         evaluation = json.loads(Path(row["evaluation"]).read_text(encoding="utf-8"))
-        assert evaluation["config"] == json.loads(made[row["name"], row["seed"]].config.to_json())
+        assert evaluation["config"] == json.loads(resolve(made[row["name"], row["seed"]].config).to_json())
         assert row["figures"] == evaluation["figures"]
         assert list(row["columns"].items()) == list(made[row["name"], row["seed"]].columns.items())
     tuned = [row["figures"]["combined_auc_micro_raw"] for row in summary["variants"][2:]]

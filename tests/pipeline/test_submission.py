@@ -80,7 +80,7 @@ def test_a_schedule_trains_again_and_again_one_run_at_a_time(api: Kubeflow) -> N
     assert done.stdout.splitlines()[-1] == f"{api.url}/#/recurringrun/details/recurring-1"
     sent = api.recurring["recurring-1"]
     assert sent["trigger"]["cron_schedule"]["cron"] == "0 30 2 * * 1"
-    assert (sent["max_concurrency"], sent["no_catchup"], sent["mode"]) == ("1", True, "ENABLE")
+    assert (int(sent["max_concurrency"]), sent["no_catchup"], sent["mode"]) == (1, True, "ENABLE")
     assert sent["display_name"] == "retrain-walkway"
     assert sent["service_account"] == "stmae-pipeline"
     assert sent["runtime_config"]["parameters"] == {"dataset": "walkway", "data_root": "/data/gate"}

@@ -27,5 +27,10 @@ def test_the_path_of_a_frame_has_at_most_eight_files_that_hold_what_the_page_say
 
 
 def test_each_file_of_the_nightly_job_is_named() -> None:
-    told = re.findall(r"`([a-z_]+)\.py`", PAGE.partition("## The nightly job")[2])
+    told = re.findall(r"`([a-z_]+)\.py`", PAGE.partition("## The nightly job")[2].partition("\n## ")[0])
     assert sorted(told) == sorted(path.stem for path in (ROOT / "stmae/batch").glob("[a-z]*.py"))
+
+
+def test_each_file_of_the_models_store_is_named() -> None:
+    told = re.findall(r"`([a-z_]+)\.py`", PAGE.partition("## Models between")[2].partition("\n## ")[0])
+    assert sorted(told) == sorted(path.stem for path in (ROOT / "stmae/serving/models").glob("[a-z]*.py"))
