@@ -39,7 +39,7 @@ study     = $(filter-out train,$(PIPELINE))
 
 .DEFAULT_GOAL := help
 # Every target but the stamp files below. A file of the same name must not hide one of them.
-.PHONY: help setup demo test test-ceph test-faults test-spark lint hooks docs pipeline-run pipeline-schedule compile \
+.PHONY: help setup demo test test-slow test-ceph test-faults test-spark lint hooks docs pipeline-run pipeline-schedule compile \
 	model-repository serve score plan status inspect report compact prune manifests images image-locks images-check \
 	security-check bench bench-training bench-flow bench-score bench-batch gpu-folder clean
 
@@ -87,6 +87,9 @@ demo: $(READY) $(TRITON) ## Train, serve and score: the whole system on one mach
 # Two processes with a thread for every core each would spend their time waiting for each other.
 test: $(READY) $(TRITON) $(SWIFT) lint ## Lint, then pass the tests
 	OMP_NUM_THREADS=1 $(VENV)/python -m pytest -m 'not slow' -n 2 --dist loadfile
+
+test-slow: $(READY) $(TRITON) $(SWIFT) ## Pass the tests that take minutes: studies, killed trainings, the benchmark for a GPU
+	OMP_NUM_THREADS=1 $(VENV)/python -m pytest tests/pipeline tests/unit tests/batch -m 'slow and not fault' -n 2 --dist loadfile
 
 test-faults: $(READY) $(TRITON) $(SWIFT) ## Cause every fault that the nightly job is to survive, slow ones too
 	$(VENV)/python -m pytest tests/faults tests/batch tests/unit/test_sandbox.py -m fault --faults-out $(WORKSPACE)/faults.json

@@ -68,7 +68,9 @@ def cluster() -> Iterator[None]:
     ray.shutdown()
 
 
-@pytest.mark.parametrize(("engine", "workers"), [("local", 1), ("local", 2), ("ray", None)])
+@pytest.mark.parametrize(
+    ("engine", "workers"), [("local", 1), ("local", 2), pytest.param("ray", None, marks=pytest.mark.slow)]
+)
 def test_counts_are_those_of_the_tables_and_of_the_summary_in_every_engine(
     night: Night,
     site: Path,

@@ -11,7 +11,7 @@ from nights import GOOD, Night, bytes_of, covered
 
 
 @pytest.mark.fault("kill -9 of the job")
-@pytest.mark.parametrize("write", [2, 4, 7, 10])
+@pytest.mark.parametrize("write", [4, *(pytest.param(write, marks=pytest.mark.slow) for write in (2, 7, 10))])
 def test_a_rerun_after_kill_9_equals_an_undisturbed_run(
     write: int, night: Night, archive: Path, scored: Path, tmp_path: Path
 ) -> None:

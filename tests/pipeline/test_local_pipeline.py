@@ -100,7 +100,7 @@ def test_the_model_is_published_with_its_calibration(finished: Run) -> None:
     assert (repository / "walkway" / "normality.json").read_bytes() == normality.read_bytes()
 
 
-@pytest.mark.parametrize("pipeline", ["train", "effects"])
+@pytest.mark.parametrize("pipeline", ["train", pytest.param("effects", marks=pytest.mark.slow)])
 def test_a_failing_step_is_named_with_its_error_and_what_was_kept(pipeline: str, tmp_path: Path) -> None:
     run = run_pipeline(tmp_path, "--pipeline", pipeline, "--data-root", str(tmp_path / "nowhere"), config="ped2-cpu")
     assert run.returncode == 1
@@ -111,6 +111,7 @@ def test_a_failing_step_is_named_with_its_error_and_what_was_kept(pipeline: str,
     assert not list(tmp_path.glob("runs/*/latest-*"))
 
 
+@pytest.mark.slow
 def test_steps_that_finished_before_a_failure_are_kept(tmp_path: Path) -> None:
     run = run_pipeline(tmp_path, *small("train.learning_rate=1e30"))
     assert run.returncode == 1

@@ -61,6 +61,7 @@ def test_the_first_step_runs_in_a_pod(pod: Pod) -> None:
     assert len(values["data_version"]) == 64
 
 
+@pytest.mark.slow
 def test_a_training_step_runs_in_a_pod_and_writes_to_its_volumes_only(pod: Pod, finished: Run) -> None:
     printed = prepared(pod, finished).run("pretrain-appearance", settings(finished), {"dataset": DATASET})
     assert pod.path(MODEL).stat().st_uid == USER
@@ -92,6 +93,7 @@ def test_a_pod_cannot_write_to_its_root_nor_import_what_the_image_lacks(pod: Pod
     assert printed.splitlines() == [f"{USER} ['/tmp', '/models']", "['torch', 'kfp']"]
 
 
+@pytest.mark.slow
 def test_a_training_that_is_killed_goes_on_from_its_checkpoint_to_the_same_weights(
     pod: Pod, finished: Run, tmp_path: Path
 ) -> None:

@@ -35,6 +35,7 @@ def test_a_run_that_succeeded_says_so_with_its_steps_and_artifacts(finished: Run
     assert "| train-adversarial | SUCCEEDED |" in page
 
 
+@pytest.mark.slow
 def test_a_run_that_failed_names_the_step_and_its_error(tmp_path: Path) -> None:
     run = run_pipeline(tmp_path, *small("train.learning_rate=1e30", "train.optimizer=adam"))
     assert run.returncode == 1

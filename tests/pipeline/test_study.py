@@ -42,6 +42,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return loaded
 
 
+@pytest.mark.slow
 def test_flow_is_kept_for_the_next_run_and_not_twice(summary: dict[str, Any]) -> None:
     run = Path(summary["run"])
     used = sorted(run.glob("stmae-study-*/extract-flow/flow/*/*/*.npy"))
@@ -51,6 +52,7 @@ def test_flow_is_kept_for_the_next_run_and_not_twice(summary: dict[str, Any]) ->
     assert all(one.samefile(other) for one, other in zip(used, kept, strict=True))
 
 
+@pytest.mark.slow
 def test_the_table_holds_what_each_variant_s_own_evaluation_says(summary: dict[str, Any]) -> None:
     assert [(row["name"], row["seed"]) for row in summary["variants"]] == [
         ("frozen", 1),
@@ -69,6 +71,7 @@ def test_the_table_holds_what_each_variant_s_own_evaluation_says(summary: dict[s
     assert summary["seeds"] == [1, 2]
 
 
+@pytest.mark.slow
 def test_what_variants_share_is_computed_once(summary: dict[str, Any]) -> None:
     steps = summary["seconds_by_step"]
     assert sorted(step for step in steps if step.startswith(("prepare", "extract", "pretrain"))) == [
@@ -83,6 +86,7 @@ def test_what_variants_share_is_computed_once(summary: dict[str, Any]) -> None:
     assert "evaluate (tuned seed 2)" in steps
 
 
+@pytest.mark.slow
 def test_the_study_and_each_evaluation_are_pages_that_request_nothing(summary: dict[str, Any]) -> None:
     pages = [Path(summary["run"]) / f"{name}-seed{seed}.html" for name in ("frozen", "tuned") for seed in (1, 2)]
     assert [row["evaluation_report"] for row in summary["variants"]] == [str(page) for page in pages]
@@ -96,6 +100,7 @@ def test_the_study_and_each_evaluation_are_pages_that_request_nothing(summary: d
     assert all(f'<th scope="row">{name}</th>' in study.read_text(encoding="utf-8") for name in ("frozen", "tuned"))
 
 
+@pytest.mark.slow
 def test_the_results_file_has_a_list_by_seed_and_the_command_that_was_typed(
     summary: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -110,6 +115,7 @@ def test_the_results_file_has_a_list_by_seed_and_the_command_that_was_typed(
     assert result["figures"]["frozen_psnr_auc_macro"] == summary["figures"]["frozen_psnr_auc_macro"]
 
 
+@pytest.mark.slow
 def test_the_results_of_seeds_have_their_learning_curves(summary: dict[str, Any], tmp_path: Path) -> None:
     variants = [row for row in summary["variants"] if row["name"] == "tuned"]
     source = tmp_path / "summary.json"
@@ -122,6 +128,7 @@ def test_the_results_of_seeds_have_their_learning_curves(summary: dict[str, Any]
         assert curve[-1] == pytest.approx(row["figures"]["calibration_psnr"], abs=3)
 
 
+@pytest.mark.slow
 def test_a_failure_names_the_turn_and_stops_the_study_and_each_walkway_has_footage_of_its_own(tmp_path: Path) -> None:
     options = ("--pipeline", "seeds", "--seeds", "4 5", *small("train.learning_rate=1e30", "name=gate"))
     run = run_pipeline(tmp_path, *options)

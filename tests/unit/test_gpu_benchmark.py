@@ -120,6 +120,7 @@ def test_a_machine_without_the_folder_says_how_to_make_it(tmp_path: Path) -> Non
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_stage_that_fails_is_told_with_its_error_and_others_go_on(folder: Path, tmp_path: Path) -> None:
     broken = tmp_path / ".gpu"
     shutil.copytree(folder, broken)
@@ -133,6 +134,7 @@ def test_a_stage_that_fails_is_told_with_its_error_and_others_go_on(folder: Path
     assert stages["serving"]["complete"]
 
 
+@pytest.mark.slow
 def test_every_stage_comes_to_its_end_and_becomes_three_results_files(measured: Path, tmp_path: Path) -> None:
     stages = json.loads(measured.read_text())["stages"]
     assert list(stages) == ["prepare", "serving", "step", "seed-1", "seed-2"]
@@ -157,6 +159,7 @@ def test_every_stage_comes_to_its_end_and_becomes_three_results_files(measured: 
     assert min(serving["fps_per_clip_fp32"], serving["fps_segment_fp32"], serving["fps_flow_bf16"]) > 0
 
 
+@pytest.mark.slow
 def test_figures_of_other_code_are_not_recorded(measured: Path, tmp_path: Path) -> None:
     other = json.loads(measured.read_text()) | {"code": "0" * 64}
     (tmp_path / "gpu.json").write_text(json.dumps(other))

@@ -269,7 +269,7 @@ def test_a_video_that_cannot_be_finished_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["03-08.mp4", "03-11.mp4"])
+@pytest.mark.parametrize("name", ["03-08.mp4", pytest.param("03-11.mp4", marks=pytest.mark.slow)])
 def test_real_archived_hours_decode_completely(name: str, shared_data: Path) -> None:
     path = shared_data / "upcam-sample" / name
     if not path.exists():
