@@ -53,7 +53,7 @@ METRICS: Mapping[str, Metric] = {
     "stmae_batch_events_total": Metric("counter", "Events found"),
     "stmae_batch_work_left_bytes": Metric("gauge", "Size of the sources of camera-hours that are not wholly scored"),
     "stmae_batch_archive_lag_seconds": Metric(
-        "gauge", "Age of the newest source with a time that is not scored yet; 0 where all are"
+        "gauge", "Age of the oldest source with a time whose camera-hour waits for its rows; 0 where none does"
     ),
     "stmae_batch_last_success_timestamp_seconds": Metric(
         "gauge", "When a run into these tables last left nothing undone, seconds since 1970"
@@ -75,7 +75,7 @@ class Metrics(Collector):
         self.read_after_end = threading.Event()
         """Set once the counts of a run that has ended were read."""
         self._status: Status | None = None
-        self._left: list[tuple[datetime, tuple[str, str, str], int]] | None = None
+        self._left: list[tuple[datetime, tuple[str, str, str]]] | None = None
         self._bytes_left = 0
         self._done: set[tuple[str, str, str]] = set()
         self._last_success: datetime | None = None
@@ -84,15 +84,16 @@ class Metrics(Collector):
     def begin(self, status: Status, left: Sequence[Unit], last_success: datetime | None) -> None:
         """Takes the status that the run keeps, the units that it is to score, and when a run last succeeded."""
         self._status, self._last_success = status, last_success
-        # The newest last, so that what is done is taken off the end.
-        self._left = sorted((_newest(unit), _name(unit), _size(unit)) for unit in left)
-        self._bytes_left = sum(size for _, _, size in self._left)
+        # The oldest last, so that what is done is taken off the end.
+        times = ((_oldest(unit), _name(unit)) for unit in left)
+        self._left = sorted(((when, name) for when, name in times if when is not None), reverse=True)
+        self._bytes_left = sum(map(_size, left))
 
     def enter(self, outcome: Outcome) -> None:
-        """Takes off what a unit leaves nothing of."""
-        if outcome.statuses and not outcome.unread and self._left is not None:
+        """Takes off a unit whose rows were written; one with sources that could not be read stays work."""
+        if outcome.statuses and self._left is not None:
             self._done.add(_name(outcome.unit))
-            self._bytes_left -= _size(outcome.unit)
+            self._bytes_left -= 0 if outcome.unread else _size(outcome.unit)
             while self._left and self._left[-1][1] in self._done:
                 self._left.pop()
 
@@ -136,9 +137,9 @@ class Metrics(Collector):
     def _gauges(self) -> Samples:
         gauges: dict[str, float] = {}
         if self._left is not None:
-            newest = next((when for when, *_ in self._left[-1:] if when > _UNTIMED), None)
+            oldest = next((when for when, _ in self._left[-1:]), None)
             gauges["stmae_batch_work_left_bytes"] = self._bytes_left
-            gauges["stmae_batch_archive_lag_seconds"] = max(0.0, time.time() - newest.timestamp()) if newest else 0.0
+            gauges["stmae_batch_archive_lag_seconds"] = max(0.0, time.time() - oldest.timestamp()) if oldest else 0.0
         if self._last_success is not None:
             gauges["stmae_batch_last_success_timestamp_seconds"] = self._last_success.timestamp()
         return gauges
@@ -162,13 +163,10 @@ def serving(metrics: Metrics, port: int, host: str = "0.0.0.0") -> Iterator[None
         thread.join()
 
 
-_UNTIMED = datetime.min.replace(tzinfo=UTC)
-
-
-def _newest(unit: Unit) -> datetime:
-    """Returns when the last recording of a unit ends, or begins where its name tells no end."""
+def _oldest(unit: Unit) -> datetime | None:
+    """Returns when the first recording of a unit ends, or begins where its name tells no end."""
     ends = (source.place.end or source.place.start for source in unit.own if source.skipped is None)
-    return max((end for end in ends if end is not None), default=_UNTIMED)
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _name(unit: Unit) -> tuple[str, str, str]:

@@ -28,8 +28,8 @@ from stmae.cli import main
 from stmae.storage import FileStore
 
 HOST = "127.0.0.1"
-NEWEST = datetime(2026, 3, 2, 23, 59, 58, tzinfo=UTC)
-"""When the newest recording of the archive with a time begins."""
+STARTS = [datetime(2026, 3, 1, 8, 0, 0, tzinfo=UTC), datetime(2026, 3, 2, 23, 59, 58, tzinfo=UTC)]
+"""When the first recording of each camera-hour of the archive with a time begins."""
 
 
 def text(port: int) -> str:
@@ -137,7 +137,11 @@ def test_what_is_left_is_told_while_the_run_works(
     assert left[0] == sum(path.stat().st_size for path in archive.rglob("*.*"))
     assert left[-1] == 0
     assert [each["stmae_batch_units_total"]["done"] for each in seen] == list(range(UNITS))
-    assert seen[0]["stmae_batch_archive_lag_seconds"][""] == pytest.approx(time.time() - NEWEST.timestamp(), abs=60)
+    lags = [each["stmae_batch_archive_lag_seconds"][""] for each in (*seen, last)]
+    assert lags[0] == pytest.approx(time.time() - STARTS[0].timestamp(), abs=60), "the oldest that waits"
+    assert {round(lag / 3600) for lag in lags} == {
+        round((time.time() - each.timestamp()) / 3600) for each in STARTS
+    } | {0}
     assert "stmae_batch_last_success_timestamp_seconds" not in seen[0]
 
 

@@ -41,7 +41,7 @@ CASES: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
     "StmaeArchiveLag": (
         # A night that leaves nothing follows one that leaves two days.
         {
-            'stmae_batch_archive_lag_seconds{namespace="stmae", pod="a"}': "172800x60 _x3000",
+            'stmae_batch_archive_lag_seconds{namespace="stmae", pod="a"}': "180000x60 _x3000",
             'stmae_batch_archive_lag_seconds{namespace="stmae", pod="b"}': "_x1400 0x60 _x1500",
         },
         ["2h", "20h"],
