@@ -28,6 +28,11 @@ ENTER = r"""
 root=$1 volumes=$2 image=$3 shared=$4 user=$5; shift 5
 mount -t tmpfs -o mode=755 pod "$root"
 for link in /bin /sbin /lib /lib64; do [ ! -L $link ] || cp -P $link "$root$link"; done
+for name in tmp minio models data; do
+  mkdir "$root/$name"
+  mount --bind "$volumes/$name" "$root/$name"
+done
+# The checkout may lie in /tmp, which is a volume.
 for path in /proc /dev $shared; do
   mkdir -p "$root$path"
   mount --rbind "$path" "$root$path"
@@ -35,10 +40,6 @@ done
 mkdir "$root/image"
 mount --bind "$image" "$root/image"
 for path in $shared /image; do mount -o remount,bind,ro "$root$path"; done
-for name in tmp minio models data; do
-  mkdir "$root/$name"
-  mount --bind "$volumes/$name" "$root/$name"
-done
 mount -o remount,ro "$root"
 exec chroot "$root" setpriv --reuid $user --regid $user --clear-groups --no-new-privs --bounding-set=-all \
   --inh-caps=-all env -i "$@"
