@@ -128,7 +128,7 @@ compile: $(READY) ## Compile the pipelines to YAML for Kubeflow
 	$(VENV)/python -m pipelines compile --out $(WORKSPACE)/pipelines
 
 model-repository: $(READY) $(TRITON) ## Train and publish DATASET's model where WORKSPACE has none
-	@ls -d $(WORKSPACE)/model_repository/$(DATASET)*_encode/1/model.onnx >/dev/null 2>&1 || $(MAKE) pipeline-run
+	@ls -d $(WORKSPACE)/model_repository/$(DATASET)*_encode/*/model.onnx >/dev/null 2>&1 || $(MAKE) pipeline-run
 
 serve: $(READY) $(TRITON) ## Serve REPOSITORY with the embedded Triton: gRPC 8001, HTTP 8000, metrics 8002
 	$(VENV)/stmae serve --repository $(REPOSITORY)

@@ -27,17 +27,17 @@ def pretrain_appearance(
     Returns:
         The digest of the weights, which is part of the cache key of the steps that read them.
     """
-    import hashlib
     from pathlib import Path
 
     from stmae.config import from_json
     from stmae.datasets.manifest import Manifest
+    from stmae.model.checkpoint import weights_digest
     from stmae.training.pretrain import pretrain_appearance
 
     figures = pretrain_appearance(from_json(config), Manifest.load(Path(dataset.path)), Path(appearance.path))
     appearance.framework = "pytorch"
     for name, value in figures.items():
         metrics.log_metric(name, value)
-    digest = hashlib.sha256(Path(appearance.path, "model.safetensors").read_bytes()).hexdigest()
+    digest = weights_digest(Path(appearance.path))
     appearance.metadata["digest"] = digest
     return (digest,)

@@ -29,11 +29,11 @@ def pretrain_motion(
     Returns:
         The digest of the weights, which is part of the cache key of the steps that read them.
     """
-    import hashlib
     from pathlib import Path
 
     from stmae.config import from_json
     from stmae.datasets.manifest import Manifest
+    from stmae.model.checkpoint import weights_digest
     from stmae.training.pretrain import pretrain_motion
 
     manifest = Manifest.load(Path(dataset.path))
@@ -41,6 +41,6 @@ def pretrain_motion(
     motion.framework = "pytorch"
     for name, value in figures.items():
         metrics.log_metric(name, value)
-    digest = hashlib.sha256(Path(motion.path, "model.safetensors").read_bytes()).hexdigest()
+    digest = weights_digest(Path(motion.path))
     motion.metadata["digest"] = digest
     return (digest,)

@@ -45,8 +45,8 @@ def publish(
     for version in published:
         if promote:
             store_of_models.promote(store, version.deployment, version.version)
-        for name, value in version.parity.items():
-            metrics.log_metric(f"difference_{name.lower()}", value)
+    for name in published[0].parity:
+        metrics.log_metric(f"difference_{name.lower()}", max(version.parity[name] for version in published))
     if repository:
         sync(store, Path(repository))
     return ([{"deployment": version.deployment, "version": version.version} for version in published],)

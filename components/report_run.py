@@ -18,7 +18,7 @@ def report_run(
 
     Args:
         pipeline: Name of the pipeline.
-        dataset: Name of the configuration, or "own" for one's own.
+        dataset: Name of the configuration.
         run: Identifier of the run.
         kubeflow_api: Address of the Kubeflow Pipelines API, which knows the states of the steps; empty for none.
         status: What Kubeflow says became of the other steps.

@@ -37,11 +37,11 @@ def train_adversarial(
     Returns:
         The digest of the weights, which is part of the cache key of the steps that read them.
     """
-    import hashlib
     from pathlib import Path
 
     from stmae.config import from_json
     from stmae.datasets.manifest import Manifest
+    from stmae.model.checkpoint import weights_digest
     from stmae.training.adversarial import train_adversarial
 
     figures = train_adversarial(
@@ -55,6 +55,6 @@ def train_adversarial(
     model.framework = "pytorch"
     for name, value in figures.items():
         metrics.log_metric(name, value)
-    digest = hashlib.sha256(Path(model.path, "model.safetensors").read_bytes()).hexdigest()
+    digest = weights_digest(Path(model.path))
     model.metadata["digest"] = digest
     return (digest,)

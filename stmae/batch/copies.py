@@ -35,7 +35,7 @@ class Copies:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="fetch")
         self._held: dict[Source, Future[Copy]] = {}
         self.bytes_read = 0
-        """Of all copies so far."""
+        """Bytes that all downloads so far have read."""
 
     def close(self) -> None:
         """Waits for what is under way."""

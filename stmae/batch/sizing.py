@@ -44,7 +44,7 @@ class Estimate:
 
     cameras: int
     hours: float
-    """Of footage, a camera and day."""
+    """Hours of footage of a camera and day."""
     fps: float
     """Frames a second that are scored."""
     lines: tuple[Line, ...]

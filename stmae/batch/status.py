@@ -47,7 +47,7 @@ class Status:
     """Size of their videos."""
     bytes_done: int = 0
     bytes_read: int = 0
-    """Of all sources that were downloaded, those that only warm up among them."""
+    """Size of all sources that were downloaded, those that only warm up among them."""
     sources: dict[str, int] = dataclasses.field(default_factory=dict)
     """Sources by the status of their coverage rows."""
     frames_scored: int = 0

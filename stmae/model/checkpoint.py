@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,11 @@ def load_modules(path: Path, modules: Mapping[str, nn.Module]) -> dict[str, str]
     tensors, metadata = _read(path)
     _restore_modules(path, tensors, modules)
     return metadata
+
+
+def weights_digest(folder: Path) -> str:
+    """Returns the SHA-256 (hex) of the weights that a stage of training wrote into its folder."""
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
 
 def save_training(

@@ -46,7 +46,7 @@ class Deployment:
     digest: str
     """SHA-256 (hex) of the four models and of the configuration's section `model`."""
     version: str
-    """Of the models store; `unbuilt`, or empty, where the repository was not installed from one."""
+    """Its name in the models store; `unbuilt`, or empty, where the repository was not installed from one."""
     size: int
     """Height and width of FRAMES, pixels."""
     segment_frames: int

@@ -26,7 +26,7 @@ class Release:
     deployment: str
     digest: str
     version: str
-    """Of the models store."""
+    """Its name in the models store."""
     size: int
     """s of tensors.py."""
     flow_scale: int

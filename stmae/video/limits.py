@@ -12,11 +12,11 @@ class Limits:
     bytes: int = 256 << 30
     """Size of the file."""
     pixels: int = 8192 * 8192
-    """Of a picture: a small file may expand to any size."""
+    """Width times height of a picture: a small file may expand to any size."""
     frames: int = 20_000_000
     """Frames, and packets that may hold some: a week at 33 a second."""
     seconds: float = 7 * 86_400.0
-    """Of footage, by its time stamps."""
+    """Length of the footage, by its time stamps."""
     memory_bytes: int = 4 << 30
     """Address space of the decoder: enough for 8K footage, too little for a decompression bomb."""
     silent_seconds: float = 60.0

@@ -55,6 +55,14 @@ def promote(release: Release, store: Store, key: Path | None = None) -> None:
     models.promote(store, version.deployment, version.version)
 
 
+def test_a_model_that_was_published_is_not_trained_again(checkout: Path, releases: list[Release]) -> None:
+    promote(releases[0], open_store(str(checkout / "work" / "models")))
+    sync(open_store(str(checkout / "work" / "models")), checkout / "work" / "model_repository")
+    command = ["make", "model-repository", "DATASET=tiny"]  # no configuration, so training it would fail
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 def test_the_guide_leads_from_an_archive_to_a_report(
     checkout: Path, s3_environment: S3Server, releases: list[Release], night: Night
