@@ -114,6 +114,16 @@ def test_health_is_an_inference(served):
         server.server_close()
 
 
+def test_a_store_without_a_promoted_version_is_told_once(tmp_path, caplog):
+    (tmp_path / "models").mkdir()
+    store = open_store(str(tmp_path / "models"))
+    with Control("127.0.0.1:1") as nobody:
+        sidecar = Sidecar(store, tmp_path / "repository", nobody)
+        assert sidecar.follow() == sidecar.follow() == ""
+    (told,) = caplog.messages
+    assert "nothing is promoted yet" in told
+
+
 def get(url):
     with urllib.request.urlopen(url, timeout=30) as answer:
         return answer.read().decode()

@@ -43,6 +43,7 @@ class Sidecar:
         self._trust, self._instance_kind = trust, instance_kind
         self._asking = threading.Lock()
         self._answer = (float("-inf"), "")
+        self._told_nothing = False
         self._registry = CollectorRegistry()
         self._current = Gauge(
             "stmae_models_current_info",
@@ -60,7 +61,7 @@ class Sidecar:
     def follow(self) -> str:
         """Brings the server to what is promoted, once. Returns what went wrong, nothing where all is well."""
         try:
-            sync(
+            promoted = sync(
                 self._models,
                 self._repository,
                 trust=self._trust,
@@ -71,6 +72,9 @@ class Sidecar:
             self._failures.inc()
             log.error("what is promoted cannot be served: %s", error)
             return str(error)
+        if not promoted and not self._told_nothing:
+            log.warning("%s: nothing is promoted yet, so nothing is served; run `stmae promote`", self._models.uri(""))
+        self._told_nothing = not promoted
         return ""
 
     def trouble(self) -> str:
