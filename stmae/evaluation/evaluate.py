@@ -17,6 +17,7 @@ import numpy.typing as npt
 from stmae.config import Config, ScoreConfig
 from stmae.datasets.flow_cache import FlowCache
 from stmae.datasets.manifest import Clip, Manifest
+from stmae.evaluation import MEMORY_FIGURES
 from stmae.evaluation.figures import Roc, ScoredClip, figures_of
 from stmae.evaluation.fitting import NormalClip, fit_calibration, fit_normality, held_out_alerts
 from stmae.evaluation.inference import clip_raw_scores, flow_tiles
@@ -145,19 +146,26 @@ def evaluate(config: Config, manifest: Manifest, flow_dir: Path, model_dir: Path
     clips = [scored_clip(manifest, clip, measure(clip), scenes[clip.scene]) for clip in manifest.split("test")]
     figures, roc = figures_of(clips)
     figures["calibration_psnr"] = float(np.mean(psnr))
+    curve = _curve(model_dir / "curve.json")
+    last = curve[-1]["calibration"] if curve else {}
+    figures |= {name: last[name] for name in MEMORY_FIGURES if name in last}
     evaluation = Evaluation(figures, roc, clips)
     out.mkdir(parents=True, exist_ok=True)
     for scene, fitted in scenes.items():
         (out / fitted_file("normality", scene)).write_text(to_json(fitted.normality), encoding="utf-8")
         (out / fitted_file("calibration", scene)).write_text(to_json(fitted.calibration), encoding="utf-8")
     _save_scores(clips, out / "scores.npz")
-    table = _table(config, manifest, evaluation, scenes, model_dir / "curve.json")
+    table = _table(config, manifest, evaluation, scenes, curve)
     (out / "evaluation.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     return evaluation
 
 
 def _table(
-    config: Config, manifest: Manifest, evaluation: Evaluation, scenes: dict[str, Fitted], curve: Path
+    config: Config,
+    manifest: Manifest,
+    evaluation: Evaluation,
+    scenes: dict[str, Fitted],
+    curve: list[dict[str, Any]],
 ) -> dict[str, Any]:
     return {
         "name": config.name,
@@ -171,8 +179,14 @@ def _table(
         },
         "clips": [{"name": clip.name, "fps": clip.fps, "frames": len(clip.raw)} for clip in evaluation.clips],
         "roc": evaluation.roc,
-        "curve": json.loads(curve.read_text(encoding="utf-8")) if curve.exists() else [],
+        "curve": curve,
     }
+
+
+def _curve(path: Path) -> list[dict[str, Any]]:
+    """Returns the learning curve that training left; no points where it left none."""
+    points: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    return points
 
 
 def _save_scores(clips: list[ScoredClip], path: Path) -> None:

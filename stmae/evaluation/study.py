@@ -12,25 +12,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from stmae.config import Config, ConfigError, from_json
-from stmae.evaluation import ROWS
+from stmae.config import Config, ConfigError, ModelConfig, from_json
+from stmae.evaluation import MEMORY_FIGURES, ROWS
 
 Columns = dict[str, bool | int | str]
 """What sets a variant apart, as the head of a table column -> its cell."""
 
 Part = Literal["both", "appearance", "motion"]
 
-ABLATION: dict[str, tuple[Part, Part | Literal["none"]]] = {
-    "appearance": ("appearance", "none"),
-    "appearance-memory": ("appearance", "appearance"),
-    "motion": ("motion", "none"),
-    "motion-memory": ("motion", "motion"),
-    "both": ("both", "none"),
-    "both-spatial": ("both", "appearance"),
-    "both-temporal": ("both", "motion"),
+STREAMS: dict[str, tuple[Part, Part | Literal["none"]]] = {
+    "appearance": ("appearance", "appearance"),
+    "motion": ("motion", "motion"),
+    "no-memory": ("both", "none"),
     "full": ("both", "both"),
 }
-"""Name -> streams, memories. Appearance has the spatial memory, motion the temporal one."""
+"""Name -> streams, memories of the models 1 to 4 of the paper's Table 2."""
+LOSSES: dict[str, tuple[str, ...]] = {
+    "no-motion-loss": ("L_m",),
+    "no-compactness": ("L_c",),
+    "no-adversary": ("L_adv",),
+    "no-motion-loss-no-compactness": ("L_m", "L_c"),
+}
+"""Name -> losses that the models 5 to 8 do without. The paper's text does not say which these are."""
+WEIGHTS = {"L_m": "lambda_motion", "L_c": "lambda_compact", "L_adv": "lambda_adversarial"}
+"""Loss -> its weight in `train`."""
 ITEMS = (8, 16, 32, 64)
 """N of the sensitivity study."""
 TOP_K = (2, 4, 8, 16, 0)
@@ -46,6 +51,7 @@ FIGURES = (
     *(f"{row}_auc_{transform}" for row in ROWS for transform in ("micro_raw", "macro", "micro_per_video")),
     "pixel_auc",
     "calibration_psnr",
+    *MEMORY_FIGURES,
 )
 """Figures of an evaluation that studies compare."""
 
@@ -61,15 +67,28 @@ def _seeds(config: Config) -> Iterator[_Model]:
 
 
 def _ablation(config: Config) -> Iterator[_Model]:
-    for name, (streams, memories) in ABLATION.items():
+    for name, (streams, memories) in STREAMS.items():
         model = dataclasses.replace(config.model, streams=streams, memories=memories)
-        columns: Columns = {
-            "appearance stream": "appearance" in model.used,
-            "motion stream": "motion" in model.used,
-            "spatial memory": "appearance" in model.remembered,
-            "temporal memory": "motion" in model.remembered,
-        }
-        yield _Model(name, columns, dataclasses.replace(config, model=model))
+        yield _Model(name, _parts(model, ()), dataclasses.replace(config, model=model))
+    for name, left_out in LOSSES.items():
+        yield _Model(name, _parts(config.model, left_out), _without(config, left_out))
+
+
+def _parts(model: ModelConfig, left_out: tuple[str, ...]) -> Columns:
+    """Returns which streams, memories and losses a model has."""
+    return {
+        "appearance stream": "appearance" in model.used,
+        "motion stream": "motion" in model.used,
+        "spatial memory": "appearance" in model.remembered,
+        "temporal memory": "motion" in model.remembered,
+        **{loss: loss not in left_out for loss in WEIGHTS},
+    }
+
+
+def _without(config: Config, left_out: tuple[str, ...]) -> Config:
+    """Returns the configuration with losses of weight 0."""
+    weights: dict[str, Any] = {WEIGHTS[loss]: 0.0 for loss in left_out}
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, **weights))
 
 
 def _sensitivity(config: Config) -> Iterator[_Model]:
@@ -88,18 +107,12 @@ def _encoders(config: Config) -> Iterator[_Model]:
 
 def _effects(config: Config) -> Iterator[_Model]:
     train = config.train
-    for name, left_out, changed in (
-        ("full", "nothing", train),
-        ("no-motion-loss", "L_m", dataclasses.replace(train, lambda_motion=0.0)),
-        ("no-compactness", "L_c", dataclasses.replace(train, lambda_compact=0.0)),
-        ("no-adversary", "L_adv", dataclasses.replace(train, lambda_adversarial=0.0)),
-        (
-            "quarter",
-            "three quarters of the epochs",
-            dataclasses.replace(train, adversarial_epochs=max(train.adversarial_epochs // 4, 1)),
-        ),
-    ):
-        yield _Model(name, {"left out": left_out}, dataclasses.replace(config, train=changed))
+    yield _Model("full", {"left out": "nothing"}, config)
+    for name, left_out in LOSSES.items():
+        if len(left_out) == 1:
+            yield _Model(name, {"left out": left_out[0]}, _without(config, left_out))
+    quarter = dataclasses.replace(train, adversarial_epochs=max(train.adversarial_epochs // 4, 1))
+    yield _Model("quarter", {"left out": "three quarters of the epochs"}, dataclasses.replace(config, train=quarter))
 
 
 def _scenes(config: Config) -> Iterator[_Model]:

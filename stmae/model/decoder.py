@@ -33,6 +33,11 @@ class Decoder(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs * self.growth**2, 1) if shortcut else None
         """A linear map from each feature position to its patch, added to the output."""
 
+    @property
+    def output_layers(self) -> list[nn.Module]:
+        """Returns the layers that give pixels or flow: the last convolution and, if there is one, the shortcut."""
+        return [layer for layer in (self.output, self.shortcut) if layer is not None]
+
     def forward(self, features: Tensor) -> Tensor:
         """Returns values in [-1, 1] if bounded, any values otherwise."""
         x = features

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stmae.model.memory import k_center_greedy, nearest_distances, queries_of
+from stmae.model.memory import k_center_greedy, nearest_distance, queries_of
 from stmae.scoring.raw import MOTION_FRAME_SIZE, STILL_SPEED, TILES
 
 ORIENTATIONS = 8
@@ -50,7 +50,7 @@ class FeatureBank(nn.Module):
         Descriptors are unit vectors, so it is in [0, 2]. It is 2 everywhere if nothing moved in normal footage.
         """
         descriptors = gradient_histograms(frames_B3SS, flow_B2hw, self.frame_size)
-        return nearest_distances(self.items[scene], queries_of(descriptors))[:, 0].view(-1, TILES, TILES)
+        return nearest_distance(self.items[scene], queries_of(descriptors)).view(-1, TILES, TILES)
 
     @torch.no_grad()
     def fit(self, scene: int, moving_QC: Tensor) -> None:

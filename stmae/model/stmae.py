@@ -36,7 +36,7 @@ class Encoding(NamedTuple):
     """The outputs of the encode stage for N predicted frames."""
 
     features: Tensor
-    """[N,4C,h',w'] features of both streams, each beside what its memory reads for it."""
+    """[N,4C,h',w'] features of both streams, each beside what its memory reads for it, all unit vectors."""
     memory_distance: Tensor
     """[N,2] mean squared distance to the nearest memory item: appearance, motion."""
     location_tiles: Tensor
@@ -129,10 +129,10 @@ class STMAE(nn.Module):
         z_m = self.motion_encoder(flows_N6)
         read_a, distances_a = self.appearance_memory.recall(z_a, scene)
         read_m, distances_m = self.motion_memory.recall(z_m, scene)
-        nearest = torch.stack((distances_a[:, 0], distances_m[:, 0]), 1)
+        nearest = torch.stack((distances_a, distances_m), 1)
         last_N2hw = flow_T2hw[CLIP_FRAMES - 1 :]
         return Encoding(
-            features=self._concatenate(z_a, read_a, z_m, read_m),
+            features=self.concatenate(z_a, read_a, z_m, read_m),
             memory_distance=nearest.view(-1, z_a.shape[2] * z_a.shape[3], 2).mean(1),
             location_tiles=tiles(self.location_gaussian(early, scene), self.feature_side).squeeze(1),
             feature_tiles=self.feature_bank(frames_T3SS[CLIP_FRAMES:], last_N2hw, scene),
@@ -175,11 +175,14 @@ class STMAE(nn.Module):
         """
         read_a, distances_a = self.appearance_memory(z_a, scenes_B)
         read_m, distances_m = self.motion_memory(z_m, scenes_B)
-        return self._concatenate(z_a, read_a, z_m, read_m), distances_a, distances_m
+        return self.concatenate(z_a, read_a, z_m, read_m), distances_a, distances_m
 
-    def _concatenate(self, z_a: Tensor, read_a: Tensor, z_m: Tensor, read_m: Tensor) -> Tensor:
-        """Returns F without the streams and memories that an ablation leaves out."""
-        parts = {"appearance": (z_a, read_a), "motion": (z_m, read_m)}
+    def concatenate(self, z_a: Tensor, read_a: Tensor, z_m: Tensor, read_m: Tensor) -> Tensor:
+        """Returns F without the streams and memories that an ablation leaves out.
+
+        What is read are unit vectors, so z is one too: beside features that are longer, it would not count.
+        """
+        parts = {"appearance": (F.normalize(z_a, dim=1), read_a), "motion": (F.normalize(z_m, dim=1), read_m)}
         chosen = [part for stream in self.streams for part in parts[stream][: 1 + (stream in self.memory_streams)]]
         return torch.cat(chosen, 1)
 

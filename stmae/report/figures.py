@@ -55,12 +55,25 @@ OTHERS = {
         "PSNR, calibration split",
         "In dB: how well the model predicts normal footage that it was not trained on.",
     ),
+    "memory_db": Words(
+        "Worth of the memories",
+        "In dB: by how much that falls if every query reads the same, the mean of all reads.",
+    ),
+    "appearance_items": Words(
+        "Distinct items, appearance", "Memory items of the appearance stream that are no copies of others."
+    ),
+    "motion_items": Words("Distinct items, motion", "Memory items of the motion stream that are no copies of others."),
+    "appearance_entropy": Words(
+        "Entropy of a read, appearance",
+        "From 0, where a read takes one item, to 1, where it takes the mean of all.",
+    ),
+    "motion_entropy": Words("Entropy of a read, motion", "The same of the motion stream."),
     "clips": Words("Test clips", ""),
     "labelled_clips": Words("Test clips with labels", "All AUCs are of these."),
     "frames": Words("Frames scored", f"The first {CLIP_FRAMES} frames of each clip have no score and are left out."),
     "abnormal_frames": Words("Frames labelled abnormal", ""),
 }
-COUNTS = ("clips", "labelled_clips", "frames", "abnormal_frames")
+COUNTS = ("clips", "labelled_clips", "frames", "abnormal_frames", "appearance_items", "motion_items")
 OWN = (
     ("psnr_auc_micro_per_video", "PSNR, the paper's metric", "per video"),
     ("combined_auc_micro_per_video", "combined", "per video"),
@@ -126,8 +139,8 @@ def heading(figure: str) -> tuple[str, str]:
 
 
 def in_digits(figure: str, value: float) -> str:
-    """Writes a value with the digits that suit its figure: counts whole, PSNR in hundredths, rates to four places."""
-    digits = 0 if figure in COUNTS else 2 if figure.endswith("psnr") else 4
+    """Writes a value with the digits that suit its figure: counts whole, dB in hundredths, rates to four places."""
+    digits = 0 if figure in COUNTS else 2 if figure.endswith(("psnr", "_db")) else 4
     return f"{value:,.{digits}f}"
 
 

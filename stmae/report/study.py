@@ -17,8 +17,9 @@ STUDIES = {
     "seeds": Words("Seeds", "The same configuration trained with several seeds: how far apart equal models are."),
     "ablation": Words(
         "Ablation",
-        "Models with fewer streams or memories. The spatial memory is that of the appearance stream, the temporal "
-        "memory that of the motion stream.",
+        "The eight models of the paper's Table 2: fewer streams, no memories, fewer losses. The spatial memory is that "
+        "of the appearance stream, the temporal memory that of the motion stream; L_m compares flows, L_c keeps memory "
+        "items apart, L_adv is the discriminator's.",
     ),
     "sensitivity": Words(
         "Sensitivity to N and k",

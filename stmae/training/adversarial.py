@@ -20,16 +20,17 @@ from stmae.model.checkpoint import load_modules
 from stmae.model.device import autocast, training_device
 from stmae.model.features import gradient_histograms
 from stmae.model.memory import queries_of
-from stmae.model.stmae import FLOW_UNIT, moved_tiles, psnr, to_unit
+from stmae.model.stmae import moved_tiles
 from stmae.scoring.raw import CLIP_FRAMES, STILL_SPEED
 from stmae.training import losses
 from stmae.training.loop import adam, descend, optimizers, run_on
+from stmae.training.validation import validate
 from stmae.training.windows import Indices, Windows
 
 FIRST_WINDOWS = 64
 """Windows whose features initialise the memory pools."""
-VALIDATION_WINDOWS = 64
-"""Windows of the calibration split behind each point of the learning curve, at most."""
+RESTART_STEPS = 200
+"""Memory items that are the nearest one of no query for so many steps start anew."""
 STATISTICS_WINDOWS = 2000
 """Windows of a scene to which the location statistics and the feature bank are fitted, at most."""
 
@@ -71,12 +72,13 @@ class AdversarialStage:
         flows_B4 = self.windows.flows(order, self.device)
         target = frames_B5[:, CLIP_FRAMES].contiguous(memory_format=torch.channels_last)
         scenes_B = self.windows.scenes(order, self.device)
-        prediction, parts = self._generator_step(frames_B5, flows_B4, scenes_B, target)
+        restart = (index + 1) % RESTART_STEPS == 0
+        prediction, parts = self._generator_step(frames_B5, flows_B4, scenes_B, target, restart)
         parts["discriminator"] = self._discriminator_step(target, prediction)
         return parts
 
     def _generator_step(
-        self, frames_B5: Tensor, flows_B4: Tensor, scenes_B: Tensor, target: Tensor
+        self, frames_B5: Tensor, flows_B4: Tensor, scenes_B: Tensor, target: Tensor, restart: bool
     ) -> tuple[Tensor, dict[str, Tensor]]:
         train, model = self.config.train, self.model
         self.discriminator.requires_grad_(False)
@@ -100,8 +102,10 @@ class AdversarialStage:
             lambda_adversarial=train.lambda_adversarial,
         )
         descend(loss, self.generator_optimizers.values())
-        model.appearance_memory.write(z_a.detach(), scenes_B, self.config.model.top_k)
-        model.motion_memory.write(z_m.detach(), scenes_B, self.config.model.top_k)
+        for memory, z in ((model.appearance_memory, z_a.detach()), (model.motion_memory, z_m.detach())):
+            memory.write(z, scenes_B, self.config.model.top_k)
+            if restart:
+                memory.restart(z, scenes_B)
         return prediction.detach(), {name: part.detach() for name, part in parts.items()}
 
     def _compactness(self, distances: dict[str, Tensor]) -> Tensor:
@@ -111,7 +115,7 @@ class AdversarialStage:
         return sum((losses.compactness_loss(each, margin) for each in streams), torch.zeros((), device=self.device))
 
     def _flows_to(self, frames_B5: Tensor, flows_B4: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the flow from the last input frame to the prediction and to the true frame, in frame widths."""
+        """Returns the normalised flow from the last input frame to the prediction and to the true frame."""
         few = slice(self.config.train.motion_windows)
         last, target = frames_B5[few, CLIP_FRAMES - 1], frames_B5[few, CLIP_FRAMES]
         predicted = self.model.flow_between(last, prediction[few]).float()
@@ -120,7 +124,7 @@ class AdversarialStage:
         else:  # the cached flow is that of larger frames, whose detail no prediction can match
             with torch.no_grad():
                 true = self.model.flow_between(last, target).float()
-        return predicted / FLOW_UNIT, true / FLOW_UNIT
+        return predicted, true
 
     def _discriminator_step(self, target: Tensor, prediction: Tensor) -> Tensor:
         self.discriminator.requires_grad_(True)
@@ -143,22 +147,12 @@ class AdversarialStage:
             memory.start(encoder(x), self.windows.scenes(order, self.device))
             encoder.train(self.fine_tuned)
 
-    @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Returns the mean PSNR (dB) of predictions on windows spread evenly over the calibration split."""
+        """Returns the figures of `validation.validate` on the calibration split."""
         self.model.eval()
-        windows, values = self.calibration_windows.evenly_spaced(VALIDATION_WINDOWS), []
-        for batch in np.array_split(windows, -(-len(windows) // self.config.train.batch)):
-            frames_B5 = self.calibration_windows.frames(batch, self.device)
-            flows_B4 = self.calibration_windows.flows(batch, self.device)
-            z_a, z_m = self.model.encode_streams(
-                frames_B5[:, :CLIP_FRAMES].flatten(1, 2), flows_B4[:, :-1].flatten(1, 2)
-            )
-            features, *_ = self.model.read_memories(z_a, z_m, self.calibration_windows.scenes(batch, self.device))
-            error = (to_unit(self.model.decode(features)) - to_unit(frames_B5[:, CLIP_FRAMES])) ** 2
-            values.append(psnr(error.mean((1, 2, 3))))
+        figures = validate(self.model, self.calibration_windows, self.config.train.batch, self.device)
         self._train_mode()
-        return {"psnr": float(torch.cat(values).mean())}
+        return figures
 
     def _train_mode(self) -> None:
         self.model.train()

@@ -9,7 +9,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -22,13 +22,15 @@ import stmae
 from stmae.config import Config, digest
 from stmae.model.checkpoint import load_training, save_modules, save_training
 from stmae.storage.atomic import write_atomically
-from stmae.training.muon import Muon, is_kernel
+from stmae.training.muon import Muon, hidden_kernels, output_kernels
 
 Opt = TypeVar("Opt", bound=torch.optim.Optimizer)
 
 LOG_STEPS = 20
 LOSS_MOMENTUM = 0.8
 """Weight of the past in the exponential average of the logged losses."""
+OUTPUT_RATE = 5.0
+"""Beside Muon, Adam trains output layers so many times faster than the rest, to keep up with the hidden layers."""
 CHECKPOINTS = "STMAE_CHECKPOINTS"
 """Environment variable: a folder for checkpoints that outlives a pipeline step."""
 
@@ -79,19 +81,21 @@ def adam(groups: list[dict[str, Any]]) -> torch.optim.Adam:
 def optimizers(config: Config, name: str, modules: Mapping[nn.Module, float]) -> dict[str, torch.optim.Optimizer]:
     """Returns the optimizers of modules, given with the scale of each module's learning rate.
 
-    Muon, if the configuration asks for it, takes the kernels of convolutions and leaves the rest to Adam.
+    Muon, if the configuration asks for it, takes the kernels of hidden layers and leaves the rest to Adam.
     """
     train = config.train
-    muon = train.optimizer == "muon"
+    if train.optimizer == "adam":
+        groups = [_group(module.parameters(), scale * train.learning_rate) for module, scale in modules.items()]
+        return {name: adam(groups)}
     kernels, rest = [], []
     for module, scale in modules.items():
-        parameters = list(module.parameters())
-        chosen = [parameter for parameter in parameters if muon and is_kernel(parameter)]
-        others = [parameter for parameter in parameters if not (muon and is_kernel(parameter))]
-        kernels.append({"params": chosen, "lr": scale * train.muon_learning_rate})
-        rest.append({"params": others, "lr": scale * train.learning_rate})
-    both: dict[str, torch.optim.Optimizer] = {name: adam(rest)}
-    return both | ({f"{name}_kernels": _with_initial_lr(Muon(kernels))} if muon else {})
+        hidden, outputs = hidden_kernels(module), output_kernels(module)
+        apart = {*hidden, *outputs}
+        others = [parameter for parameter in module.parameters() if parameter not in apart]
+        kernels.append(_group(hidden, scale * train.muon_learning_rate))
+        rest.append(_group(others, scale * train.learning_rate))
+        rest.append(_group(outputs, scale * train.learning_rate * OUTPUT_RATE))
+    return {name: adam(rest), f"{name}_kernels": _with_initial_lr(Muon(kernels))}
 
 
 def descend(loss: Tensor, optimizers: Collection[torch.optim.Optimizer]) -> None:
@@ -171,6 +175,10 @@ def code_digest() -> str:
     for path in sorted(path for path in files if path.suffix in (".py", ".safetensors")):
         code.update(hashlib.sha256(path.read_bytes()).digest())
     return code.hexdigest()
+
+
+def _group(parameters: Iterable[nn.Parameter], lr: float) -> dict[str, Any]:
+    return {"params": list(parameters), "lr": lr}
 
 
 def _with_initial_lr(optimizer: Opt) -> Opt:

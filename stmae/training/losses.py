@@ -5,6 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from stmae.model.stmae import FLOW_UNIT
+
+MOTION_UNIT = 4.0
+"""L_m compares flows in 1/4 of the frame's width."""
+
 
 def appearance_loss(prediction: Tensor, target: Tensor) -> Tensor:
     """Returns L_a, the mean squared difference of the prediction and the true frame."""
@@ -12,12 +17,14 @@ def appearance_loss(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def motion_loss(predicted_flow: Tensor, true_flow: Tensor) -> Tensor:
-    """Returns L_m (Eq. 6), the mean absolute difference of f(I(t-1), prediction) and f(I(t-1), I(t)).
+    """Returns L_m (Eq. 6), the mean length (L2) of f(I(t-1), prediction) - f(I(t-1), I(t)), both [B,2,h,w].
 
-    Both flows are in frame widths: in pixels, the gradient through the flow net is many times that of L_a, and the
-    prediction never gets sharp.
+    Flows are given as the motion encoder sees them and compared in MOTION_UNIT. In it the gradient on the decoder is
+    about as long as that of L_a once the background is learnt, so that lambda_1 weighs them. In frame widths it is
+    nothing beside it; in pixels, or squared, so much at first that the prediction stays blurred.
     """
-    return (predicted_flow - true_flow).abs().mean()
+    difference: Tensor = torch.linalg.vector_norm(predicted_flow - true_flow, dim=1)
+    return difference.mean() * (MOTION_UNIT / FLOW_UNIT)
 
 
 def adversarial_loss(predicted_patches: Tensor) -> Tensor:

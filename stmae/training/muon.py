@@ -13,17 +13,28 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stmae.model.decoder import Decoder
+
 MOMENTUM = 0.95
 ITERATIONS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """a, b, c of the quintic a X + b XX'X + c XX'XX'X: the steepest at 0 of those that map [0, 1] to about [0.7, 1.2]."""
-MIN_OUTPUTS = 4
-"""Kernels with fewer outputs (a frame's colours, a flow's axes) belong to output layers, which Muon is not for."""
 
 
-def is_kernel(parameter: nn.Parameter) -> bool:
-    """Returns whether Muon trains this parameter; batch normalisation, biases and output layers are left to Adam."""
-    return parameter.ndim == 4 and parameter.shape[0] >= MIN_OUTPUTS
+def hidden_kernels(module: nn.Module) -> list[nn.Parameter]:
+    """Returns the parameters that Muon trains: kernels, but for those of output layers.
+
+    Orthogonal steps make all singular values alike, which suits features and not pixels.
+    """
+    outputs = set(output_kernels(module))
+    return [parameter for parameter in module.parameters() if parameter.ndim == 4 and parameter not in outputs]
+
+
+def output_kernels(module: nn.Module) -> list[nn.Parameter]:
+    """Returns the kernels of the output layers of the decoders in a module."""
+    decoders = (each for each in module.modules() if isinstance(each, Decoder))
+    layers = (layer for decoder in decoders for layer in decoder.output_layers)
+    return [parameter for layer in layers for parameter in layer.parameters() if parameter.ndim == 4]
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:

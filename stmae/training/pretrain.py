@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from stmae.config import Config
 from stmae.datasets.flow_cache import FlowCache
@@ -16,6 +18,9 @@ from stmae.scoring.raw import CLIP_FRAMES
 from stmae.training import losses
 from stmae.training.loop import descend, optimizers, run_on, seeded
 from stmae.training.windows import Windows
+
+STATISTICS_WINDOWS = 512
+"""Windows over which batch-norm statistics are averaged, at most."""
 
 
 class ProxyStage:
@@ -60,6 +65,13 @@ class AppearanceStage(ProxyStage):
         clip = self.windows.frames(order, self.device)[:, :CLIP_FRAMES].flatten(1, 2)
         noisy = losses.salt_and_pepper(clip, train.noise, seeded(self.config.seed, index, self.device))
         return losses.denoising_loss(self.reconstruct(noisy), clip)
+
+    def finish(self) -> None:
+        """Takes the encoder's batch-norm statistics anew, on clean clips: all that follows shows it no noise."""
+        windows = self.windows.evenly_spaced(STATISTICS_WINDOWS)
+        batches = np.array_split(windows, -(-len(windows) // self.config.train.batch))
+        clips = (self.windows.frames(batch, self.device)[:, :CLIP_FRAMES].flatten(1, 2) for batch in batches)
+        update_bn(clips, self.modules["encoder"])
 
 
 class MotionStage(ProxyStage):

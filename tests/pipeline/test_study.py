@@ -165,21 +165,22 @@ def test_the_docs_have_a_command_for_each_study() -> None:
     assert set(re.findall(r"^make pipeline-run PIPELINE=(\w+)", page, re.MULTILINE)) == set(STUDIES)
 
 
-def test_the_ablation_has_the_eight_models_of_streams_and_memories() -> None:
+def test_the_ablation_has_the_eight_models_of_the_papers_table() -> None:
     made = variants(config.load("ped2-cpu"), "ablation", [1])
     checks = {one.name: "".join("x" if value else "-" for value in one.columns.values()) for one in made}
-    assert list(made[0].columns) == ["appearance stream", "motion stream", "spatial memory", "temporal memory"]
+    parts = ["appearance stream", "motion stream", "spatial memory", "temporal memory", "L_m", "L_c", "L_adv"]
+    assert list(made[0].columns) == parts
     assert checks == {
-        "appearance": "x---",
-        "appearance-memory": "x-x-",
-        "motion": "-x--",
-        "motion-memory": "-x-x",
-        "both": "xx--",
-        "both-spatial": "xxx-",
-        "both-temporal": "xx-x",
-        "full": "xxxx",
+        "appearance": "x-x-xxx",
+        "motion": "-x-xxxx",
+        "no-memory": "xx--xxx",
+        "full": "xxxxxxx",
+        "no-motion-loss": "xxxx-xx",
+        "no-compactness": "xxxxx-x",
+        "no-adversary": "xxxxxx-",
+        "no-motion-loss-no-compactness": "xxxx--x",
     }
-    assert made[-1].config == config.load("ped2-cpu")
+    assert made[3].config == config.load("ped2-cpu")
 
 
 def test_sensitivity_is_a_grid_of_n_and_k() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from stmae.model.memory import nearest_distances
 from stmae.training import losses
 
 
@@ -12,8 +13,10 @@ def test_appearance_loss_is_the_mean_squared_difference() -> None:
     assert losses.appearance_loss(torch.full((2, 3), 0.5), torch.zeros(2, 3)) == pytest.approx(0.25)
 
 
-def test_motion_loss_is_the_mean_absolute_difference_of_flows() -> None:
-    assert losses.motion_loss(torch.tensor([1.0, -2.0]), torch.tensor([0.0, 0.0])) == pytest.approx(1.5)
+def test_motion_loss_is_the_mean_length_of_the_difference_of_flows() -> None:
+    predicted, true = torch.zeros(1, 2, 1, 2), torch.zeros(1, 2, 1, 2)
+    predicted[0, :, 0, 0] = torch.tensor([24.0, 32.0])  # 40 of 32 units of the motion encoder: 1.25 frame widths
+    assert losses.motion_loss(predicted, true) == pytest.approx((1.25 * 4 + 0) / 2)
 
 
 def test_the_adversarial_loss_is_zero_if_patches_are_taken_for_real() -> None:
@@ -29,6 +32,15 @@ def test_the_discriminator_loss_is_zero_at_1_on_real_and_0_on_predicted_patches(
 def test_compactness_loss_is_zero_if_the_nearest_item_is_nearer_by_the_margin() -> None:
     distances = torch.tensor([[0.1, 2.0], [0.5, 0.7]])
     assert losses.compactness_loss(distances, 1.0) == pytest.approx((0 + 0.8) / 2)
+
+
+def test_compactness_loss_has_a_gradient_where_items_are_copies_of_each_other() -> None:
+    queries = torch.nn.functional.normalize(torch.randn(6, 4, generator=torch.Generator().manual_seed(1)), dim=1)
+    queries.requires_grad_()
+    items = torch.eye(4)[[0, 0, 1, 1]]
+    losses.compactness_loss(nearest_distances(items, queries), 1.0).backward()
+    assert queries.grad is not None
+    assert queries.grad.norm() > 0.1
 
 
 def test_the_generator_loss_weighs_its_parts_as_equation_10() -> None:

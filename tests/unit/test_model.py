@@ -172,11 +172,12 @@ def test_the_discriminator_judges_patches() -> None:
     assert build_discriminator(TINY)(torch.rand(2, 3, 64, 64)).shape == (2, 1, 6, 6)
 
 
-def test_reading_is_a_softmax_over_cosines() -> None:
+def test_reading_is_a_sharp_softmax_over_cosines() -> None:
     items, queries = unit(4, 5), unit(3, 5, seed=1)
-    weights = torch.exp(queries @ items.T)
-    expected = (weights / weights.sum(1, keepdim=True)) @ items
+    weights = torch.exp(queries @ items.T / memory.TEMPERATURE)
+    expected = F.normalize(weights @ items, dim=1)
     torch.testing.assert_close(memory.read(items, queries), expected)
+    assert torch.softmax(items @ items.T / memory.TEMPERATURE, 1).diagonal().min() > 0.9
 
 
 def test_an_item_moves_to_its_top_k_queries_only() -> None:
@@ -186,6 +187,40 @@ def test_an_item_moves_to_its_top_k_queries_only() -> None:
     weights = torch.softmax(torch.tensor([similarity[i] for i in best]), 0)
     expected = F.normalize(items[0] + weights[0] * queries[best[0]] + weights[1] * queries[best[1]], dim=0)
     torch.testing.assert_close(memory.write(items, queries, 2)[0], expected)
+
+
+def test_a_query_writes_to_its_nearest_item_only() -> None:
+    items, queries = unit(3, 4), unit(1, 4, seed=1)
+    nearest = int((items @ queries[0]).argmax())
+    moved = (memory.write(items, queries, 8) != items).any(1)
+    assert moved.nonzero().flatten().tolist() == [nearest]
+
+
+def test_items_do_not_collapse_onto_the_most_frequent_features() -> None:
+    kinds = unit(8, 16, seed=2)
+    generator = torch.Generator().manual_seed(3)
+    items = memory.k_center_greedy(kinds, 8)
+    for _ in range(200):  # nine queries in ten are of the first two kinds
+        often = torch.rand(64, generator=generator) < 0.9
+        which = torch.where(
+            often, torch.randint(2, (64,), generator=generator), torch.randint(8, (64,), generator=generator)
+        )
+        queries = F.normalize(kinds[which] + 0.1 * torch.randn(64, 16, generator=generator), dim=1)
+        items = memory.write(items, queries, 8)
+    assert memory.distinct(items) == 8
+    assert memory.nearest_distance(items, kinds).max() < memory.SAME
+
+
+def test_items_that_nothing_chose_start_anew_from_what_the_pool_explains_worst() -> None:
+    pool, scenes = memory.Memory(1, 2, 8), torch.zeros(1, dtype=torch.int64)
+    corners = torch.eye(8)
+    pool.pools = torch.stack((corners[0], corners[7])).unsqueeze(0)
+    seen = torch.stack((corners[0], corners[0], F.normalize(corners[0] + 0.5 * corners[1], dim=0), corners[1]))
+    features = seen.T.reshape(1, 8, 2, 2)
+    pool.write(features[:, :, :1], scenes, 8)  # of the first kind only: nothing is nearest to the other item
+    pool.restart(features, scenes)
+    torch.testing.assert_close(pool.items_of(0)[1], corners[1])
+    assert not pool.chosen.any()
 
 
 @settings(max_examples=20)
@@ -202,6 +237,24 @@ def test_distances_are_those_to_the_nearest_and_the_second_nearest_item() -> Non
     items, queries = unit(5, 4), unit(7, 4, seed=3)
     expected = (queries[:, None] - items[None]).pow(2).sum(-1).sort(1).values[:, :2]
     torch.testing.assert_close(memory.nearest_distances(items, queries), expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(memory.nearest_distance(items, queries), expected[:, 0], atol=1e-5, rtol=1e-4)
+
+
+def test_a_copy_of_the_nearest_item_is_not_the_second_nearest() -> None:
+    items, queries = unit(5, 4), unit(7, 4, seed=3)
+    assert memory.distinct(items) == memory.distinct(torch.cat((items, items))) == 5
+    doubled = memory.nearest_distances(torch.cat((items, items)), queries)
+    torch.testing.assert_close(doubled, memory.nearest_distances(items, queries))
+    (alone,) = memory.nearest_distances(items[:1].repeat(3, 1), queries[:1]).tolist()
+    assert alone[1] == 4
+
+
+def test_the_decoder_sees_unit_vectors() -> None:
+    model = build_stmae(TINY)
+    z_a, z_m = (scale * torch.randn(2, 32, 8, 8) for scale in (5, 0.1))
+    features, *_ = model.read_memories(z_a, z_m, torch.zeros(2, dtype=torch.int64))
+    for part in features.chunk(4, dim=1):
+        torch.testing.assert_close(part.norm(dim=1), torch.ones(2, 8, 8))
 
 
 def test_a_pool_starts_from_distinct_features_and_writes_without_touching_the_graph() -> None:

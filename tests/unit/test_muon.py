@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from stmae.training.muon import Muon, is_kernel, orthogonalise
+from stmae.model.decoder import Decoder
+from stmae.training.muon import Muon, hidden_kernels, orthogonalise, output_kernels
 
 
 def matrix_of(rows: int, columns: int, values: torch.Tensor) -> torch.Tensor:
@@ -40,9 +41,11 @@ def test_a_gradient_of_zeros_gives_a_step_of_zeros() -> None:
 
 
 def test_muon_trains_the_kernels_of_hidden_layers_only() -> None:
-    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 3, 3))
-    chosen = [name for name, parameter in net.named_parameters() if is_kernel(parameter)]
-    assert chosen == ["0.weight"]
+    decoder = Decoder(8, 12, 4, 2, bounded=False, shortcut=True)
+    chosen = {id(parameter) for parameter in hidden_kernels(nn.ModuleDict({"decoder": decoder}))}
+    names = {name for name, parameter in decoder.named_parameters() if id(parameter) in chosen}
+    assert names == {f"layers.{layer}.0.weight" for layer in range(5)}
+    assert {id(each) for each in output_kernels(decoder)} == {id(decoder.output.weight), id(decoder.shortcut.weight)}
 
 
 def test_a_kernel_converges_in_steps_of_the_learning_rate() -> None:

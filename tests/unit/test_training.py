@@ -31,7 +31,7 @@ from stmae.scoring.calibration import Calibration, ScoredFrames
 from stmae.scoring.normality import NormalityModel
 from stmae.scoring.raw import STILL_SPEED
 from stmae.storage.document import from_json
-from stmae.training import loop
+from stmae.training import loop, losses
 from stmae.training.adversarial import AdversarialStage, train_adversarial
 from stmae.training.flow import FlowRecipe, train_flow
 from stmae.training.pretrain import AppearanceStage, pretrain_appearance, pretrain_motion
@@ -312,7 +312,11 @@ def test_deterministic_training_gives_the_weights_that_a_cpu_always_gives(
 def test_each_epoch_leaves_a_point_of_the_learning_curve(manifest: Manifest, trained: Path) -> None:
     curve = json.loads((trained / "stmae" / "curve.json").read_text())
     assert [row["step"] for row in curve] == [8]
-    assert 0 < curve[0]["calibration"]["psnr"] < 60
+    figures = curve[0]["calibration"]
+    assert 0 < figures["psnr"] < 60
+    assert all(1 <= figures[f"{stream}_items"] <= 4 for stream in ("appearance", "motion"))
+    assert all(0 <= figures[f"{stream}_entropy"] <= 1 for stream in ("appearance", "motion"))
+    assert np.isfinite(figures["memory_db"])
     assert set(curve[0]["losses"]) == {"appearance", "motion", "compact", "adversarial", "discriminator"}
 
 
@@ -368,8 +372,40 @@ def test_the_appearance_stage_learns_to_denoise(manifest: Manifest) -> None:
     stage = AppearanceStage(
         settings, Windows(settings, manifest, "train"), build_appearance_proxy(settings), torch.device("cpu")
     )
-    losses = [float(stage.step(index)["loss"]) for index in range(40)]
-    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+    seen = [float(stage.step(index)["loss"]) for index in range(40)]
+    assert np.mean(seen[-5:]) < 0.5 * np.mean(seen[:5])
+
+
+def test_pretrained_encoders_normalise_by_the_statistics_of_clean_clips(manifest: Manifest, trained: Path) -> None:
+    encoder = build_appearance_proxy(CONFIG)["encoder"].eval()
+    load_modules(trained / "appearance" / "model.safetensors", {"encoder": encoder})
+    windows = Windows(CONFIG, manifest, "train")
+    x = windows.frames(windows.evenly_spaced(len(windows)), torch.device("cpu"))[:, :4].flatten(1, 2)
+    with torch.no_grad():
+        for layer in encoder.layers:
+            seen = layer[0](x)
+            ratio = seen.var((0, 2, 3)).mean() / layer[1].running_var.mean()
+            assert ratio == pytest.approx(1, abs=0.15)
+            x = layer(x)
+
+
+@pytest.mark.slow
+def test_the_motion_loss_moves_the_decoder_as_the_appearance_loss_does(manifest: Manifest, trained: Path) -> None:
+    windows = Windows(CONFIG, manifest, "train", flow=FlowCache.of(trained / "flow", manifest))
+    stage = AdversarialStage(CONFIG, windows, windows, torch.device("cpu"))
+    for index in range(160):
+        stage.step(index)
+    order, model = windows.evenly_spaced(8), stage.model
+    frames, flows = windows.frames(order, stage.device), windows.flows(order, stage.device)
+    z = model.encode_streams(frames[:, :4].flatten(1, 2), flows[:, :-1].flatten(1, 2))
+    prediction = model.decode(model.read_memories(*z, windows.scenes(order, stage.device))[0])
+
+    def gradient(loss: torch.Tensor) -> float:
+        parts = torch.autograd.grad(loss, list(model.decoder.parameters()), retain_graph=True)
+        return float(torch.cat([part.flatten() for part in parts]).norm())
+
+    motion = losses.motion_loss(model.flow_between(frames[:, 3], prediction), flows[:, -1])
+    assert 0.3 < gradient(motion) / gradient(losses.appearance_loss(prediction, frames[:, 4])) < 10
 
 
 def test_a_diverging_run_stops_and_says_what_to_change(manifest: Manifest, tmp_path: Path) -> None:
