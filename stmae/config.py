@@ -107,9 +107,10 @@ class TrainConfig:
     """Learning rate of Adam."""
     muon_learning_rate: float = 0.02
     discriminator_learning_rate: float = 4e-5
-    pretrain_epochs: int = 20
-    """Epochs of each proxy task."""
-    adversarial_epochs: int = 60
+    steps: int = 16_000
+    """Steps of the adversarial training, whatever the length of the footage: windows are drawn from all of it."""
+    pretrain_fraction: float = 0.25
+    """Steps of each proxy task, as a fraction of `steps`."""
     encoder_lr_scale: float = 1.0
     """0 freezes the encoders in adversarial training (section 2.1 of the paper); > 0 fine-tunes them (2.3)."""
     noise: float = 0.2
@@ -129,17 +130,23 @@ class TrainConfig:
     deterministic: bool = False
     """The same weights bit for bit on a GPU too, more slowly, or an error; CPUs always give the same."""
     checkpoint_steps: int = 500
-    """Largest number of steps between checkpoints; the end of each epoch is one too."""
+    """Largest number of steps between checkpoints; each point of the learning curve is one too."""
 
     def __post_init__(self) -> None:
         check(self.batch >= 2, "train.batch", self.batch, "at least 2 (batch normalisation)")
-        for key in ("pretrain_epochs", "adversarial_epochs", "motion_windows", "checkpoint_steps"):
+        for key in ("steps", "motion_windows", "checkpoint_steps"):
             check(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "at least 1")
         for key in ("learning_rate", "muon_learning_rate", "discriminator_learning_rate"):
             check(getattr(self, key) > 0, f"train.{key}", getattr(self, key), "positive")
         for key in ("lambda_motion", "lambda_compact", "lambda_adversarial", "compact_margin", "encoder_lr_scale"):
             check(getattr(self, key) >= 0, f"train.{key}", getattr(self, key), "0 or more")
+        check(self.pretrain_fraction > 0, "train.pretrain_fraction", self.pretrain_fraction, "positive")
         check(0 <= self.noise < 1, "train.noise", self.noise, "in [0, 1)")
+
+    @property
+    def pretrain_steps(self) -> int:
+        """Returns the steps of each proxy task, at least 1."""
+        return max(round(self.steps * self.pretrain_fraction), 1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,6 +26,8 @@ from stmae.training.muon import Muon, is_kernel
 
 Opt = TypeVar("Opt", bound=torch.optim.Optimizer)
 
+POINTS = 10
+"""Points of the learning curve, spread evenly over the steps."""
 LOG_STEPS = 20
 LOSS_MOMENTUM = 0.8
 """Weight of the past in the exponential average of the logged losses."""
@@ -103,12 +105,12 @@ def descend(loss: Tensor, optimizers: Collection[torch.optim.Optimizer]) -> None
         optimizer.step()
 
 
-def run(stage: Stage, *, steps: int, epoch: int, out: Path, identity: str, checkpoint_steps: int) -> dict[str, float]:
+def run(stage: Stage, *, steps: int, out: Path, identity: str, checkpoint_steps: int) -> dict[str, float]:
     """Trains a stage to `steps` steps in all, continuing from `out/checkpoint.safetensors` if there is one.
 
-    Writes `out/model.safetensors`, `out/metrics.json`, `out/curve.json` (the losses and `validate` every `epoch` steps)
-    and TensorBoard logs; returns the last losses. Raises CheckpointError if the checkpoint belongs to other settings,
-    and ValueError if a loss is not finite.
+    Writes `out/model.safetensors`, `out/metrics.json`, `out/curve.json` (the losses and `validate` at POINTS steps, the
+    last of them included) and TensorBoard logs; returns the last losses. Raises CheckpointError if the checkpoint
+    belongs to other settings, and ValueError if a loss is not finite.
     """
     checkpoint = out / "checkpoint.safetensors"
     start = load_training(checkpoint, stage.modules, stage.optimizers, identity) if checkpoint.exists() else 0
@@ -124,16 +126,17 @@ def run(stage: Stage, *, steps: int, epoch: int, out: Path, identity: str, check
             _set_learning_rate(stage.optimizers, cosine(index, steps))
             losses = stage.step(index)
             done = index + 1
+            point = done * POINTS // steps > index * POINTS // steps
             progress.update()
-            if done % LOG_STEPS == 0 or done == steps:
+            if done % LOG_STEPS == 0 or point:
                 averages = _averaged(averages, losses, out)
                 for name, value in averages.items():
                     writer.add_scalar(name, value, done)
                 progress.set_postfix(averages, refresh=False)
-            if done % epoch == 0 or done == steps:
+            if point:
                 curve.append({"step": done, "losses": averages, "calibration": stage.validate()})
                 _write_json(out / "curve.json", curve)
-            if done < steps and (done % checkpoint_steps == 0 or done % epoch == 0):
+            if done < steps and (done % checkpoint_steps == 0 or point):
                 _check_finite(losses, out)  # a checkpoint of diverged weights could not be continued
                 save_training(checkpoint, stage.modules, stage.optimizers, done, identity)
     save_training(checkpoint, stage.modules, stage.optimizers, steps, identity)
@@ -143,21 +146,21 @@ def run(stage: Stage, *, steps: int, epoch: int, out: Path, identity: str, check
     return averages
 
 
-def run_on(stage: Stage, config: Config, dataset: str, *, steps: int, epoch: int, out: Path) -> dict[str, float]:
+def run_on(stage: Stage, config: Config, dataset: str, *, steps: int, out: Path) -> dict[str, float]:
     """Calls `run` with the settings of a configuration, on the normal footage whose digest is `dataset`.
 
     The checkpoint belongs to this stage, these settings, this dataset and this code; it continues no other run. If
     the environment names a folder that outlives the step, STMAE_CHECKPOINTS, it is kept there: a step that was killed
     continues, and one that was done is not done again.
     """
-    windows = f"{config.data.frame_stride} {steps} {epoch}"
+    windows = f"{config.data.frame_stride} {steps}"
     parts = (type(stage).__name__, digest(config.model), digest(config.train), str(config.seed), windows, dataset)
     identity = hashlib.sha256("\n".join((*parts, code_digest())).encode()).hexdigest()
     _set_deterministic(config.train.deterministic)
     lasting = os.environ.get(CHECKPOINTS)
     folder = Path(lasting) / identity[:32] if lasting else out
     every = config.train.checkpoint_steps
-    losses = run(stage, steps=steps, epoch=epoch, out=folder, identity=identity, checkpoint_steps=every)
+    losses = run(stage, steps=steps, out=folder, identity=identity, checkpoint_steps=every)
     if folder != out:
         shutil.copytree(folder, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checkpoint.*", ".*"))
     return losses

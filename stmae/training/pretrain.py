@@ -89,6 +89,4 @@ def pretrain_motion(config: Config, manifest: Manifest, flow_dir: Path, out: Pat
 
 
 def _run(config: Config, manifest: Manifest, stage: ProxyStage, out: Path) -> dict[str, float]:
-    epoch = stage.windows.steps_per_epoch(config.train.batch)
-    steps = config.train.pretrain_epochs * epoch
-    return run_on(stage, config, manifest.training_digest, steps=steps, epoch=epoch, out=out)
+    return run_on(stage, config, manifest.training_digest, steps=config.train.pretrain_steps, out=out)

@@ -151,10 +151,10 @@ def test_runs_that_start_in_the_same_second_have_folders_of_their_own(tmp_path: 
 def test_a_step_that_was_killed_says_so(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as log, (tmp_path / "terminal").open("w") as terminal:
         steps = StepLog(log, terminal)
-        steps.write("12:00:00.000 - INFO - Executing task \x1b[96m'train-adversarial'\x1b[0m\n    epoch 3 of 9\n")
+        steps.write("12:00:00.000 - INFO - Executing task \x1b[96m'train-adversarial'\x1b[0m\n    step 3 of 9\n")
         steps.write("12:01:00.000 - INFO - Task 'train-adversarial' finished with status \x1b[91mFAILURE\x1b[0m\n")
     assert steps.failed == "train-adversarial"
-    assert "epoch 3 of 9" in steps.error()
+    assert "step 3 of 9" in steps.error()
     assert "out of memory" in steps.error()
 
 
