@@ -40,6 +40,11 @@ class DataConfig:
     fps: float = 10.0
     """Frames a second at which footage is sampled by time, in training and in scoring. Frame folders of reader `folder`
     are taken to have this rate."""
+    train_frames: int = 0
+    """Frames of each scene that are trained on, at most; 0 for all. Of longer footage short stretches are kept."""
+    calibration_frames: int = 0
+    """Frames of each scene that form the calibration split, at most; 0 for `calibration_fraction` of all. Of longer
+    footage long stretches are kept."""
     frame_stride: int = 1
     """Training uses the window of every n-th frame; 1 uses all of them."""
     scenes: bool = False
@@ -49,6 +54,8 @@ class DataConfig:
         inside = 0 < self.calibration_fraction < 0.5
         check(inside, "data.calibration_fraction", self.calibration_fraction, "in (0, 0.5)")
         check(0 < self.fps <= 1000, "data.fps", self.fps, "in (0, 1000]")
+        for key in ("train_frames", "calibration_frames"):
+            check(getattr(self, key) >= 0, f"data.{key}", getattr(self, key), "0 or more")
         check(self.frame_stride >= 1, "data.frame_stride", self.frame_stride, "at least 1")
 
 
