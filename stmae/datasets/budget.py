@@ -24,6 +24,8 @@ MIN_FRAMES = CLIP_FRAMES + 1
 """Fewest frames of a clip: four that are seen and one that is predicted."""
 TRAINING_SECONDS = 2.0
 """Length of a stretch that is trained on: many short ones show more of a day than a few long ones."""
+TRAINING_FRAMES = 4 * MIN_FRAMES
+"""Its frames, at least: none of its last four begins a window."""
 CALIBRATION_SECONDS = 120.0
 """Length of a stretch of the calibration split: detectors look back over seconds, and return periods are of events."""
 SPLITS: tuple[Literal["train", "calibration"], ...] = ("train", "calibration")
@@ -89,7 +91,7 @@ def spread(samples: Sequence[int], data: DataConfig) -> list[list[Kept]] | None:
         return None
     owner = np.zeros(total, np.int8)
     _mark(owner, 2, calibration, CALIBRATION_SECONDS * data.fps)
-    _mark(owner, 1, train, max(TRAINING_SECONDS * data.fps, 2 * MIN_FRAMES))
+    _mark(owner, 1, train, max(TRAINING_SECONDS * data.fps, TRAINING_FRAMES))
     return [list(_runs(own)) for own in np.split(owner, np.cumsum(samples)[:-1])]
 
 

@@ -101,4 +101,6 @@ def train_flow(recipe: FlowRecipe, out: Path) -> dict[str, float]:
     """Trains the flow net from scratch or continues; `out/model.safetensors` is what `stmae/model/weights` ships."""
     stage = FlowStage(recipe, training_device())
     identity = hashlib.sha256(f"{config.digest(recipe)}\n{code_digest()}".encode()).hexdigest()
-    return run(stage, steps=recipe.steps, out=out, identity=identity, checkpoint_steps=CHECKPOINT_STEPS)
+    return run(
+        stage, steps=recipe.steps, out=out, identity=identity, checkpoint_steps=CHECKPOINT_STEPS, setting="--steps"
+    )

@@ -9,7 +9,8 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -105,12 +106,22 @@ def descend(loss: Tensor, optimizers: Collection[torch.optim.Optimizer]) -> None
         optimizer.step()
 
 
-def run(stage: Stage, *, steps: int, out: Path, identity: str, checkpoint_steps: int) -> dict[str, float]:
+def duration(seconds: float) -> str:
+    """Returns a time in the unit that people would use: seconds, minutes or hours."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def run(
+    stage: Stage, *, steps: int, out: Path, identity: str, checkpoint_steps: int, setting: str = "train.steps"
+) -> dict[str, float]:
     """Trains a stage to `steps` steps in all, continuing from `out/checkpoint.safetensors` if there is one.
 
     Writes `out/model.safetensors`, `out/metrics.json`, `out/curve.json` (the losses and `validate` at POINTS steps, the
-    last of them included) and TensorBoard logs; returns the last losses. Raises CheckpointError if the checkpoint
-    belongs to other settings, and ValueError if a loss is not finite.
+    last of them included) and TensorBoard logs; returns the last losses. After some steps it logs how long the
+    others will take, and that `setting` shortens it. Raises CheckpointError if the checkpoint belongs to other
+    settings, and ValueError if a loss is not finite.
     """
     checkpoint = out / "checkpoint.safetensors"
     start = load_training(checkpoint, stage.modules, stage.optimizers, identity) if checkpoint.exists() else 0
@@ -122,7 +133,7 @@ def run(stage: Stage, *, steps: int, out: Path, identity: str, checkpoint_steps:
         SummaryWriter(str(out / "logs"), purge_step=start) as writer,
         tqdm(total=steps, initial=start, desc=out.name, unit="step", disable=not sys.stderr.isatty()) as progress,
     ):
-        for index in range(start, steps):
+        for index in _timed(range(start, steps), out.name, setting):
             _set_learning_rate(stage.optimizers, cosine(index, steps))
             losses = stage.step(index)
             done = index + 1
@@ -174,6 +185,18 @@ def code_digest() -> str:
     for path in sorted(path for path in files if path.suffix in (".py", ".safetensors")):
         code.update(hashlib.sha256(path.read_bytes()).digest())
     return code.hexdigest()
+
+
+def _timed(steps: range, stage: str, setting: str) -> Iterator[int]:
+    """Yields steps; after some of them it logs how long the others will take, and that `setting` shortens it."""
+    began = 0.0
+    for number, index in enumerate(steps):
+        if number == 1:
+            began = time.perf_counter()  # the first step takes longer than the others
+        elif number == LOG_STEPS:
+            left = duration((time.perf_counter() - began) / (number - 1) * (len(steps) - number))
+            log.info("%s takes about %s more on this machine; fewer %s shorten it", stage, left, setting)
+        yield index
 
 
 def _with_initial_lr(optimizer: Opt) -> Opt:

@@ -55,7 +55,7 @@ def test_stretches_are_spread_evenly_lie_within_their_file_and_do_not_overlap() 
 
 def test_stretches_are_seconds_and_minutes_long_at_every_rate() -> None:
     (at_five,) = kept([DAY], 6000, 9000, fps=5.0)
-    assert {each.after - each.first for each in at_five if each.split == "train"} == {10}
+    assert {each.after - each.first for each in at_five if each.split == "train"} == {20}
     assert {each.after - each.first for each in at_five if each.split == "calibration"} == {600}
 
 
