@@ -53,7 +53,7 @@ class Estimate:
         """Returns a sentence for people, with the setting that shortens the training."""
         shorter = f"fewer train.steps than {self.steps} shorten it"
         if self.flow > self.seconds / 2:
-            shorter = "fewer data.train_frames and data.calibration_frames shorten it"
+            shorter = "less footage shortens it (data.train_frames, data.calibration_frames, data.test_glob)"
         parts = f"flow {duration(self.flow)}, pretraining {duration(self.pretraining)}"
         parts += f", adversarial training {duration(self.adversarial)}"
         return f"training takes about {duration(self.seconds)} on this machine ({parts}); {shorter}"

@@ -76,7 +76,7 @@ def test_an_estimate_grows_with_the_steps_and_takes_off_flow_that_is_there(manif
         (
             Estimate(flow=7200, pretraining=5, adversarial=20, steps=10),
             "training takes about 2.0 h on this machine (flow 2.0 h, pretraining 5 s, adversarial training 20 s); "
-            "fewer data.train_frames and data.calibration_frames shorten it",
+            "less footage shortens it (data.train_frames, data.calibration_frames, data.test_glob)",
         ),
     ],
 )
