@@ -18,7 +18,8 @@ import numpy.typing as npt
 from stmae.config import DataConfig
 from stmae.datasets.footage import Footage
 from stmae.scoring.raw import CLIP_FRAMES
-from stmae.video.stretches import Survey
+from stmae.video.sampling import Sampler
+from stmae.video.stretches import Bounds, Seconds, Survey
 
 MIN_FRAMES = CLIP_FRAMES + 1
 """Fewest frames of a clip: four that are seen and one that is predicted."""
@@ -48,7 +49,16 @@ class Cut:
     """What is kept of a clip of footage that is not kept whole."""
 
     survey: Survey
+    samples: Seconds
+    """Times of its samples, seconds from its start."""
     kept: list[Kept]
+
+    @property
+    def bounds(self) -> Bounds:
+        """Returns the bounds of the stretches, half-way between a sample that is kept and one that is not."""
+        middles = (self.samples[1:] + self.samples[:-1]) / 2
+        edges = [-math.inf, *middles.tolist(), math.inf]
+        return [(edges[kept.first], edges[kept.after]) for kept in self.kept]
 
 
 def cut(train: Sequence[Footage], data: DataConfig) -> dict[str, Cut]:
@@ -64,15 +74,15 @@ def cut(train: Sequence[Footage], data: DataConfig) -> dict[str, Cut]:
     for scene in sorted({item.scene for item in train}):
         own = [item for item in train if item.scene == scene]
         surveys = [survey(item.path, item.folder_fps) for item in own]
-        samples = [min(len(found.times), math.ceil(found.length_s * data.fps)) for found in surveys]
-        stretches = spread(samples, data)
+        samples = [_samples(found, data.fps) for found in surveys]
+        stretches = spread([len(each) for each in samples], data)
         if stretches is None:
             continue
-        for item, found, kept in zip(own, surveys, stretches, strict=True):
-            if len(found.times):
-                cuts[item.name] = Cut(found, kept)
+        for item, found, taken, kept in zip(own, surveys, samples, stretches, strict=True):
+            if len(taken):
+                cuts[item.name] = Cut(found, taken, kept)
         frames = sum(each.after - each.first for kept in stretches for each in kept)
-        log.info("%s: %d of %d frames are kept", scene or "normal footage", frames, sum(samples))
+        log.info("%s: %d of %d frames are kept", scene or "normal footage", frames, sum(map(len, samples)))
     return cuts
 
 
@@ -93,6 +103,12 @@ def spread(samples: Sequence[int], data: DataConfig) -> list[list[Kept]] | None:
     _mark(owner, 2, calibration, CALIBRATION_SECONDS * data.fps)
     _mark(owner, 1, train, max(TRAINING_SECONDS * data.fps, TRAINING_FRAMES))
     return [list(_runs(own)) for own in np.split(owner, np.cumsum(samples)[:-1])]
+
+
+def _samples(found: Survey, fps: float) -> Seconds:
+    """Returns the times of the frames that are sampled at `fps`."""
+    sampler = Sampler(fps)
+    return np.array([time_s for time_s in found.times.tolist() if sampler.takes(time_s)])
 
 
 def _mark(owner: npt.NDArray[np.int8], mark: int, frames: int, length: float) -> None:

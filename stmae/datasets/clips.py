@@ -24,7 +24,7 @@ from stmae.storage.atomic import write_atomically
 from stmae.video.health import DecodeHealth
 from stmae.video.images import image_files
 from stmae.video.reader import FrameSource
-from stmae.video.sampling import EARLY, is_slower
+from stmae.video.sampling import is_slower
 
 log = logging.getLogger(__name__)
 
@@ -92,19 +92,18 @@ class ClipWriter:
         if not cut.kept:
             return []
         whole = self._draft(item, "train", item.name)
-        drafts = [self._stretch(whole, kept) for kept in cut.kept]
+        drafts = [self._stretch(whole, kept, cut.samples[kept.first]) for kept in cut.kept]
         done = [clip for clip in map(self._done, drafts) if clip is not None]
         return done if len(done) == len(drafts) else self._decode_stretches(drafts, item, cut)
 
-    def _stretch(self, whole: Clip, kept: Kept) -> Clip:
+    def _stretch(self, whole: Clip, kept: Kept, begins_s: float) -> Clip:
         """Returns what is known of a stretch before it is decoded."""
-        name = f"{whole.name}-at-{kept.first / self.fps:.2f}s"
+        name = f"{whole.name}-at-{begins_s:.2f}s"
         digest = hashlib.sha256(f"{whole.sha256} {kept.first} {kept.after} {self.fps}".encode()).hexdigest()
         return dataclasses.replace(whole, name=name, split=kept.split, sha256=digest)
 
     def _decode_stretches(self, drafts: list[Clip], item: Footage, cut: Cut) -> list[Clip]:
-        bounds = [((kept.first - EARLY) / self.fps, (kept.after - EARLY) / self.fps) for kept in cut.kept]
-        stretches = cut.survey.stretches(bounds)
+        stretches = cut.survey.stretches(cut.bounds)
         source = FrameSource(item.path, self.size, fps=self.fps, folder_fps=item.folder_fps, stretches=stretches)
         paths = [self.arrays.path("frames", draft.split, draft.name) for draft in drafts]
         counts = dict.fromkeys(range(len(drafts)), 0)

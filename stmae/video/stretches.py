@@ -42,28 +42,34 @@ class Stretches:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Order:
+    """All frames of a video in the order in which they are shown, and the groups of pictures that they are in."""
+
+    stamps: Seconds
+    """When each frame is shown, by the container, ascending."""
+    firsts: npt.NDArray[np.int64]
+    """Number of the first frame of each group."""
+    opens: npt.NDArray[np.bool_]
+    """Whether pictures of the group refer to the group before it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Survey:
     """The frames of footage as they are known before any is decoded."""
 
     times: Seconds
     """When each frame is shown, seconds from the start of the footage."""
-    length_s: float
-    """End of the last frame."""
-    stamps: Seconds | None = None
-    """The same by the container of a video; None where not all can be told without decoding, and for image folders."""
-    firsts: npt.NDArray[np.int64] | None = None
-    """Number of the first frame of each group of pictures, where `stamps` are known."""
-    opens: npt.NDArray[np.bool_] | None = None
-    """Whether pictures of the group refer to the group before it, where `stamps` are known."""
+    order: Order | None = None
+    """None for image folders, and for videos that have to be decoded as a whole."""
 
     def stretches(self, bounds: Bounds) -> Stretches:
         """Returns the stretches with the groups of pictures in which they lie."""
-        if self.stamps is None or self.firsts is None or self.opens is None:
+        if self.order is None:
             return Stretches(bounds)
         chosen: set[int] = set()
         for start, stop in bounds:
             first, after = np.searchsorted(self.times, (start, stop))
             if first < after:
-                begin, end = np.searchsorted(self.firsts, (first, after - 1), side="right") - 1
-                chosen.update(range(begin - int(self.opens[begin]), end + 1))
-        return Stretches(bounds, Groups(frozenset(chosen - {-1}), self.stamps))
+                begin, end = np.searchsorted(self.order.firsts, (first, after - 1), side="right") - 1
+                chosen.update(range(max(begin - int(self.order.opens[begin]), 0), end + 1))
+        return Stretches(bounds, Groups(frozenset(chosen), self.order.stamps))

@@ -1,8 +1,7 @@
-"""Survey: how long footage is and where a video can be cut, found out from packets without decoding any."""
+"""Survey: when each frame of footage is shown and where a video can be cut, told by packets before any is decoded."""
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,22 +16,20 @@ from stmae.video.container import COUNTED_FORMATS, RAW_FORMATS
 from stmae.video.decode import VideoFile
 from stmae.video.health import ASSUMED_FPS
 from stmae.video.images import image_files
-from stmae.video.stretches import Groups, Survey
+from stmae.video.stretches import Groups, Order, Survey
 
-NOTHING = Survey(np.zeros(0), 0.0)
+NOTHING = Survey(np.zeros(0))
 
 
 def survey(path: Path, folder_fps: float) -> Survey:
     """Returns the survey of a video, read once, or of an image folder with `folder_fps` frames a second.
 
     A file that cannot be opened has no frames. Where stamps are missing, wrong or not ascending from one group of
-    pictures to the next, the times are approximate and `stamps` are None: such a video has to be decoded as a whole.
-    So does one whose second group cannot be decoded without the first: with intra refresh, a picture is built up over
-    many frames.
+    pictures to the next, the times are approximate and a video has to be decoded as a whole. So does one whose second
+    group cannot be decoded without the first: with intra refresh, a picture is built up over many frames.
     """
     if path.is_dir():
-        count = len(image_files(path))
-        return Survey(np.arange(count) / folder_fps, count / folder_fps)
+        return Survey(np.arange(len(image_files(path))) / folder_fps)
     try:
         container = containers.open_container(path)
     except containers.NOT_OPENED:
@@ -40,29 +37,28 @@ def survey(path: Path, folder_fps: float) -> Survey:
     with container:
         stream = containers.video_stream(container)
         found = NOTHING if stream is None else _survey(container, stream)
-    return found if _restarts(path, found) else dataclasses.replace(found, stamps=None)
+    return found if found.order is None or _restarts(path, found.order) else Survey(found.times)
 
 
 def _survey(container: InputContainer, stream: VideoStream) -> Survey:
     clock = Clock[None](1 / (containers.nominal_rate(container, stream) or ASSUMED_FPS))
-    order = _Order(container.format.name not in RAW_FORMATS | COUNTED_FORMATS)
-    times = np.array([time_s for time_s, _ in clock.times(order.shown(container, stream))])
-    length_s = float(times[-1]) + clock.step if len(times) else 0.0
-    if not order.regular or clock.odd or clock.restarts:
-        return Survey(times, length_s)
-    return Survey(times, length_s, np.array(order.stamps), np.array(order.firsts), np.array(order.opens))
+    packets = _Packets(container.format.name not in RAW_FORMATS | COUNTED_FORMATS)
+    times = np.array([time_s for time_s, _ in clock.times(packets.shown(container, stream))])
+    if not packets.regular or clock.odd or clock.restarts:
+        return Survey(times)
+    return Survey(times, Order(np.array(packets.stamps), np.array(packets.firsts), np.array(packets.opens)))
 
 
-def _restarts(path: Path, found: Survey) -> bool:
+def _restarts(path: Path, order: Order) -> bool:
     """Says whether the second group of pictures, where there is one, can be decoded alone."""
-    if found.stamps is None or found.firsts is None or found.opens is None or len(found.firsts) < 2 or found.opens[1]:
+    if len(order.firsts) < 2 or order.opens[1]:
         return True
-    _, begin, end, *_ = [*found.firsts, len(found.stamps)]
-    frames = itertools.islice(VideoFile(path, groups=Groups(frozenset({1}), found.stamps)), begin, end)
+    _, begin, end, *_ = [*order.firsts, len(order.stamps)]
+    frames = itertools.islice(VideoFile(path, groups=Groups(frozenset({1}), order.stamps)), begin, end)
     return all(frame is not None for _, frame in frames)
 
 
-class _Order:
+class _Packets:
     """Puts packets, which come in the order of decoding, into that in which their frames are shown."""
 
     def __init__(self, regular: bool) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_footage import clip, config, write_images
-from recordings import record, spoil_packet
+from recordings import at_intervals, record, spoil_packet
 
 from stmae.config import DataConfig
 from stmae.datasets.budget import Kept, spread
@@ -122,6 +122,15 @@ def test_footage_within_the_budget_gives_the_manifest_that_it_gives_without_one(
     roomy = config(train_frames=1000, calibration_frames=1000)
     one, other = (prepare(settings, films, tmp_path / f"{number}") for number, settings in enumerate((roomy, config())))
     assert dataclasses.replace(one, root=other.root) == other
+
+
+def test_a_recorder_that_waits_for_motion_is_cut_by_what_it_filmed(tmp_path: Path) -> None:
+    film = at_intervals(tmp_path / "in/training/day.mkv", bursts=6, every_seconds=1000.0)
+    manifest = prepare(config(**LONG | {"train_frames": 120}), tmp_path / "in", tmp_path / "out")
+    assert film.exists()
+    begins = sorted(float(each.name.partition("-at-")[2].removesuffix("s")) for each in manifest.clips)
+    assert {round(begin / 1000) for begin in begins} == {0, 1, 2, 3, 4, 5}
+    assert sum(each.frames for each in manifest.clips) == 160
 
 
 def test_each_scene_has_its_own_budget(tmp_path: Path) -> None:
