@@ -20,13 +20,13 @@ Figures = Mapping[str, Any]
 
 
 def learning_curve(figures: Figures) -> str:
-    """Draws the PSNR on the calibration split by epoch, a line a seed."""
-    (curves,) = [values for name, values in figures.items() if name.endswith("_psnr_by_epoch")]
+    """Draws the PSNR on the calibration split through the training, a line a seed."""
+    (curves,) = [values for name, values in figures.items() if "_psnr_by_" in name]
     return plots.lines(
         {f"seed {seed}": [[value] for value in curve] for seed, curve in zip(figures["seed"], curves, strict=True)},
-        x_label="epoch",
+        x_label="point of the learning curve",
         y_label="PSNR, dB",
-        title="PSNR on the calibration split by epoch, a line a seed",
+        title="PSNR on the calibration split through the training, a line a seed",
         width=WIDTH,
     )
 

@@ -132,8 +132,8 @@ def _git(*arguments: str) -> str | None:
     return run.stdout.strip() or None
 
 
-def psnr_by_epoch(evaluation: Path) -> list[float]:
-    """Returns the learning curve of an evaluation: mean PSNR (dB) on the calibration split after each epoch."""
+def psnr_by_tenth(evaluation: Path) -> list[float]:
+    """Returns the learning curve of an evaluation: mean PSNR (dB) on the calibration split after each tenth."""
     curve = json.loads(evaluation.read_text(encoding="utf-8"))["curve"]
     return [row["calibration"]["psnr"] for row in curve]
 
@@ -142,7 +142,7 @@ def _record_study(source: dict[str, Any], command: str, out: Path) -> None:
     study, config, figures = source["study"], source["config"], source["figures"]
     name = {"seeds": config, "scenes": "scenes"}.get(study, f"{study}-{source['reader']}")
     if study == "seeds":
-        figures["calibration_psnr_by_epoch"] = [psnr_by_epoch(Path(one["evaluation"])) for one in source["variants"]]
+        figures["calibration_psnr_by_tenth"] = [psnr_by_tenth(Path(one["evaluation"])) for one in source["variants"]]
     short = {SHORT_NAMES[key]: values for key, values in figures.items() if key in SHORT_NAMES}
     record(name, command, {"seed": source["seeds"], **figures, **short, "seconds": source["seconds"]}, out)
 

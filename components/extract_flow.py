@@ -9,6 +9,7 @@ from components.image import BASE_IMAGE
 def extract_flow(config: str, dataset_digest: str, dataset: dsl.Input[dsl.Dataset], flow: dsl.Output[dsl.Dataset]):
     """Runs the flow net over all consecutive frames and keeps its output at its own resolution.
 
+    Before it starts, it says how long the flow and the training of a model will take on this machine.
     Where STMAE_FLOW names a folder that outlives the run, the flow is kept there too, for later runs.
 
     Args:
@@ -23,9 +24,12 @@ def extract_flow(config: str, dataset_digest: str, dataset: dsl.Input[dsl.Datase
     from stmae.config import from_json
     from stmae.datasets.flow_cache import FlowCache, extract_flow, link_or_copy
     from stmae.datasets.manifest import Manifest
+    from stmae.training.estimate import estimate
 
-    manifest, lasting = Manifest.load(Path(dataset.path)), os.environ.get("STMAE_FLOW")
-    cache = extract_flow(from_json(config), manifest, Path(lasting or flow.path))
+    settings, manifest = from_json(config), Manifest.load(Path(dataset.path))
+    lasting = os.environ.get("STMAE_FLOW")
+    print(estimate(settings, manifest, Path(lasting or flow.path)))
+    cache = extract_flow(settings, manifest, Path(lasting or flow.path))
     if lasting:
         for clip in manifest.clips:
             link_or_copy(cache.path(clip), FlowCache(Path(flow.path), cache.digest).path(clip))

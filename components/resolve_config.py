@@ -13,8 +13,7 @@ def resolve_config(
     config_toml: str,
     overrides: str,
     seed: int,
-    pretrain_epochs: int,
-    adversarial_epochs: int,
+    steps: int,
     study: str,
     seeds: str,
     data_root: str,
@@ -27,8 +26,7 @@ def resolve_config(
         config_toml: Text of a configuration of one's own, used instead of `dataset` unless empty.
         overrides: Values of the configuration as "a.b=c a.b=c", quoted as in a shell.
         seed: Seed of the run; negative for the configuration's own.
-        pretrain_epochs: Epochs of each proxy task; 0 for the configuration's own.
-        adversarial_epochs: Epochs of the adversarial training; 0 for the configuration's own.
+        steps: Steps of the training (`train.steps`); 0 for the configuration's own.
         study: Name of a study whose variants are checked too; empty for none.
         seeds: Seeds of the study, as "1 2 3".
         data_root: Folder, or s3:// URI, of the footage.
@@ -49,8 +47,7 @@ def resolve_config(
 
     given = shlex.split(overrides)
     given += [f"seed={int(seed)}"] if seed >= 0 else []
-    for name, epochs in (("pretrain_epochs", pretrain_epochs), ("adversarial_epochs", adversarial_epochs)):
-        given += [f"train.{name}={int(epochs)}"] if epochs > 0 else []
+    given += [f"train.steps={int(steps)}"] if steps > 0 else []
     with tempfile.TemporaryDirectory() as folder:
         source = dataset
         if config_toml:

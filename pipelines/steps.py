@@ -15,6 +15,8 @@ STARTED = re.compile(r"Executing task '([^']+?)(?:-\d+)?'$")
 """kfp appends a number to the second and later steps of one name."""
 FINISHED = re.compile(r"Task '([^']+)' finished with status (\w+)$")
 EXECUTOR = re.compile(r"^\[KFP Executor [^]]*\]: ")
+ESTIMATE = re.compile(r"training takes about .* on this machine")
+"""What extract-flow says before the training starts; it stays on the terminal."""
 OUTPUT = re.compile(r'"outputFile": "(.+)"')
 ITERATION = re.compile(r"/for-loop-\d+-iteration-(\d+)")
 NAME_WIDTH = 20
@@ -85,6 +87,8 @@ class StepLog:
         elif self._step is not None:
             content = line.removeprefix("    ")
             self._lines.append(content)
+            if ESTIMATE.match(content):
+                self._show(content, lasting=True)
             if match := OUTPUT.search(content):
                 name = self._iteration_names.get(tuple(int(index) for index in ITERATION.findall(match[1])))
                 # Each output parameter has such a line too.
@@ -107,7 +111,7 @@ class StepLog:
     def _show(self, line: str, *, lasting: bool) -> None:
         if self._live:
             # The line is overwritten until the step ends.
-            self._terminal.write("\r\x1b[K" + line[:110] + ("\n" if lasting else ""))
+            self._terminal.write("\r\x1b[K" + (f"{line}\n" if lasting else line[:110]))
         elif lasting:
             self._terminal.write(line + "\n")
         self._terminal.flush()

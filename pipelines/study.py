@@ -82,8 +82,7 @@ def study(
     dataset: str = "walkway",
     config_toml: str = "",
     overrides: str = "",
-    pretrain_epochs: int = 0,
-    adversarial_epochs: int = 0,
+    steps: int = 0,
     data_root: str = DATA_MOUNT,
     data_version: str = "",
 ):
@@ -95,8 +94,7 @@ def study(
         dataset: Name of a shipped configuration: avenue, folder, ped2, ped2-cpu, shanghaitech, walkway, ...
         config_toml: Text of a configuration of one's own, used instead of the one that `dataset` names unless empty.
         overrides: Values of the configuration as "a.b=c a.b=c", quoted as in a shell.
-        pretrain_epochs: Epochs of each proxy task; 0 for the configuration's own.
-        adversarial_epochs: Epochs of the adversarial training; 0 for the configuration's own.
+        steps: Steps of the training (`train.steps`); 0 for the configuration's own.
         data_root: Folder with the footage, or s3://bucket/prefix.
         data_version: Any string that changes with the footage; empty to find out by a listing.
     """
@@ -116,8 +114,7 @@ def study(
                 config_toml=config_toml,
                 overrides=overrides,
                 seed=-1,
-                pretrain_epochs=pretrain_epochs,
-                adversarial_epochs=adversarial_epochs,
+                steps=steps,
                 study=study,
                 seeds=seeds,
                 data_root=data_root,

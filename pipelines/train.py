@@ -38,8 +38,7 @@ def train(
     config_toml: str = "",
     overrides: str = "",
     seed: int = -1,
-    pretrain_epochs: int = 0,
-    adversarial_epochs: int = 0,
+    steps: int = 0,
     data_root: str = DATA_MOUNT,
     data_version: str = "",
     models: str = SHARED.models,
@@ -59,8 +58,7 @@ def train(
         config_toml: Text of a configuration of one's own, used instead of the one that `dataset` names unless empty.
         overrides: Values of the configuration as "a.b=c a.b=c", quoted as in a shell.
         seed: Seed of the run; negative for the configuration's own.
-        pretrain_epochs: Epochs of each proxy task; 0 for the configuration's own.
-        adversarial_epochs: Epochs of the adversarial training; 0 for the configuration's own.
+        steps: Steps of the training (`train.steps`); 0 for the configuration's own.
         data_root: Folder with the footage, or s3://bucket/prefix.
         data_version: Any string that changes with the footage; empty to find out by a listing.
         models: Path or URI of the models store to publish to.
@@ -87,8 +85,7 @@ def train(
                 config_toml=config_toml,
                 overrides=overrides,
                 seed=seed,
-                pretrain_epochs=pretrain_epochs,
-                adversarial_epochs=adversarial_epochs,
+                steps=steps,
                 study="",
                 seeds="",
                 data_root=data_root,

@@ -40,6 +40,11 @@ class DataConfig:
     fps: float = 10.0
     """Frames a second at which footage is sampled by time, in training and in scoring. Frame folders of reader `folder`
     are taken to have this rate."""
+    train_frames: int = 0
+    """Frames of each scene that are trained on, at most; 0 for all. Of longer footage short stretches are kept."""
+    calibration_frames: int = 0
+    """Frames of each scene that form the calibration split, at most; 0 for `calibration_fraction` of all. Of longer
+    footage long stretches are kept."""
     frame_stride: int = 1
     """Training uses the window of every n-th frame; 1 uses all of them."""
     scenes: bool = False
@@ -49,6 +54,8 @@ class DataConfig:
         inside = 0 < self.calibration_fraction < 0.5
         check(inside, "data.calibration_fraction", self.calibration_fraction, "in (0, 0.5)")
         check(0 < self.fps <= 1000, "data.fps", self.fps, "in (0, 1000]")
+        for key in ("train_frames", "calibration_frames"):
+            check(getattr(self, key) >= 0, f"data.{key}", getattr(self, key), "0 or more")
         check(self.frame_stride >= 1, "data.frame_stride", self.frame_stride, "at least 1")
 
 
@@ -107,9 +114,10 @@ class TrainConfig:
     """Learning rate of Adam."""
     muon_learning_rate: float = 0.02
     discriminator_learning_rate: float = 4e-5
-    pretrain_epochs: int = 20
-    """Epochs of each proxy task."""
-    adversarial_epochs: int = 60
+    steps: int = 16_000
+    """Steps of the adversarial training, whatever the length of the footage: windows are drawn from all of it."""
+    pretrain_fraction: float = 0.25
+    """Steps of each proxy task, as a fraction of `steps`."""
     encoder_lr_scale: float = 1.0
     """0 freezes the encoders in adversarial training (section 2.1 of the paper); > 0 fine-tunes them (2.3)."""
     noise: float = 0.2
@@ -129,17 +137,23 @@ class TrainConfig:
     deterministic: bool = False
     """The same weights bit for bit on a GPU too, more slowly, or an error; CPUs always give the same."""
     checkpoint_steps: int = 500
-    """Largest number of steps between checkpoints; the end of each epoch is one too."""
+    """Largest number of steps between checkpoints; each point of the learning curve is one too."""
 
     def __post_init__(self) -> None:
         check(self.batch >= 2, "train.batch", self.batch, "at least 2 (batch normalisation)")
-        for key in ("pretrain_epochs", "adversarial_epochs", "motion_windows", "checkpoint_steps"):
+        for key in ("steps", "motion_windows", "checkpoint_steps"):
             check(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "at least 1")
         for key in ("learning_rate", "muon_learning_rate", "discriminator_learning_rate"):
             check(getattr(self, key) > 0, f"train.{key}", getattr(self, key), "positive")
         for key in ("lambda_motion", "lambda_compact", "lambda_adversarial", "compact_margin", "encoder_lr_scale"):
             check(getattr(self, key) >= 0, f"train.{key}", getattr(self, key), "0 or more")
+        check(self.pretrain_fraction > 0, "train.pretrain_fraction", self.pretrain_fraction, "positive")
         check(0 <= self.noise < 1, "train.noise", self.noise, "in [0, 1)")
+
+    @property
+    def pretrain_steps(self) -> int:
+        """Returns the steps of each proxy task, at least 1."""
+        return max(round(self.steps * self.pretrain_fraction), 1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

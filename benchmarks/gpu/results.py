@@ -47,8 +47,8 @@ def _accuracy(stages: dict[str, Any], train: dict[str, Any]) -> dict[str, Any]:
         return {}
     names = [key for key in next(iter(evaluated.values()))["figures"] if key != "ms_step"]
     figures: dict[str, Any] = {"seed": list(evaluated), "footage": "WebP, quality 90"}
-    figures["epochs_pretraining_configured"] = train["pretrain_epochs"]
-    figures["epochs_adversarial_configured"] = train["adversarial_epochs"]
+    figures["pretrain_fraction"] = train["pretrain_fraction"]
+    figures["steps_configured"] = train["steps"]
     for key in names:
         figures[key] = [one["figures"].get(key) for one in evaluated.values()]
     return figures | _unfinished({name: one for name, one in stages.items() if name.startswith("seed-")})

@@ -62,30 +62,31 @@ def time_step(notes: Notes, config: Config, work: Path) -> None:
 
 
 def train_seed(notes: Notes, config: Config, work: Path, seconds: float) -> None:
-    """Trains and evaluates one model within `seconds`, with as many of the configuration's epochs as fit."""
+    """Trains and evaluates one model within `seconds`, with as many of the configuration's steps as fit."""
     manifest, flow, out = Manifest.load(work / "dataset"), work / "flow", work / f"seed-{config.seed}"
     train, ends = config.train, seconds * (1 - EVALUATION)
     notes.doing("timing a step")
     stage = _stage(config, work)
     step = _milliseconds(stage.step, stage.device)
-    epoch = stage.windows.steps_per_epoch(train.batch) * step / 1000 * MARGIN
     del stage
-    whole = epoch * (train.adversarial_epochs + 2 * PROXY * train.pretrain_epochs)
-    pretraining = fitting(train.pretrain_epochs, (ends - notes.seconds()) / whole * train.pretrain_epochs)
+    seconds_step = step / 1000 * MARGIN
+    whole = seconds_step * (train.steps + 2 * PROXY * train.pretrain_steps)
     notes.put(ms_step=step)
-    config = dataclasses.replace(config, train=dataclasses.replace(train, pretrain_epochs=pretraining))
-    notes.doing(f"pretraining, {pretraining} epochs of each stream")
+    steps = fitting(train.steps, (ends - notes.seconds()) / whole * train.steps)
+    config = dataclasses.replace(config, train=dataclasses.replace(train, steps=steps))
+    pretraining = config.train.pretrain_steps
+    notes.doing(f"pretraining, {pretraining} steps of each stream")
     pretrain_appearance(config, manifest, out / "appearance")
     pretrain_motion(config, manifest, flow, out / "motion")
-    notes.put(epochs_pretraining=pretraining)
-    adversarial = fitting(train.adversarial_epochs, (ends - notes.seconds()) / epoch)
-    config = dataclasses.replace(config, train=dataclasses.replace(config.train, adversarial_epochs=adversarial))
-    notes.doing(f"adversarial training, {adversarial} epochs")
+    notes.put(steps_pretraining=pretraining)
+    steps = fitting(train.steps, (ends - notes.seconds()) / seconds_step)
+    config = dataclasses.replace(config, train=dataclasses.replace(train, steps=steps))
+    notes.doing(f"adversarial training, {steps} steps")
     train_adversarial(config, manifest, flow, out / "appearance", out / "motion", out / "model")
-    if (pretraining, adversarial) != (train.pretrain_epochs, train.adversarial_epochs):
+    if (pretraining, steps) != (train.pretrain_steps, train.steps):
         notes.shortened(
-            f"{pretraining} of {train.pretrain_epochs} epochs of pretraining and {adversarial} of "
-            f"{train.adversarial_epochs} of adversarial training: what fits into {seconds:.0f} s"
+            f"{pretraining} of {train.pretrain_steps} steps of pretraining and {steps} of "
+            f"{train.steps} of adversarial training: what fits into {seconds:.0f} s"
         )
     notes.put(seconds_training=round(notes.seconds(), 1), **reached(work, config.seed))
     notes.doing("evaluation")
@@ -93,15 +94,15 @@ def train_seed(notes: Notes, config: Config, work: Path, seconds: float) -> None
 
 
 def reached(work: Path, seed: int) -> dict[str, Any]:
-    """Returns the epochs of adversarial training that are done, with the learning curve, also of a stopped training."""
+    """Returns the steps of adversarial training that are done, with the learning curve, also of a stopped training."""
     path = work / f"seed-{seed}" / "model" / "curve.json"
     curve = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     psnr = [row["calibration"]["psnr"] for row in curve]
-    return {"epochs_adversarial": len(curve), "calibration_psnr_by_epoch": psnr}
+    return {"steps_adversarial": curve[-1]["step"] if curve else 0, "calibration_psnr_by_tenth": psnr}
 
 
 def fitting(wanted: int, fit: float) -> int:
-    """Returns how many of the wanted epochs are trained where `fit` epochs fit: at least one."""
+    """Returns how many of the wanted steps are trained where `fit` steps fit: at least one."""
     return max(1, min(wanted, int(fit)))
 
 

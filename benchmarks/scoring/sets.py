@@ -55,8 +55,7 @@ SMALL = (
     "train.optimizer=muon",
     "train.learning_rate=1e-3",
     "train.motion_windows=2",
-    "train.pretrain_epochs=1",
-    "train.adversarial_epochs=4",
+    "train.steps=1500",
 )
 """Settings with which a small picture of a real camera is learnt in minutes."""
 COFFEE_ROOM = Set(

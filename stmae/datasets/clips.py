@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -14,19 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from stmae.datasets.arrays import write_npy
+from stmae.datasets.budget import MIN_FRAMES, Cut, Kept
 from stmae.datasets.footage import Footage
 from stmae.datasets.labels import Mask, Truth, check_count, check_size, shrink
 from stmae.datasets.manifest import FORMAT, Clip, DatasetError, Manifest, Split
 from stmae.datasets.splits import calibration_frames
-from stmae.scoring.raw import CLIP_FRAMES
 from stmae.storage.atomic import write_atomically
 from stmae.video.health import DecodeHealth
 from stmae.video.images import image_files
 from stmae.video.reader import FrameSource
 from stmae.video.sampling import is_slower
-
-MIN_FRAMES = CLIP_FRAMES + 1
-"""Fewest frames of a clip: four that are seen and one that is predicted."""
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +87,43 @@ class ClipWriter:
         finally:
             whole.unlink(missing_ok=True)
 
+    def write_stretches(self, item: Footage, cut: Cut) -> list[Clip]:
+        """Prepares the stretches that are kept of footage as a clip each, unless that was done before."""
+        if not cut.kept:
+            return []
+        whole = self._draft(item, "train", item.name)
+        drafts = [self._stretch(whole, kept, cut.samples[kept.first]) for kept in cut.kept]
+        done = [clip for clip in map(self._done, drafts) if clip is not None]
+        return done if len(done) == len(drafts) else self._decode_stretches(drafts, item, cut)
+
+    def _stretch(self, whole: Clip, kept: Kept, begins_s: float) -> Clip:
+        """Returns what is known of a stretch before it is decoded."""
+        name = f"{whole.name}-at-{begins_s:.2f}s"
+        digest = hashlib.sha256(f"{whole.sha256} {kept.first} {kept.after} {self.fps}".encode()).hexdigest()
+        return dataclasses.replace(whole, name=name, split=kept.split, sha256=digest)
+
+    def _decode_stretches(self, drafts: list[Clip], item: Footage, cut: Cut) -> list[Clip]:
+        stretches = cut.survey.stretches(cut.bounds)
+        source = FrameSource(item.path, self.size, fps=self.fps, folder_fps=item.folder_fps, stretches=stretches)
+        paths = [self.arrays.path("frames", draft.split, draft.name) for draft in drafts]
+        counts = dict.fromkeys(range(len(drafts)), 0)
+        for number, frames in itertools.groupby(source, lambda frame: stretches.number(frame.time_s)):
+            assert number is not None
+            counts[number] = write_npy(paths[number], (frame.image for frame in frames))
+        try:
+            _check_health(item, source.health)
+        except DatasetError:
+            for path in paths:
+                path.unlink(missing_ok=True)
+            raise
+        self._warn_if_slower(item, source.health)
+        height, width = source.shape or (0, 0)
+        return [
+            self._finish(dataclasses.replace(draft, frames=counts[number], height=height, width=width))
+            for number, draft in enumerate(drafts)
+            if counts[number] >= MIN_FRAMES
+        ]
+
     def _draft(self, item: Footage, split: Split, name: str) -> Clip:
         """Returns what is known of a clip before it is decoded."""
         source = item.path.relative_to(self.root).as_posix()
@@ -110,10 +145,16 @@ class ClipWriter:
             for frame in source:
                 indices.append(frame.index)
                 yield frame.image
-            _check_health(item, source.health, len(indices))  # within the stream: bad footage leaves no array behind
+            _check_health(item, source.health)  # within the stream: bad footage leaves no array behind
+            _check_length(item, len(indices))
 
         frames, health = write_npy(path, images()), source.health
         height, width = source.shape or (0, 0)
+        self._warn_if_slower(item, health)
+        clip = dataclasses.replace(draft, frames=frames, height=height, width=width)
+        return clip, Sampled(health.frames_decoded, np.array(indices))
+
+    def _warn_if_slower(self, item: Footage, health: DecodeHealth) -> None:
         if is_slower(health.fps, self.fps):
             log.warning(
                 "%s: has %g frames/s, fewer than data.fps = %g; set data.fps to the least of your footage, "
@@ -122,8 +163,6 @@ class ClipWriter:
                 health.fps,
                 self.fps,
             )
-        clip = dataclasses.replace(draft, frames=frames, height=height, width=width)
-        return clip, Sampled(health.frames_decoded, np.array(indices))
 
     def _write_truth(self, clip: Clip, truth: Truth, sampled: Sampled) -> Clip:
         """Writes labels and masks; both have one entry a sample, of those that they have for each frame."""
@@ -185,7 +224,7 @@ def sha256(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def _check_health(item: Footage, health: DecodeHealth, samples: int) -> None:
+def _check_health(item: Footage, health: DecodeHealth) -> None:
     """Raises DatasetError for footage that cannot be used. Of a damaged video what is left is used, with a warning."""
     if health.status == "truncated" and item.path.is_file():
         log.warning("%s: %s; the rest is used", item.path, health.reason)
@@ -194,5 +233,9 @@ def _check_health(item: Footage, health: DecodeHealth, samples: int) -> None:
         raise DatasetError(
             f"{item.path}: {health.status}: {health.reason}; repair it or remove it from the {split} data"
         )
+
+
+def _check_length(item: Footage, samples: int) -> None:
+    """Raises DatasetError for footage that is too short to be a clip."""
     if samples < MIN_FRAMES:
         raise DatasetError(f"{item.path}: {samples} frames; a clip needs at least {MIN_FRAMES}, remove it")

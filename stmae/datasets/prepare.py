@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from stmae.config import Config
+from stmae.datasets.budget import cut
 from stmae.datasets.clips import ClipWriter
 from stmae.datasets.manifest import Clip, DatasetError, Manifest, Split
 from stmae.datasets.readers import read_footage
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 def prepare(config: Config, data_root: Path, out: Path) -> Manifest:
     """Reads `data_root` in the layout of `config.data.reader` and writes the prepared dataset to `out`.
 
+    Of normal footage beyond data.train_frames and data.calibration_frames a part is kept (stmae.datasets.budget).
     Frames are resized to config.model.frame_size. Each clip is written atomically; clips that exist with the same
     source and truth bytes are kept. Raises DatasetError that names the file and the mend: a missing folder, an empty,
     unreadable or too short clip, frames of mixed sizes, truth that does not match the frames, a scene without normal
@@ -33,12 +35,15 @@ def prepare(config: Config, data_root: Path, out: Path) -> Manifest:
         raise DatasetError(f"{out}: is a file; the prepared dataset needs a folder of its own")
     root, footage = read_footage(config, data_root)
     train = [item for item in footage if item.split == "train"]
+    cuts = cut(train, config.data)
     calibration = calibration_names(train, config.data.calibration_fraction)
     clips_of_scene = Counter(item.scene for item in train)
     writer = ClipWriter(out, root, config.model.frame_size, config.data.fps)
     clips: list[Clip] = []
     for item in footage:
-        if item.split == "train" and clips_of_scene[item.scene] == 1:
+        if item.split == "train" and item.name in cuts:
+            clips += writer.write_stretches(item, cuts[item.name])
+        elif item.split == "train" and clips_of_scene[item.scene] == 1:
             clips += writer.write_divided(item, config.data.calibration_fraction)
         else:
             split: Split = "calibration" if item.split == "train" and item.name in calibration else item.split

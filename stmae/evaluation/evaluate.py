@@ -35,6 +35,9 @@ CALIBRATION_CLIPS = 12
 The network has seen these, but of two or three clips, the next one is often beyond."""
 JOINING_FRAMES = 2000
 """Frames of a training clip, at most, that join: an hour of each would take longer than the training."""
+JOINING_LENGTH = 0.1
+"""Length of a training clip that joins, at least, in lengths of the longest calibration clip: seconds of footage, as
+they are kept of a long day, tell nothing of how often events occur."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def fit_scene(measure: Measure, scene: str, score: ScoreConfig) -> tuple[Fitted,
     own = [clip for clip in measure.manifest.clips if clip.scene == scene]
     calibration, training = ([clip for clip in own if clip.split == split] for split in ("calibration", "train"))
     raw = [measure(clip) for clip in calibration]
-    joining = set(evenly_spaced(training, CALIBRATION_CLIPS - len(calibration)))
+    joining = set(joining_clips(calibration, training))
     normality, values = fit_normality(
         [NormalClip.of(each) for each in raw],
         [
@@ -108,6 +111,13 @@ def fit_scene(measure: Measure, scene: str, score: ScoreConfig) -> tuple[Fitted,
     )
     fitted = Fitted(normality, calibrate(values), len(values), held_out_alerts(values, calibrate))
     return fitted, float(np.median(np.concatenate([each.psnr for each in raw])))
+
+
+def joining_clips(calibration: list[Clip], training: list[Clip]) -> list[Clip]:
+    """Returns the training clips that a calibration is fitted to besides its own clips."""
+    least = JOINING_LENGTH * max((clip.frames for clip in calibration), default=0)
+    long = [clip for clip in training if clip.frames >= least]
+    return evenly_spaced(long, CALIBRATION_CLIPS - len(calibration))
 
 
 def evenly_spaced(clips: list[Clip], most: int) -> list[Clip]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from stmae.config import Config, ConfigError, ModelConfig, from_json
+from stmae.config import Config, ConfigError, ModelConfig, TrainConfig, from_json
 from stmae.evaluation import MEMORY_FIGURES, ROWS
 
 Columns = dict[str, bool | int | str]
@@ -44,7 +44,10 @@ NO_TOP_K = "no top-k"
 """Stands for k where all queries write to an item."""
 VARIED = {
     "model": ("streams", "memories", "memory_items", "top_k", "scenes"),
-    "train": ("encoder_lr_scale", "adversarial_epochs", "lambda_motion", "lambda_compact", "lambda_adversarial"),
+    "train": (
+        *("encoder_lr_scale", "steps", "pretrain_fraction"),
+        *("lambda_motion", "lambda_compact", "lambda_adversarial"),
+    ),
 }
 """Section -> its values in which the variants of a study differ: no dataset, flow or pretraining depends on them."""
 FIGURES = (
@@ -106,13 +109,18 @@ def _encoders(config: Config) -> Iterator[_Model]:
 
 
 def _effects(config: Config) -> Iterator[_Model]:
-    train = config.train
     yield _Model("full", {"left out": "nothing"}, config)
     for name, left_out in LOSSES.items():
         if len(left_out) == 1:
             yield _Model(name, {"left out": left_out[0]}, _without(config, left_out))
-    quarter = dataclasses.replace(train, adversarial_epochs=max(train.adversarial_epochs // 4, 1))
-    yield _Model("quarter", {"left out": "three quarters of the epochs"}, dataclasses.replace(config, train=quarter))
+    quarter = dataclasses.replace(config, train=_quarter(config.train))
+    yield _Model("quarter", {"left out": "three quarters of the steps"}, quarter)
+
+
+def _quarter(train: TrainConfig) -> TrainConfig:
+    """Returns settings with a quarter of the steps of adversarial training, and as many of pretraining as before."""
+    steps = max(train.steps // 4, 1)
+    return dataclasses.replace(train, steps=steps, pretrain_fraction=train.pretrain_steps / steps)
 
 
 def _scenes(config: Config) -> Iterator[_Model]:
@@ -181,9 +189,10 @@ def variants(config: Config, study: str, seeds: Sequence[int]) -> list[Variant]:
     return made
 
 
-def _shared(config: Config) -> Config:
+def _shared(config: Config) -> tuple[Config, int]:
     """Returns what dataset, flow and pretraining depend on, but for the seed."""
-    return dataclasses.replace(config, seed=0, **{name: _alike(config, name) for name in VARIED})
+    alike = dataclasses.replace(config, seed=0, **{name: _alike(config, name) for name in VARIED})
+    return alike, config.train.pretrain_steps
 
 
 def _alike(config: Config, section: str) -> Any:

@@ -138,10 +138,16 @@ def _curve(clip: ClipScores, limits: tuple[float, float]) -> Picture:
 
 
 def _learning_curve(curve: Sequence[Mapping[str, Any]]) -> Picture | None:
-    """Draws the PSNR on the calibration split after each epoch; None where there are fewer than two."""
-    psnr = [row["calibration"]["psnr"] for row in curve if "psnr" in row["calibration"]]
-    if len(psnr) < 2:
+    """Draws the PSNR on the calibration split at points of the training; None where there are fewer than two."""
+    points = [row for row in curve if "psnr" in row["calibration"]]
+    if len(points) < 2:
         return None
-    title = "PSNR on the calibration split by epoch"
-    drawing = plots.lines({"PSNR": [[value] for value in psnr]}, x_label="epoch", y_label="PSNR, dB", title=title)
+    title = "PSNR on the calibration split by step"
+    drawing = plots.lines(
+        {"PSNR": [[row["calibration"]["psnr"]] for row in points]},
+        at=[f"{row['step']:,}" for row in points],
+        x_label="step",
+        y_label="PSNR, dB",
+        title=title,
+    )
     return svg(drawing, title)

@@ -194,6 +194,4 @@ def train_adversarial(
     windows, calibration = (Windows(config, manifest, split, flow=flow) for split in ("train", "calibration"))
     stage = AdversarialStage(config, windows, calibration, training_device())
     stage.load_encoders(appearance_dir, motion_dir)
-    epoch = windows.steps_per_epoch(config.train.batch)
-    steps = config.train.adversarial_epochs * epoch
-    return run_on(stage, config, manifest.training_digest, steps=steps, epoch=epoch, out=out)
+    return run_on(stage, config, manifest.training_digest, steps=config.train.steps, out=out)

@@ -19,8 +19,8 @@ from stmae.training.motion import motion_pairs, warp
 MOVING_WEIGHT = 3.0
 MOVING_SPEED = 0.25
 """Pixels a frame above which a point counts as moving."""
-EPOCH = 500
-"""Steps between checkpoints."""
+CHECKPOINT_STEPS = 500
+"""Largest number of steps between checkpoints."""
 PHOTOMETRIC_WEIGHT = 2.0
 OCCLUDED = 0.3
 """Difference, of frames in [-1, 1], above which a point counts as hidden in the second frame."""
@@ -101,4 +101,6 @@ def train_flow(recipe: FlowRecipe, out: Path) -> dict[str, float]:
     """Trains the flow net from scratch or continues; `out/model.safetensors` is what `stmae/model/weights` ships."""
     stage = FlowStage(recipe, training_device())
     identity = hashlib.sha256(f"{config.digest(recipe)}\n{code_digest()}".encode()).hexdigest()
-    return run(stage, steps=recipe.steps, epoch=EPOCH, out=out, identity=identity, checkpoint_steps=EPOCH)
+    return run(
+        stage, steps=recipe.steps, out=out, identity=identity, checkpoint_steps=CHECKPOINT_STEPS, setting="--steps"
+    )

@@ -9,7 +9,8 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Collection, Iterable, Mapping
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -26,6 +27,8 @@ from stmae.training.muon import Muon, hidden_kernels, output_kernels
 
 Opt = TypeVar("Opt", bound=torch.optim.Optimizer)
 
+POINTS = 10
+"""Points of the learning curve, spread evenly over the steps."""
 LOG_STEPS = 20
 LOSS_MOMENTUM = 0.8
 """Weight of the past in the exponential average of the logged losses."""
@@ -107,12 +110,22 @@ def descend(loss: Tensor, optimizers: Collection[torch.optim.Optimizer]) -> None
         optimizer.step()
 
 
-def run(stage: Stage, *, steps: int, epoch: int, out: Path, identity: str, checkpoint_steps: int) -> dict[str, float]:
+def duration(seconds: float) -> str:
+    """Returns a time in the unit that people would use: seconds, minutes or hours."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def run(
+    stage: Stage, *, steps: int, out: Path, identity: str, checkpoint_steps: int, setting: str = "train.steps"
+) -> dict[str, float]:
     """Trains a stage to `steps` steps in all, continuing from `out/checkpoint.safetensors` if there is one.
 
-    Writes `out/model.safetensors`, `out/metrics.json`, `out/curve.json` (the losses and `validate` every `epoch` steps)
-    and TensorBoard logs; returns the last losses. Raises CheckpointError if the checkpoint belongs to other settings,
-    and ValueError if a loss is not finite.
+    Writes `out/model.safetensors`, `out/metrics.json`, `out/curve.json` (the losses and `validate` at POINTS steps, the
+    last of them included) and TensorBoard logs; returns the last losses. After some steps it logs how long the
+    others will take, and that `setting` shortens it. Raises CheckpointError if the checkpoint belongs to other
+    settings, and ValueError if a loss is not finite.
     """
     checkpoint = out / "checkpoint.safetensors"
     start = load_training(checkpoint, stage.modules, stage.optimizers, identity) if checkpoint.exists() else 0
@@ -124,20 +137,21 @@ def run(stage: Stage, *, steps: int, epoch: int, out: Path, identity: str, check
         SummaryWriter(str(out / "logs"), purge_step=start) as writer,
         tqdm(total=steps, initial=start, desc=out.name, unit="step", disable=not sys.stderr.isatty()) as progress,
     ):
-        for index in range(start, steps):
+        for index in _timed(range(start, steps), out.name, setting):
             _set_learning_rate(stage.optimizers, cosine(index, steps))
             losses = stage.step(index)
             done = index + 1
+            point = done * POINTS // steps > index * POINTS // steps
             progress.update()
-            if done % LOG_STEPS == 0 or done == steps:
+            if done % LOG_STEPS == 0 or point:
                 averages = _averaged(averages, losses, out)
                 for name, value in averages.items():
                     writer.add_scalar(name, value, done)
                 progress.set_postfix(averages, refresh=False)
-            if done % epoch == 0 or done == steps:
+            if point:
                 curve.append({"step": done, "losses": averages, "calibration": stage.validate()})
                 _write_json(out / "curve.json", curve)
-            if done < steps and (done % checkpoint_steps == 0 or done % epoch == 0):
+            if done < steps and (done % checkpoint_steps == 0 or point):
                 _check_finite(losses, out)  # a checkpoint of diverged weights could not be continued
                 save_training(checkpoint, stage.modules, stage.optimizers, done, identity)
     save_training(checkpoint, stage.modules, stage.optimizers, steps, identity)
@@ -147,21 +161,21 @@ def run(stage: Stage, *, steps: int, epoch: int, out: Path, identity: str, check
     return averages
 
 
-def run_on(stage: Stage, config: Config, dataset: str, *, steps: int, epoch: int, out: Path) -> dict[str, float]:
+def run_on(stage: Stage, config: Config, dataset: str, *, steps: int, out: Path) -> dict[str, float]:
     """Calls `run` with the settings of a configuration, on the normal footage whose digest is `dataset`.
 
     The checkpoint belongs to this stage, these settings, this dataset and this code; it continues no other run. If
     the environment names a folder that outlives the step, STMAE_CHECKPOINTS, it is kept there: a step that was killed
     continues, and one that was done is not done again.
     """
-    windows = f"{config.data.frame_stride} {steps} {epoch}"
+    windows = f"{config.data.frame_stride} {steps}"
     parts = (type(stage).__name__, digest(config.model), digest(config.train), str(config.seed), windows, dataset)
     identity = hashlib.sha256("\n".join((*parts, code_digest())).encode()).hexdigest()
     _set_deterministic(config.train.deterministic)
     lasting = os.environ.get(CHECKPOINTS)
     folder = Path(lasting) / identity[:32] if lasting else out
     every = config.train.checkpoint_steps
-    losses = run(stage, steps=steps, epoch=epoch, out=folder, identity=identity, checkpoint_steps=every)
+    losses = run(stage, steps=steps, out=folder, identity=identity, checkpoint_steps=every)
     if folder != out:
         shutil.copytree(folder, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checkpoint.*", ".*"))
     return losses
@@ -175,6 +189,18 @@ def code_digest() -> str:
     for path in sorted(path for path in files if path.suffix in (".py", ".safetensors")):
         code.update(hashlib.sha256(path.read_bytes()).digest())
     return code.hexdigest()
+
+
+def _timed(steps: range, stage: str, setting: str) -> Iterator[int]:
+    """Yields steps; after some of them it logs how long the others will take, and that `setting` shortens it."""
+    began = 0.0
+    for number, index in enumerate(steps):
+        if number == 1:
+            began = time.perf_counter()  # the first step takes longer than the others
+        elif number == LOG_STEPS:
+            left = duration((time.perf_counter() - began) / (number - 1) * (len(steps) - number))
+            log.info("%s takes about %s more on this machine; fewer %s shorten it", stage, left, setting)
+        yield index
 
 
 def _group(parameters: Iterable[nn.Parameter], lr: float) -> dict[str, Any]:

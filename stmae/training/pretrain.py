@@ -19,7 +19,7 @@ from stmae.training import losses
 from stmae.training.loop import descend, optimizers, run_on, seeded
 from stmae.training.windows import Windows
 
-STATISTICS_WINDOWS = 512
+BATCH_NORM_WINDOWS = 512
 """Windows over which batch-norm statistics are averaged, at most."""
 
 
@@ -68,7 +68,7 @@ class AppearanceStage(ProxyStage):
 
     def finish(self) -> None:
         """Takes the encoder's batch-norm statistics anew, on clean clips: all that follows shows it no noise."""
-        windows = self.windows.evenly_spaced(STATISTICS_WINDOWS)
+        windows = self.windows.evenly_spaced(BATCH_NORM_WINDOWS)
         batches = np.array_split(windows, -(-len(windows) // self.config.train.batch))
         clips = (self.windows.frames(batch, self.device)[:, :CLIP_FRAMES].flatten(1, 2) for batch in batches)
         update_bn(clips, self.modules["encoder"])
@@ -101,6 +101,4 @@ def pretrain_motion(config: Config, manifest: Manifest, flow_dir: Path, out: Pat
 
 
 def _run(config: Config, manifest: Manifest, stage: ProxyStage, out: Path) -> dict[str, float]:
-    epoch = stage.windows.steps_per_epoch(config.train.batch)
-    steps = config.train.pretrain_epochs * epoch
-    return run_on(stage, config, manifest.training_digest, steps=steps, epoch=epoch, out=out)
+    return run_on(stage, config, manifest.training_digest, steps=config.train.pretrain_steps, out=out)

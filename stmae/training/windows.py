@@ -42,14 +42,14 @@ class Windows:
     def __len__(self) -> int:
         return len(self._index)
 
-    def steps_per_epoch(self, batch: int) -> int:
+    def steps_per_pass(self, batch: int) -> int:
         """Returns the number of full batches in one pass, or 1 (smaller) batch if there are too few windows for one."""
         return max(len(self) // batch, 1)
 
     def order(self, step: int, batch: int, seed: int) -> Indices:
-        """Returns the windows of a step's batch: a permutation per epoch, drawn from the seed and the epoch only."""
-        epoch, position = divmod(step, self.steps_per_epoch(batch))
-        permutation = np.random.default_rng((seed, epoch)).permutation(len(self))
+        """Returns the windows of a step's batch: a permutation a pass, drawn from the seed and the pass only."""
+        number, position = divmod(step, self.steps_per_pass(batch))
+        permutation = np.random.default_rng((seed, number)).permutation(len(self))
         return permutation[position * batch : (position + 1) * batch]
 
     def scenes(self, windows: Indices, device: torch.device) -> Tensor:

@@ -20,60 +20,54 @@ from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from stmae.video import container as containers
 from stmae.video.clock import JUMP_SECONDS, Clock
+from stmae.video.container import COUNTED_FORMATS, RAW_FORMATS, STATES_END
 from stmae.video.health import ASSUMED_FPS, DecodeHealth, closed, codec_of, why_not_opened
 from stmae.video.limits import Limits
+from stmae.video.stretches import Groups
+
+FrameClock = Clock[av.VideoFrame | None]
+Stamped = tuple[float | None, av.VideoFrame | None]
+"""When a frame is shown, seconds by the container, None where it does not say; and the frame, None if not decoded."""
 
 NO_FRAMES = "the container is valid but holds no frames"
 END_SLACK_SECONDS = 1.0
 """By so much may the last packet of all streams lie before the end that a container of STATES_END states."""
-PROBING = {"probesize": str(64 << 20), "analyzeduration": str(60_000_000)}
-"""Bytes and microseconds of a stream that are searched for its parameters: one may begin long before a key frame."""
-FORMATS = (
-    *("mov", "matroska", "avi", "flv", "asf", "mpegts", "mpeg", "ogg", "ivf", "dhav"),
-    *("h264", "hevc", "vvc", "m4v", "mjpeg", "mpegvideo", "h263", "vc1", "vc1test", "obu", "cavsvideo"),
-)
-"""The containers and raw streams that are read. FFmpeg knows others that are no footage but name other files or hosts,
-e.g. playlists, whatever the file's name is."""
-SAFE = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
-READ_ERRORS = 100
-"""After so many errors of a container, one after the other, its end is taken for reached."""
-STATES_END = frozenset({"matroska,webm", "flv", "asf"})
-"""Formats that state no count of frames but where they end."""
-COUNTED_FORMATS = frozenset({"avi"})
-"""Formats that stamp packets in the order of decoding alone: the n-th frame has the stamp of the n-th packet."""
-RAW_FORMATS = frozenset({"h264", "hevc", "m4v", "mjpeg", "mpegvideo", "vc1", "obu", "cavsvideo"})
-"""Formats that hold packets without time stamps."""
 
 
 class VideoFile:
-    """The decoded frames of a video file. Iterating never raises for bad content: `health` says what was wrong."""
+    """The frames of a video file. Iterating never raises for bad content: `health` says what was wrong.
 
-    def __init__(self, path: Path, limits: Limits | None = None) -> None:
+    With `groups`, only these groups of pictures are decoded, and of all other frames only the times are known.
+    """
+
+    def __init__(self, path: Path, limits: Limits | None = None, groups: Groups | None = None) -> None:
         self.path = path
+        self._groups = groups
         self._limits = limits or Limits()
         self.health: DecodeHealth | None = None
         """Known once all frames were read."""
-        self._packets = self._bad = self._hidden = self._decoded = self._fillers = 0
+        self._packets = self._bad = self._hidden = self._decoded = self._fillers = self._skipped = 0
         self._before_key: int | None = None
         self._first_stamp: float | None = None
-        self._ends: dict[int, float] = {}
+        self._end: float | None = None
         self._shapes: list[tuple[int, int, int]] = []
         self._refused: str | None = None
 
-    def __iter__(self) -> Iterator[tuple[float, av.VideoFrame]]:
-        """Yields the time of each frame, counted from the first packet of the stream, and the frame."""
+    def __iter__(self) -> Iterator[tuple[float, av.VideoFrame | None]]:
+        """Yields the time of each frame, counted from the first packet of the stream, and the frame or None."""
         try:
             size = self.path.stat().st_size
             if size > self._limits.bytes:
                 self.health = closed("undecodable", f"the file has {size} bytes: more than is decoded")
                 return
-            container = av.open(str(self.path), options=PROBING | SAFE, metadata_errors="replace")
-        except (av.error.FFmpegError, OSError, ValueError):
+            container = containers.open_container(self.path)
+        except containers.NOT_OPENED:
             self.health = closed(*why_not_opened(self.path))
             return
         with container:
-            stream = _video_stream(container)
+            stream = containers.video_stream(container)
             if stream is None:
                 self.health = (
                     closed("undecodable", "no video stream") if len(container.streams) else closed("empty", NO_FRAMES)
@@ -83,10 +77,10 @@ class VideoFile:
                 # One thread: where a stream is damaged, the frames that survive must be the same each time.
                 stream.codec_context.thread_count = 1
                 self._refuse_large(stream.codec_context.width, stream.codec_context.height)
-            nominal = _nominal_rate(container, stream)
-            clock = Clock[av.VideoFrame](1 / (nominal or ASSUMED_FPS))
+            nominal = containers.nominal_rate(container, stream)
+            clock = FrameClock(1 / (nominal or ASSUMED_FPS))
             end_s, lead = 0.0, None
-            for time_s, frame in clock.times(self._stamped(container, stream)):
+            for time_s, frame in clock.times(self._frames(container, stream)):
                 lead = self._lead(clock) if lead is None else lead
                 at = time_s + lead
                 if at > self._limits.seconds:
@@ -96,21 +90,28 @@ class VideoFile:
                 yield at, frame
             self.health = self._judge(container, stream, clock, end_s, timed=nominal is not None)
 
-    def _stamped(self, container: InputContainer, stream: VideoStream) -> Iterator[tuple[float | None, av.VideoFrame]]:
+    def _frames(self, container: InputContainer, stream: VideoStream) -> Iterator[Stamped]:
+        """Yields all frames in the order in which they are shown."""
+        if self._groups is None:
+            yield from self._decode(container, stream, self._read(container, stream))
+            return
+        given, stamps = 0, self._groups.stamps
+        for stamp, frame in self._decode(container, stream, self._chosen(container, stream, self._groups)):
+            if stamp is None or given == len(stamps) or stamp < stamps[given]:
+                continue  # the rest of a picture that was not chosen
+            number = int(np.searchsorted(stamps, stamp))
+            yield from ((float(skipped), None) for skipped in stamps[given:number])
+            yield stamp, frame
+            given = number + 1
+        if not self._refused:
+            yield from ((float(skipped), None) for skipped in stamps[given:])
+
+    def _decode(
+        self, container: InputContainer, stream: VideoStream, packets: Iterator[av.Packet[Stream]]
+    ) -> Iterator[Stamped]:
         raw, counted = container.format.name in RAW_FORMATS, container.format.name in COUNTED_FORMATS
         counts = deque[int | None]()
-        for packet in self._read(container) if not self._refused else ():
-            if packet.stream_index != stream.index:
-                continue
-            self._packets += packet.size > 0
-            self._refuse_many(self._packets)
-            if self._refused:
-                return
-            self._hidden += packet.is_discard
-            if self._first_stamp is None and packet.pts is not None:
-                self._first_stamp = float(packet.pts * packet.time_base)
-            if packet.is_keyframe and self._before_key is None:
-                self._before_key = self._packets - 1
+        for packet in packets:
             try:
                 frames = packet.decode()
             except av.error.DecoderNotFoundError:
@@ -134,6 +135,45 @@ class VideoFile:
                 base = frame.time_base or stream.time_base
                 yield None if raw or stamp is None or base is None else float(stamp * base), frame
 
+    def _chosen(self, container: InputContainer, stream: VideoStream, groups: Groups) -> Iterator[av.Packet[Stream]]:
+        """Yields the packets of the chosen groups; at the end of each run of them one that empties the decoder."""
+        number, chosen, begins, key = -1, False, False, 0.0
+        for packet in self._read(container, stream):
+            stamp = containers.stamp(packet)
+            if packet.is_keyframe:
+                number += 1
+                before, chosen = chosen, number in groups.chosen
+                if before and not chosen:
+                    yield _emptying(stream)
+                begins, key = chosen and not before, stamp or 0.0
+                if begins and stream.codec_context is not None and stream.codec_context.is_open:
+                    stream.codec_context.flush_buffers()
+            # Pictures of an open group that are shown before its key frame refer to the group before.
+            if not chosen or (begins and stamp is not None and stamp < key):
+                self._skipped += packet.size > 0
+            else:
+                yield packet
+
+    def _read(self, container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[Stream]]:
+        """Yields the packets of the stream, and takes notes of them."""
+        for packet in containers.packets(container) if not self._refused else ():
+            shown = containers.stamp(packet)
+            if shown is not None:
+                end = shown + float((packet.duration or 0) * packet.time_base)
+                self._end = end if self._end is None else max(end, self._end)
+            if packet.stream_index != stream.index:
+                continue
+            self._packets += packet.size > 0
+            self._refuse_many(self._packets)
+            if self._refused:
+                return
+            self._hidden += packet.is_discard
+            if self._first_stamp is None:
+                self._first_stamp = shown
+            if packet.is_keyframe and self._before_key is None:
+                self._before_key = self._packets - 1
+            yield packet
+
     def _enter(self, frame: av.VideoFrame) -> None:
         """Counts a decoded frame, and notes where the size of pictures changes."""
         self._refuse_large(frame.width, frame.height)
@@ -152,7 +192,7 @@ class VideoFile:
         if frames > self._limits.frames:
             self._refused = f"it has more than {self._limits.frames} frames: what follows is not decoded"
 
-    def _lead(self, clock: Clock[av.VideoFrame]) -> float:
+    def _lead(self, clock: FrameClock) -> float:
         """Returns the seconds from the start of the stream to its first frame: 0 unless a key frame is missing."""
         if not self._before_key:
             return 0.0
@@ -160,27 +200,16 @@ class VideoFile:
         believed = 0 < by_stamp <= self._before_key * JUMP_SECONDS
         return by_stamp if believed else self._before_key * clock.step
 
-    def _read(self, container: InputContainer) -> Iterator[av.Packet[Stream]]:
-        """Yields the packets of all streams to the container's end, across what it cannot read."""
-        packets, errors = container.demux(), 0
-        while errors < READ_ERRORS:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except (av.error.FFmpegError, ValueError):
-                packets, errors = container.demux(), errors + 1
-                continue
-            errors = 0
-            if packet.pts is not None and packet.time_base is not None:
-                end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-                self._ends[packet.stream_index] = max(end, self._ends.get(packet.stream_index, end))
-            yield packet
-
     def _judge(
-        self, container: InputContainer, stream: VideoStream, clock: Clock[av.VideoFrame], end_s: float, *, timed: bool
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        clock: FrameClock,
+        end_s: float,
+        *,
+        timed: bool,
     ) -> DecodeHealth:
-        held = max(self._packets, stream.frames - self._fillers) - self._hidden
+        held = max(self._packets, stream.frames - self._fillers) - self._hidden - self._skipped
         lost = self._lost(held, container)
         told = list(filter(None, [self._refused, lost, *self._oddities(clock, timed=timed)]))
         status: Literal["scored", "truncated", "undecodable", "empty"] = "truncated" if lost else "scored"
@@ -196,7 +225,7 @@ class VideoFile:
         return DecodeHealth(
             status=status,
             reason="; ".join(told) or None,
-            frames_reported=held,
+            frames_reported=held + self._skipped,
             frames_decoded=self._decoded,
             seconds_reported=None if duration is None else float(duration),
             seconds_decoded=end_s if self._decoded else 0.0,
@@ -210,17 +239,17 @@ class VideoFile:
             return None
         if self._before_key and self._decoded:
             return f"{counted}: the {self._before_key} before the first key frame cannot be"
-        if self._bad or self._packets - self._hidden > self._decoded:
+        if self._bad or self._packets - self._hidden - self._skipped > self._decoded:
             return f"{counted}: the file is damaged"
         if self._decoded < held:
             return f"{counted}: the file is cut or damaged"
-        if container.format.name in STATES_END and container.duration is not None and self._ends:
-            missing = container.duration / av.time_base - max(self._ends.values())
+        if container.format.name in STATES_END and container.duration is not None and self._end is not None:
+            missing = container.duration / av.time_base - self._end
             if missing > END_SLACK_SECONDS:
                 return f"the file ends {missing:.1f} s before the end that it states: it is cut"
         return None
 
-    def _oddities(self, clock: Clock[av.VideoFrame], *, timed: bool) -> Iterator[str]:
+    def _oddities(self, clock: FrameClock, *, timed: bool) -> Iterator[str]:
         """Yields what is no loss, and worth knowing."""
         if not timed:
             yield f"no time stamps: taken to have {ASSUMED_FPS:g} frames/s"
@@ -232,24 +261,11 @@ class VideoFile:
             yield f"frame {first} on is {changed[0]}x{changed[1]}, the frames before are {width}x{height}"
 
 
-def _video_stream(container: InputContainer) -> VideoStream | None:
-    """Returns the largest video track, the default one of several as large; never a cover picture."""
-
-    def rank(stream: VideoStream) -> tuple[int, bool]:
-        context = stream.codec_context
-        default = bool(stream.disposition & av.stream.Disposition.default)
-        return (context.width * context.height if context is not None else 0), default
-
-    cover = av.stream.Disposition.attached_pic
-    return max((each for each in container.streams.video if not each.disposition & cover), key=rank, default=None)
-
-
-def _nominal_rate(container: InputContainer, stream: VideoStream) -> float | None:
-    """Returns frames a second as the stream states them, None for a raw stream that does not."""
-    raw = container.format.name in RAW_FORMATS
-    context = stream.codec_context
-    rates = [context.framerate if context is not None else None, *([] if raw else [stream.average_rate])]
-    return next((float(rate) for rate in rates if rate and 0 < rate <= 1000), None if raw else ASSUMED_FPS)
+def _emptying(stream: VideoStream) -> av.Packet[Stream]:
+    """Returns the packet after which a decoder gives the frames that it still holds."""
+    packet: av.Packet[Stream] = av.Packet()
+    packet.stream = stream
+    return packet
 
 
 def upright(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:

@@ -19,6 +19,7 @@ from stmae.video.health import DecodeHealth, Status
 from stmae.video.images import Image, image_files, read_image, resize, width_x_height
 from stmae.video.limits import Limits
 from stmae.video.sampling import Sampler
+from stmae.video.stretches import Stretches
 
 VIDEO_SUFFIXES = frozenset(
     f".{suffix}"
@@ -58,8 +59,9 @@ class Selection(TypedDict, total=False):
 class FrameSource:
     """The frames of a video file, or of an image folder in natural order.
 
-    `size` resizes each frame to size x size. Iterating never raises for bad content: it ends, and `health` says why.
-    Iterating again starts over. Raises FileNotFoundError where `path` does not exist.
+    `size` resizes each frame to size x size. With `stretches` only their frames are given, those that would be given of
+    the whole source, and little else is decoded. Iterating never raises for bad content: it ends, and `health` says
+    why. Iterating again starts over. Raises FileNotFoundError where `path` does not exist.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class FrameSource:
         *,
         folder_fps: float = FOLDER_FPS,
         limits: Limits | None = None,
+        stretches: Stretches | None = None,
         **selection: Unpack[Selection],
     ) -> None:
         self.path = Path(path)
@@ -76,7 +79,7 @@ class FrameSource:
         self.shape: tuple[int, int] | None = None
         """Height and width of the first frame before it is resized; known once it was read."""
         self._selection = selection
-        self._folder_fps, self._limits = folder_fps, limits
+        self._folder_fps, self._limits, self._stretches = folder_fps, limits, stretches
         self._health: DecodeHealth | None = None
         if not self.path.exists():
             raise FileNotFoundError(f"{self.path}: no such video or frame folder")
@@ -99,10 +102,11 @@ class FrameSource:
     def _video(self) -> Iterator[Frame]:
         from stmae.video.decode import VideoFile, upright  # a machine that trains on frame folders may lack PyAV
 
-        video, takes = VideoFile(self.path, self._limits), self._takes()
+        groups = self._stretches.groups if self._stretches else None
+        video, takes = VideoFile(self.path, self._limits, groups), self._takes()
         last = max(self._selection.get("only") or (), default=None)
         for index, (time_s, frame) in enumerate(video):
-            if takes(index, time_s):
+            if takes(index, time_s) and frame is not None:
                 yield self._frame(index, time_s, upright(frame))
             if index == last:
                 return
@@ -114,6 +118,11 @@ class FrameSource:
         status: Status = "scored" if files else "empty"
         reason = None if files else "the folder holds no images"
         for file in files:
+            time_s = decoded / self._folder_fps
+            taken = takes(decoded, time_s)
+            if self._stretches and not taken:
+                decoded += 1
+                continue
             bgr = read_image(file, cv2.IMREAD_COLOR)
             if bgr is None:
                 status = "truncated" if decoded else "undecodable"
@@ -125,8 +134,7 @@ class FrameSource:
                 sizes = width_x_height(bgr.shape), width_x_height(shape)
                 reason = f"mixed frame sizes: {file.name} is {sizes[0]}, {files[0].name} is {sizes[1]}"
                 break
-            time_s = decoded / self._folder_fps
-            if takes(decoded, time_s):
+            if taken:
                 yield self._frame(decoded, time_s, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False))
             decoded += 1
         self._health = DecodeHealth(
@@ -141,6 +149,12 @@ class FrameSource:
 
     def _takes(self) -> Callable[[int, float], bool]:
         """Returns what says whether the frame of a number and a time is selected."""
+        samples, stretches = self._samples(), self._stretches
+        if stretches is None:
+            return samples
+        return lambda index, time_s: samples(index, time_s) and stretches.number(time_s) is not None
+
+    def _samples(self) -> Callable[[int, float], bool]:
         chosen, only = self._selection, self._selection.get("only")
         if only is not None:
             wanted = frozenset(only)

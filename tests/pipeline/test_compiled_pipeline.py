@@ -72,7 +72,7 @@ def test_every_parameter_has_a_type_a_default_and_a_description(compiled: Compil
         assert definition["description"], name
         assert "defaultValue" in definition, name
     types = {name: definition["parameterType"] for name, definition in parameters.items()}
-    assert types["pretrain_epochs"] == types["adversarial_epochs"] == "NUMBER_INTEGER"
+    assert types["steps"] == "NUMBER_INTEGER"
     if compiled.name == "train":
         assert (types["seed"], types["auc_tolerance"]) == ("NUMBER_INTEGER", "NUMBER_DOUBLE")
 

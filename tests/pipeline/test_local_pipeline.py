@@ -13,6 +13,7 @@ from pipelines.local import new_folder
 from pipelines.steps import StepLog
 from stmae.scoring.calibration import Calibration
 from stmae.storage.document import from_json
+from stmae.training.estimate import Estimate
 
 STEPS = {
     "resolve-config",
@@ -151,11 +152,24 @@ def test_runs_that_start_in_the_same_second_have_folders_of_their_own(tmp_path: 
 def test_a_step_that_was_killed_says_so(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as log, (tmp_path / "terminal").open("w") as terminal:
         steps = StepLog(log, terminal)
-        steps.write("12:00:00.000 - INFO - Executing task \x1b[96m'train-adversarial'\x1b[0m\n    epoch 3 of 9\n")
+        steps.write("12:00:00.000 - INFO - Executing task \x1b[96m'train-adversarial'\x1b[0m\n    step 3 of 9\n")
         steps.write("12:01:00.000 - INFO - Task 'train-adversarial' finished with status \x1b[91mFAILURE\x1b[0m\n")
     assert steps.failed == "train-adversarial"
-    assert "epoch 3 of 9" in steps.error()
+    assert "step 3 of 9" in steps.error()
     assert "out of memory" in steps.error()
+
+
+def test_the_estimate_of_the_training_stays_on_the_terminal(tmp_path: Path) -> None:
+    said = str(Estimate(flow=180, pretraining=120, adversarial=540, steps=2000))
+    with (tmp_path / "log").open("w") as log, (tmp_path / "terminal").open("w") as terminal:
+        steps = StepLog(log, terminal)
+        steps.write("12:00:00.000 - INFO - Executing task \x1b[96m'extract-flow'\x1b[0m\n")
+        steps.write(f"    {said}\n    something else\n")
+        steps.write("12:01:00.000 - INFO - Task 'extract-flow' finished with status \x1b[92mSUCCESS\x1b[0m\n")
+    shown = (tmp_path / "terminal").read_text().splitlines()
+    assert shown[0] == said
+    assert len(shown) == 2
+    assert shown[1].startswith("extract-flow ")
 
 
 def test_components_import_the_library_only_when_they_run() -> None:

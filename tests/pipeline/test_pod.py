@@ -97,7 +97,7 @@ def test_a_pod_cannot_write_to_its_root_nor_import_what_the_image_lacks(pod: Pod
 def test_a_training_that_is_killed_goes_on_from_its_checkpoint_to_the_same_weights(
     pod: Pod, finished: Run, tmp_path: Path
 ) -> None:
-    given = settings(finished, pretrain_epochs=30, checkpoint_steps=2)
+    given = settings(finished, steps=240, checkpoint_steps=2)
     undisturbed = prepared(Pod(tmp_path / "undisturbed", pod.image, pod.compiled), finished)
     undisturbed.run("pretrain-appearance", given, {"dataset": DATASET})
 

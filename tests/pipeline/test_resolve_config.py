@@ -21,8 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "config_toml": "",
     "overrides": "",
     "seed": -1,
-    "pretrain_epochs": 0,
-    "adversarial_epochs": 0,
+    "steps": 0,
     "study": "",
     "seeds": "",
     "data_root": "/nowhere",
@@ -41,9 +40,9 @@ def test_defaults_are_the_shipped_configuration() -> None:
 
 
 def test_typed_parameters_win_over_overrides_and_these_over_the_file() -> None:
-    made = resolved(overrides="seed=3 train.pretrain_epochs=7 model.size=64", seed=5, adversarial_epochs=9)
+    made = resolved(overrides="seed=3 train.steps=7 model.size=64", seed=5, steps=9)
     assert (made["seed"], made["model"]["size"]) == (5, 64)
-    assert (made["train"]["pretrain_epochs"], made["train"]["adversarial_epochs"]) == (7, 9)
+    assert made["train"]["steps"] == 9
 
 
 def test_overrides_are_quoted_as_in_a_shell() -> None:

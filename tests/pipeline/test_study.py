@@ -123,8 +123,8 @@ def test_the_results_of_seeds_have_their_learning_curves(summary: dict[str, Any]
     command = [sys.executable, "benchmarks/record.py", "pipeline", str(source), "--out", str(tmp_path)]
     subprocess.run([*command, "--command", "make"], cwd=ROOT, check=True)
     figures = json.loads((tmp_path / f"{summary['config']}.json").read_text(encoding="utf-8"))["figures"]
-    for curve, row in zip(figures["calibration_psnr_by_epoch"], variants, strict=True):
-        assert len(curve) == 1
+    for curve, row in zip(figures["calibration_psnr_by_tenth"], variants, strict=True):
+        assert len(curve) == 8
         assert curve[-1] == pytest.approx(row["figures"]["calibration_psnr"], abs=3)
 
 
@@ -191,21 +191,27 @@ def test_sensitivity_is_a_grid_of_n_and_k() -> None:
     assert {one.columns["k"] for one in made if one.config.model.top_k == 0} == {"no top-k"}
 
 
+def test_a_quarter_of_the_steps_is_as_much_pretraining_as_all_of_them() -> None:
+    full, *_, quarter = variants(config.load("ped2-cpu", ["train.steps=2006"]), "effects", [1])
+    assert (full.config.train.steps, quarter.config.train.steps) == (2006, 501)
+    assert full.config.train.pretrain_steps == quarter.config.train.pretrain_steps
+
+
 def test_each_effect_leaves_out_one_thing() -> None:
     full, *others = variants(config.load("ped2-cpu"), "effects", [1])
     assert full.config == config.load("ped2-cpu")
     whole = dataclasses.asdict(full.config.train)
     for one in others:
         changed = {name: value for name, value in dataclasses.asdict(one.config.train).items() if value != whole[name]}
-        assert len(changed) == 1, one.name
+        assert len(changed) == 1 or changed.keys() == {"steps", "pretrain_fraction"}, one.name
         assert one.config == dataclasses.replace(full.config, train=one.config.train)
     assert len({one.config for one in others}) == 4
 
 
-@pytest.mark.parametrize("override", ["train.lambda_adversarial=0", "train.adversarial_epochs=1"])
+@pytest.mark.parametrize("override", ["train.lambda_adversarial=0", "train.steps=1 train.pretrain_fraction=1"])
 def test_a_study_whose_variants_would_not_differ_is_refused(override: str) -> None:
     with pytest.raises(ConfigError, match=r"full and .* are the same model with these settings"):
-        variants(config.load("ped2-cpu", [override]), "effects", [1])
+        variants(config.load("ped2-cpu", override.split()), "effects", [1])
 
 
 AUCS = ("combined_auc_micro_raw", "psnr_auc_micro_raw", "flow_magnitude_auc_micro_raw")

@@ -11,7 +11,7 @@ from made_scores import FPS, walkers
 
 from stmae.datasets.manifest import Clip
 from stmae.evaluation import ROWS
-from stmae.evaluation.evaluate import evenly_spaced
+from stmae.evaluation.evaluate import evenly_spaced, joining_clips
 from stmae.evaluation.figures import ScoredClip, figures_of
 from stmae.scoring import DETECTORS
 
@@ -127,3 +127,11 @@ def test_training_clips_that_join_a_calibration_are_spread_evenly(clips: int, mo
     assert places == sorted(places)
     if places:
         assert np.diff([*places, clips]).max() <= math.ceil(clips / len(places)), "as many are left out between"
+
+
+def test_seconds_of_a_long_day_join_no_calibration_of_minutes() -> None:
+    def clips(count: int, frames: int) -> list[Clip]:
+        return [Clip(f"{i}", "train", "", frames, 48, 64, "0", "", False, False, "") for i in range(count)]
+
+    assert joining_clips(clips(8, 1200), clips(300, 20)) == []
+    assert len(joining_clips(clips(2, 150), clips(30, 120))) == 10

@@ -21,7 +21,7 @@ from stmae import config
 ROOT = Path(__file__).resolve().parents[2]
 ABSENT = ("pyarrow", "pandas", "kfp", "tritonclient", "boto3", "ray")
 """Packages that the machine does not have."""
-TINY = ("model.size=32", "model.width=8", "train.pretrain_epochs=1", "train.adversarial_epochs=1")
+TINY = ("model.size=32", "model.width=8", "train.steps=4", "train.pretrain_fraction=1")
 HEIGHT, WIDTH, TRAIN_FRAMES, TEST_FRAMES = 48, 64, 24, 20
 
 
@@ -148,7 +148,7 @@ def test_every_stage_comes_to_its_end_and_becomes_three_results_files(measured: 
         assert "unfinished" not in file["figures"]
     accuracy = files["ped2-32"]["figures"]
     assert accuracy["seed"] == [1, 2]
-    assert accuracy["epochs_adversarial"] == [1, 1]
+    assert accuracy["steps_adversarial"] == [4, 4]
     assert all(type(count) is int for count in accuracy["frames"])
     assert accuracy["frames"] == [2 * (TEST_FRAMES - 4)] * 2
     assert all(0 <= auc <= 1 for auc in accuracy["combined_auc_micro_raw"])
@@ -201,20 +201,20 @@ def test_a_training_that_does_not_fit_is_shortened_and_says_so(
     from benchmarks.gpu import training
     from benchmarks.gpu.stages import Notes
 
-    settings = config.load("ped2", [*TINY[:2], "train.pretrain_epochs=9", "train.adversarial_epochs=90"])
+    settings = config.load("ped2", [*TINY[:2], "train.steps=90", "train.pretrain_fraction=0.1"])
     training.prepare_dataset(Notes(tmp_path / "prepare.json"), settings, folder, tmp_path)
     training.train_seed(Notes(tmp_path / "seed-1.json"), settings, tmp_path, seconds=0.1)
     found = json.loads((tmp_path / "seed-1.json").read_text())
-    assert found["shortened"].startswith("1 of 9 epochs of pretraining and 1 of 90 of adversarial training")
-    assert (found["figures"]["epochs_pretraining"], found["figures"]["epochs_adversarial"]) == (1, 1)
+    assert found["shortened"].startswith("1 of 9 steps of pretraining and 1 of 90 of adversarial training")
+    assert (found["figures"]["steps_pretraining"], found["figures"]["steps_adversarial"]) == (1, 1)
     assert 0 <= found["figures"]["combined_auc_micro_raw"] <= 1
 
 
-@pytest.mark.parametrize(("wanted", "fit", "epochs"), [(60, 17.9, 17), (60, 100.0, 60), (60, 0.2, 1), (60, -3.0, 1)])
-def test_as_many_epochs_are_trained_as_fit_and_at_least_one(
-    wanted: int, fit: float, epochs: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("wanted", "fit", "steps"), [(60, 17.9, 17), (60, 100.0, 60), (60, 0.2, 1), (60, -3.0, 1)])
+def test_as_many_steps_are_trained_as_fit_and_at_least_one(
+    wanted: int, fit: float, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(ROOT)
     from benchmarks.gpu.training import fitting
 
-    assert fitting(wanted, fit) == epochs
+    assert fitting(wanted, fit) == steps

@@ -116,9 +116,9 @@ def test_bars_have_a_dot_for_each_value_and_the_names_of_their_rows() -> None:
 
 
 def test_lines_without_names_of_places_are_numbered_from_one() -> None:
-    drawing = plots.lines({"PSNR": [[30.0], [31.0], [33.0]]}, x_label="epoch", y_label="dB", title="lines")
+    drawing = plots.lines({"PSNR": [[30.0], [31.0], [33.0]]}, x_label="step", y_label="dB", title="lines")
     texts = {element.text for element in ElementTree.fromstring(drawing).iter(f"{SVG}text")}
-    assert {"1", "2", "3", "epoch", "dB"} <= texts
+    assert {"1", "2", "3", "step", "dB"} <= texts
     assert "1.5" not in texts
 
 

@@ -42,11 +42,13 @@ SETTINGS = [
     "model.width=4",
     "model.memory_items=4",
     "train.batch=4",
-    "train.pretrain_epochs=1",
-    "train.adversarial_epochs=1",
+    "train.steps=16",
+    "train.pretrain_fraction=0.5",
     "train.checkpoint_steps=2",
 ]
 CONFIG = config.load("walkway", SETTINGS)
+POINTS = [2, 4, 5, 7, 8, 10, 12, 13, 15, 16]
+"""Steps at which the learning curve has a point: ten, spread evenly over the 16."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -119,12 +121,12 @@ def test_flow_is_extracted_once_and_its_absence_names_the_step(manifest: Manifes
         FlowCache.of(trained / "nowhere", manifest).flows(manifest.clips[0])
 
 
-def test_each_window_comes_once_an_epoch_and_epochs_differ(manifest: Manifest) -> None:
+def test_each_window_comes_once_a_pass_and_passes_differ(manifest: Manifest) -> None:
     windows = Windows(CONFIG, manifest, "train")
     assert len(windows) == 2 * 16
-    epochs = [np.concatenate([windows.order(8 * e + i, 4, seed=3) for i in range(8)]) for e in range(2)]
-    assert all(sorted(epoch) == list(range(32)) for epoch in epochs)
-    assert not np.array_equal(*epochs)
+    passes = [np.concatenate([windows.order(8 * number + i, 4, seed=3) for i in range(8)]) for number in range(2)]
+    assert all(sorted(each) == list(range(32)) for each in passes)
+    assert not np.array_equal(*passes)
     assert windows.frames(np.array([0, 5]), torch.device("cpu")).shape == (2, 5, 3, 32, 32)
 
 
@@ -245,7 +247,7 @@ def test_a_lasting_checkpoint_continues_no_run_over_other_windows_or_steps(
 ) -> None:
     monkeypatch.setenv(loop.CHECKPOINTS, str(tmp_path / "lasting"))
     _adversarial(manifest, trained, tmp_path / "whole")
-    for name, override in (("sparse", "data.frame_stride=2"), ("longer", "train.adversarial_epochs=2")):
+    for name, override in (("sparse", "data.frame_stride=2"), ("longer", "train.steps=20")):
         settings = config.load("walkway", [*SETTINGS, override])
         _adversarial(manifest, trained, tmp_path / name, settings)
         with monkeypatch.context() as patch:
@@ -278,19 +280,19 @@ def test_a_change_of_test_footage_or_labels_keeps_checkpoints_and_flow(
     assert not FlowCache.of(trained / "flow", other).path(other.clips[0]).exists()
 
 
-@pytest.mark.parametrize(("every", "found"), [(3, [3, 6, 8, 9, 12, 15, 16]), (500, [8, 16])])
-def test_there_is_a_checkpoint_every_few_steps_and_at_each_epochs_end(
+@pytest.mark.parametrize(("every", "found"), [(3, sorted({*POINTS, 3, 6, 9, 12, 15})), (500, POINTS)])
+def test_there_is_a_checkpoint_every_few_steps_and_at_each_point_of_the_curve(
     manifest: Manifest, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int, found: list[int]
 ) -> None:
-    two_epochs = [*SETTINGS, "train.adversarial_epochs=2", f"train.checkpoint_steps={every}"]
+    settings = [*SETTINGS, f"train.checkpoint_steps={every}"]
     saved: list[int] = []
     monkeypatch.setattr(loop, "save_training", lambda *given: saved.append(given[3]))
-    _adversarial(manifest, trained, tmp_path, config.load("walkway", two_epochs))
+    _adversarial(manifest, trained, tmp_path, config.load("walkway", settings))
     assert saved == found
 
 
 def test_weights_that_diverged_are_never_written(manifest: Manifest, tmp_path: Path) -> None:
-    wild = config.load("walkway", [*SETTINGS, "train.optimizer=adam", "train.learning_rate=1e30"])
+    wild = config.load("walkway", [*SETTINGS, "train.optimizer=adam", "train.learning_rate=1e30", "train.steps=80"])
     with pytest.raises(ValueError, match="training diverged"):
         pretrain_appearance(wild, manifest, tmp_path)
     assert not list(tmp_path.glob("*.safetensors"))
@@ -309,9 +311,9 @@ def test_deterministic_training_gives_the_weights_that_a_cpu_always_gives(
     assert all(torch.equal(ours[name], value) for name, value in default.items())
 
 
-def test_each_epoch_leaves_a_point_of_the_learning_curve(manifest: Manifest, trained: Path) -> None:
+def test_the_learning_curve_has_ten_points_spread_evenly_over_the_steps(manifest: Manifest, trained: Path) -> None:
     curve = json.loads((trained / "stmae" / "curve.json").read_text())
-    assert [row["step"] for row in curve] == [8]
+    assert [row["step"] for row in curve] == POINTS
     figures = curve[0]["calibration"]
     assert 0 < figures["psnr"] < 60
     assert all(1 <= figures[f"{stream}_items"] <= 4 for stream in ("appearance", "motion"))
