@@ -18,7 +18,6 @@ from stmae.datasets.manifest import Manifest
 from stmae.model.build import build_discriminator, build_stmae
 from stmae.model.checkpoint import load_modules
 from stmae.model.device import autocast, training_device
-from stmae.model.features import gradient_histograms
 from stmae.model.memory import queries_of
 from stmae.model.stmae import FLOW_UNIT, moved_tiles, psnr, to_unit
 from stmae.scoring.raw import CLIP_FRAMES, STILL_SPEED
@@ -58,9 +57,10 @@ class AdversarialStage:
         self.optimizers = {**self.generator_optimizers, "discriminator": self.discriminator_optimizer}
 
     def load_encoders(self, appearance_dir: Path, motion_dir: Path) -> None:
-        """Loads the pretrained encoders. Raises CheckpointError if they are missing or don't fit."""
+        """Loads the encoders and the descriptor of tiles. Raises CheckpointError if one is missing or doesn't fit."""
         load_modules(appearance_dir / "model.safetensors", {"encoder": self.model.appearance_encoder})
         load_modules(motion_dir / "model.safetensors", {"encoder": self.model.motion_encoder})
+        self.model.feature_bank.descriptor.load_pretrained()
 
     def step(self, index: int) -> dict[str, Tensor]:
         """Trains generator and discriminator on the batch of this step; returns the losses."""
@@ -185,7 +185,7 @@ class AdversarialStage:
         """Returns the descriptors [Q,C] of the tiles in which something moves."""
         frames, flow = self.windows.targets(windows, self.device)
         moves = moved_tiles(flow, self.model.flow_side).square().sum(1).flatten() > STILL_SPEED**2
-        return queries_of(gradient_histograms(frames, flow, self.config.model.frame_size))[moves]
+        return queries_of(self.model.feature_bank.descriptor(frames, flow))[moves]
 
     def _clips(self, windows: Indices) -> Tensor:
         return self.windows.frames(windows, self.device)[:, :CLIP_FRAMES].flatten(1, 2)

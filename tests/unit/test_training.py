@@ -24,7 +24,7 @@ from stmae.evaluation.evaluate import evaluate
 from stmae.evaluation.inference import raw_scores
 from stmae.model.build import build_appearance_proxy, build_flow_net, load_model
 from stmae.model.checkpoint import CheckpointError, load_modules
-from stmae.model.features import FeatureBank, gradient_histograms
+from stmae.model.features import FeatureBank
 from stmae.model.memory import queries_of
 from stmae.model.stmae import moved_tiles
 from stmae.scoring.calibration import Calibration, ScoredFrames
@@ -194,8 +194,8 @@ def test_the_bank_takes_tiles_that_move_by_pixels_of_the_frames(trained: Path, t
     device = torch.device("cpu")
     model = load_model(settings, tmp_path / "stmae", device)
     windows = Windows(settings, manifest, "train", flow=flow)
-    expected = FeatureBank(1, settings.model.frame_size)
-    descriptors = gradient_histograms(*windows.targets(np.arange(len(windows)), device), settings.model.frame_size)
+    expected = FeatureBank(1, model.feature_bank.descriptor)
+    descriptors = model.feature_bank.descriptor(*windows.targets(np.arange(len(windows)), device))
     expected.fit(0, queries_of(descriptors[..., :8]))
     torch.testing.assert_close(model.feature_bank.items, expected.items)
 
