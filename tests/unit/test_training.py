@@ -41,6 +41,7 @@ SETTINGS = [
     "model.size=32",
     "model.width=4",
     "model.memory_items=4",
+    "model.features=gradients",
     "train.batch=4",
     "train.pretrain_epochs=1",
     "train.adversarial_epochs=1",
