@@ -79,6 +79,8 @@ class ModelConfig:
     """The streams that the prediction uses; the ablation uses fewer than both."""
     memories: Literal["both", "appearance", "motion", "none"] = "both"
     """The streams that have a memory; the ablation uses fewer than both."""
+    features: Literal["gradients", "efficientnet-lite0"] = "efficientnet-lite0"
+    """What describes moving tiles to the appearance detector: gradient histograms, or features of a pretrained net."""
 
     def __post_init__(self) -> None:
         check(self.size >= 32 and self.size % 32 == 0, "model.size", self.size, "a multiple of 32")

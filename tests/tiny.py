@@ -13,7 +13,14 @@ from made_scores import fit, walkers
 from stmae.config import Config
 from stmae.storage.document import to_json
 
-TINY = ["name=tiny", "model.size=64", "model.width=8", "model.memory_items=8", "serve.segment_frames=16"]
+TINY = [
+    "name=tiny",
+    "model.size=64",
+    "model.width=8",
+    "model.memory_items=8",
+    "model.features=gradients",
+    "serve.segment_frames=16",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +50,7 @@ def export_tiny(config: Config, root: Path) -> TinyExport:
         # Location statistics and a feature bank that were never fitted would be the same everywhere.
         model.location_gaussian.mean.normal_()
         model.location_gaussian.std.uniform_(0.5, 2)
+        model.feature_bank.descriptor.load_pretrained()
         bank = model.feature_bank.items
         bank.copy_(torch.nn.functional.normalize(torch.randn_like(bank), dim=2))
     export(config, model, root / "export", moving_blobs(7, config.model.frame_size))

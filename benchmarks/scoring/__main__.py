@@ -2,6 +2,7 @@
 
 python -m benchmarks.scoring detectors --data-root DIR [SET...]   each detector on each set -> detectors.json; where
     sets are named, figures of the other sets stay as the file below --out has them
+python -m benchmarks.scoring features --data-root DIR [SET...]    features of moving tiles compared -> features.json
 python -m benchmarks.scoring ablation --data-root DIR             what each constant is worth -> score-ablation.json
 python -m benchmarks.scoring return-period --data-root DIR        are return periods honest -> return-period.json
 python -m benchmarks.scoring tables --data-root DIR [SET...]      bytes of a frame in the tables -> tables.json
@@ -17,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.record import record
-from benchmarks.scoring import ablation, detectors, sizes, upcam
+from benchmarks.scoring import ablation, detectors, features, sizes, upcam
 from benchmarks.scoring.sets import SETS
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("detectors", "ablation", "return-period", "tables"))
-    parser.add_argument("sets", nargs="*", help="detectors on these sets alone")
+    parser.add_argument("command", choices=("detectors", "features", "ablation", "return-period", "tables"))
+    parser.add_argument("sets", nargs="*", help="measure on these sets alone")
     parser.add_argument(
         "--seeds", type=int, nargs="+", help="of detectors, where time is short; default: each set's own"
     )
@@ -32,7 +33,11 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("work/scoring"))
     parser.add_argument("--out", type=Path, default=Path("work/results"))
     arguments = parser.parse_intermixed_args()
-    known = {"detectors": [one.name for one in SETS], "tables": [*sizes.WEIGHED]}.get(arguments.command, [])
+    known = {
+        "detectors": [one.name for one in SETS],
+        "features": [one.name for one in features.SETS],
+        "tables": [*sizes.WEIGHED],
+    }.get(arguments.command, [])
     if set(arguments.sets) - set(known):
         parser.error(f"{arguments.command}: sets are some of {', '.join(known) or 'none'}")
     logging.getLogger("stmae").setLevel(logging.WARNING)
@@ -41,6 +46,8 @@ def main() -> None:
         name, figures = "return-period", upcam.return_period(upcam.upcam(arguments.data_root, arguments.work))
     elif arguments.command == "tables":
         name, figures = "tables", sizes.sizes(arguments.data_root, arguments.work, arguments.sets)
+    elif arguments.command == "features":
+        name, figures = "features", features.features(arguments.data_root, arguments.work, arguments.sets)
     elif arguments.command == "ablation":
         name, figures = "score-ablation", ablation.ablation(arguments.data_root, arguments.work)
     else:

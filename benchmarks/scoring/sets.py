@@ -129,7 +129,7 @@ def _arrays(raw: RawScores) -> Arrays:
     return {field.name: getattr(raw, field.name) for field in dataclasses.fields(raw)}
 
 
-def trained(one: Set, seed: int, data_root: Path, work: Path) -> Measure:
+def trained(one: Set, seed: int, data_root: Path, work: Path) -> CachedMeasure:
     """Returns what measures clips with the model of a set and a seed, which is trained first where it is missing."""
     config = one.load(seed)
     shared, own = work / (one.films or one.name), work / one.name / f"seed-{seed}"

@@ -13,9 +13,11 @@ from stmae.config import Config
 from stmae.model.checkpoint import load_modules
 from stmae.model.decoder import Decoder
 from stmae.model.discriminator import Discriminator
+from stmae.model.efficientnet import EfficientNetFeatures
 from stmae.model.encoder import APPEARANCE_STRIDES, FEATURE_STRIDE, MOTION_STRIDES, Encoder
-from stmae.model.features import FeatureBank
+from stmae.model.features import Descriptor, FeatureBank
 from stmae.model.flow import FlowNet
+from stmae.model.gradients import GradientHistograms
 from stmae.model.location import LocationGaussian
 from stmae.model.memory import Memory
 from stmae.model.stmae import STMAE
@@ -41,7 +43,7 @@ def flow_digest() -> str:
 
 
 def build_stmae(config: Config) -> STMAE:
-    """Returns STM-AE with random weights, except the flow net's."""
+    """Returns STM-AE with random weights, but for the flow net's, and those of pretrained features, which are 0."""
     width, items, scenes = config.model.width, config.model.memory_items, config.model.scenes
     shortcut = config.model.shortcuts
     channels, parts = 4 * width, len(config.model.used) + len(config.model.remembered)
@@ -56,9 +58,15 @@ def build_stmae(config: Config) -> STMAE:
         appearance_memory=Memory(scenes, items, channels),
         motion_memory=Memory(scenes, items, channels),
         location_gaussian=LocationGaussian(scenes, 2 * width, config.model.size // FEATURE_STRIDE),
-        feature_bank=FeatureBank(scenes, config.model.frame_size),
+        feature_bank=FeatureBank(scenes, build_descriptor(config)),
         decoder=Decoder(parts * channels, 3, width, 3, bounded=True, shortcut=shortcut),
     )
+
+
+def build_descriptor(config: Config) -> Descriptor:
+    """Returns what describes tiles to the feature bank, without the weights that `load_pretrained` gives it."""
+    kinds = {"gradients": GradientHistograms, "efficientnet-lite0": EfficientNetFeatures}
+    return kinds[config.model.features](config.model.frame_size)
 
 
 def build_discriminator(config: Config) -> Discriminator:

@@ -1,101 +1,72 @@
 """The feature bank: nearest-neighbour distances of what moves to what moved in normal footage (PatchCore).
 
 A memory pool answers every query with a mean of its items and says little about a query that none of them resembles.
-The bank keeps descriptors of normal moving tiles as they were. A descriptor is a histogram of oriented gradients of the
-frame in and around a tile; nothing in it is trained.
+The bank keeps descriptors of normal moving tiles as they were.
 
 Legend: B frames of S x S pixels, h x w flow, Q descriptors of tiles in which something moves, C values of a descriptor.
 """
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stmae.model.memory import k_center_greedy, nearest_distance, queries_of
-from stmae.scoring.raw import MOTION_FRAME_SIZE, STILL_SPEED, TILES
+from stmae.model.memory import nearest_distance, queries_of
+from stmae.scoring.raw import MOTION_FRAME_SIZE, TILES
 
-ORIENTATIONS = 8
-"""Bins of a histogram: signed directions of a gradient, from dark to bright."""
-BLOCK_CELLS = 4
-"""Cells a side of a descriptor's block: a tile has 2 x 2 cells, and its block one more on every side."""
-CHANNELS = ORIENTATIONS * BLOCK_CELLS**2 + 1
-CONTRAST_FLOOR = 0.02
-"""A constant value in every descriptor before it is normalised, so that tiles with hardly any gradient look alike."""
-BRIGHTNESS_FLOOR = 1e-3
-"""Added to brightness in [0, 1] before the square root, whose slope is infinite at 0."""
-BANK_SIZE = 512
-"""Items of a scene."""
-MAX_CANDIDATES = 30_000
-"""Descriptors from which the items of a scene are chosen, at most."""
+
+class Descriptor(nn.Module):
+    """Describes what is seen in and around each tile of a frame."""
+
+    def __init__(self, frame_size: int, channels: int, bank_size: int) -> None:
+        """`channels` is C, `bank_size` the number of items of a bank of these descriptors."""
+        super().__init__()
+        self.frame_size, self.channels, self.bank_size = frame_size, channels, bank_size
+
+    def forward(self, frames_B3SS: Tensor, flow_B2hw: Tensor) -> Tensor:
+        """Returns unit vectors [B,C,16,16] of frames in [-1, 1] and the flow that leads to them, in their pixels."""
+        raise NotImplementedError
+
+    def load_pretrained(self) -> None:
+        """Loads the weights of a descriptor that has any. Raises CheckpointError where they cannot be found."""
+
+    def choose(self, candidates_QC: Tensor) -> Tensor:
+        """Returns the items [N,C] of a bank, of candidates in the order of time: every so many of them."""
+        return candidates_QC[torch.arange(self.bank_size) * len(candidates_QC) // self.bank_size]
 
 
 class FeatureBank(nn.Module):
-    """A k-center-greedy coreset of the descriptors of normal moving tiles (PatchCore, Roth et al. 2022), per scene."""
+    """A subset of the descriptors of normal moving tiles (PatchCore, Roth et al. 2022), per scene."""
 
     items: Tensor
 
-    def __init__(self, scenes: int, frame_size: int) -> None:
+    def __init__(self, scenes: int, descriptor: Descriptor) -> None:
         super().__init__()
-        self.frame_size = frame_size
-        self.register_buffer("items", torch.zeros(scenes, BANK_SIZE, CHANNELS))
+        self.descriptor = descriptor
+        self.register_buffer("items", torch.zeros(scenes, descriptor.bank_size, descriptor.channels))
 
     def forward(self, frames_B3SS: Tensor, flow_B2hw: Tensor, scene: int) -> Tensor:
         """Returns the squared distance [B,16,16] of each tile's descriptor to its nearest item.
 
         Descriptors are unit vectors, so it is in [0, 2]. It is 2 everywhere if nothing moved in normal footage.
         """
-        descriptors = gradient_histograms(frames_B3SS, flow_B2hw, self.frame_size)
+        descriptors = self.descriptor(frames_B3SS, flow_B2hw)
         return nearest_distance(self.items[scene], queries_of(descriptors)).view(-1, TILES, TILES)
 
     @torch.no_grad()
     def fit(self, scene: int, moving_QC: Tensor) -> None:
         """Chooses the items of a scene from the descriptors of its normal moving tiles; keeps zeros if Q is 0."""
         if len(moving_QC):
-            every = -(-len(moving_QC) // MAX_CANDIDATES)
-            self.items[scene] = k_center_greedy(moving_QC[::every], BANK_SIZE)
+            self.items[scene] = self.descriptor.choose(moving_QC)
 
 
-def gradient_histograms(frames_B3SS: Tensor, flow_B2hw: Tensor, frame_size: int) -> Tensor:
-    """Returns histograms of oriented gradients (Dalal and Triggs 2005) of what moves in and around each tile.
-
-    `frames_B3SS` are in [-1, 1], `flow_B2hw` leads to them, in pixels. The result is [B,C,16,16], unit vectors. Each
-    gradient is weighted by how much its pixel moves, so that the background of a walker does not count. Frames larger
-    than MOTION_FRAME_SIZE are reduced to it.
-    """
-    brightness, size = _reduce(frames_B3SS.mean(1, keepdim=True), frame_size)
-    brightness = ((brightness + 1) / 2 + BRIGHTNESS_FLOOR).sqrt()
-    padded = F.pad(brightness, (1, 1, 1, 1), mode="replicate")
-    speed = (flow_B2hw * flow_B2hw).sum(1, keepdim=True).sqrt() * min(1.0, MOTION_FRAME_SIZE / frame_size)
-    weight = F.interpolate(speed / (speed + STILL_SPEED), size=(size, size), mode="bilinear", align_corners=False)
-    dx = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]) * weight
-    dy = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]) * weight
-    cells = F.pad(F.avg_pool2d(_orientation_bins(dx, dy), size // (2 * TILES)), (1, 1, 1, 1))
-    end, side = 2 * TILES, BLOCK_CELLS
-    blocks = [cells[:, :, y : y + end : 2, x : x + end : 2] for y in range(side) for x in range(side)]
-    return F.normalize(torch.cat((*blocks, torch.full_like(blocks[0][:, :1], CONTRAST_FLOOR)), 1), dim=1)
-
-
-def _reduce(images_B1SS: Tensor, size: int) -> tuple[Tensor, int]:
+def reduced(images_BcSS: Tensor, size: int) -> tuple[Tensor, int]:
     """Returns images reduced to at most MOTION_FRAME_SIZE a side by area, and their new size."""
     ratio = Fraction(size, MOTION_FRAME_SIZE)
     if ratio <= 1:
-        return images_B1SS, size
-    repeated = F.interpolate(images_B1SS, scale_factor=float(ratio.denominator), mode="nearest")
+        return images_BcSS, size
+    repeated = F.interpolate(images_BcSS, scale_factor=float(ratio.denominator), mode="nearest")
     return F.avg_pool2d(repeated, ratio.numerator), MOTION_FRAME_SIZE
-
-
-def _orientation_bins(dx_B1SS: Tensor, dy_B1SS: Tensor) -> Tensor:
-    """Returns each gradient's length split over the orientations, [B,8,S,S].
-
-    An orientation gets all of a gradient along it and none of one along its neighbours.
-    """
-    between = 2 * math.pi / ORIENTATIONS
-    angle = (torch.arange(ORIENTATIONS) * between).view(-1, 1, 1).to(dx_B1SS)
-    length = (dx_B1SS * dx_B1SS + dy_B1SS * dy_B1SS).sqrt()
-    along = dx_B1SS * angle.cos() + dy_B1SS * angle.sin()
-    return (along - length * math.cos(between)).relu() / (1 - math.cos(between))

@@ -21,6 +21,9 @@ every query reads about the mean of the pool."""
 SAME = 0.1
 """Squared distance of unit vectors up to which two items count as one: a cosine of 0.95."""
 
+CHUNK = 1024
+"""Items that queries are compared with at once: of a large bank, the similarities of a segment fill gigabytes."""
+
 
 def queries_of(features_BChw: Tensor) -> Tensor:
     """Returns the features [B,C,h,w] as unit vectors, one a position, [B*h*w,C]."""
@@ -68,7 +71,8 @@ def restart(items_NC: Tensor, queries_QC: Tensor, idle_N: Tensor) -> Tensor:
 
 def nearest_distance(items_NC: Tensor, queries_QC: Tensor) -> Tensor:
     """Returns the squared distance of each query to its nearest item, [Q], all unit vectors."""
-    return (2 - 2 * (queries_QC @ items_NC.T).amax(1)).clamp_min(0)
+    highest = [(queries_QC @ chunk_NC.T).amax(1) for chunk_NC in torch.split(items_NC, CHUNK)]
+    return (2 - 2 * torch.stack(highest).amax(0)).clamp_min(0)
 
 
 def nearest_distances(items_NC: Tensor, queries_QC: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ class Encoding(NamedTuple):
     location_tiles: Tensor
     """[N,16,16] squared deviation of early appearance features from their location's mean, in its variances."""
     feature_tiles: Tensor
-    """[N,16,16] squared distance, 0 to 2, of each tile's gradient histogram to its nearest neighbour in the bank."""
+    """[N,16,16] squared distance, 0 to 2, of each tile's descriptor to its nearest neighbour in the bank."""
     flow_tiles: Tensor
     """[N,2,16,16] speed-weighted mean flow from the frame before, x and y, in pixels."""
 

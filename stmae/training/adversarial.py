@@ -18,9 +18,8 @@ from stmae.datasets.manifest import Manifest
 from stmae.model.build import build_discriminator, build_stmae
 from stmae.model.checkpoint import load_modules
 from stmae.model.device import autocast, training_device
-from stmae.model.features import gradient_histograms
 from stmae.model.memory import queries_of
-from stmae.model.stmae import moved_tiles
+from stmae.model.stmae import STMAE, moved_tiles
 from stmae.scoring.raw import CLIP_FRAMES, STILL_SPEED
 from stmae.training import losses
 from stmae.training.loop import adam, descend, optimizers, run_on
@@ -59,9 +58,10 @@ class AdversarialStage:
         self.optimizers = {**self.generator_optimizers, "discriminator": self.discriminator_optimizer}
 
     def load_encoders(self, appearance_dir: Path, motion_dir: Path) -> None:
-        """Loads the pretrained encoders. Raises CheckpointError if they are missing or don't fit."""
+        """Loads the encoders and the descriptor of tiles. Raises CheckpointError if one is missing or doesn't fit."""
         load_modules(appearance_dir / "model.safetensors", {"encoder": self.model.appearance_encoder})
         load_modules(motion_dir / "model.safetensors", {"encoder": self.model.motion_encoder})
+        self.model.feature_bank.descriptor.load_pretrained()
 
     def step(self, index: int) -> dict[str, Tensor]:
         """Trains generator and discriminator on the batch of this step; returns the losses."""
@@ -168,21 +168,27 @@ class AdversarialStage:
             windows = self.windows.of_scene(scene, STATISTICS_WINDOWS)
             batches = np.array_split(windows, -(-len(windows) // FIRST_WINDOWS))
             self.model.location_gaussian.fit(scene, (self._early_features(batch) for batch in batches))
-            self.model.feature_bank.fit(scene, torch.cat([self._moving_descriptors(batch) for batch in batches]))
+            fit_feature_bank(self.model, self.windows, scene)
 
     def _early_features(self, windows: Indices) -> Tensor:
         """Returns the early appearance features [B,C,h',w'] of windows."""
         early: Tensor = self.model.appearance_encoder.with_early(self._clips(windows))[1]
         return early
 
-    def _moving_descriptors(self, windows: Indices) -> Tensor:
-        """Returns the descriptors [Q,C] of the tiles in which something moves."""
-        frames, flow = self.windows.targets(windows, self.device)
-        moves = moved_tiles(flow, self.model.flow_side).square().sum(1).flatten() > STILL_SPEED**2
-        return queries_of(gradient_histograms(frames, flow, self.config.model.frame_size))[moves]
-
     def _clips(self, windows: Indices) -> Tensor:
         return self.windows.frames(windows, self.device)[:, :CLIP_FRAMES].flatten(1, 2)
+
+
+@torch.no_grad()
+def fit_feature_bank(model: STMAE, windows: Windows, scene: int) -> None:
+    """Fits the feature bank of a scene to the tiles in which something moves, in training footage of that scene."""
+    chosen = windows.of_scene(scene, STATISTICS_WINDOWS)
+    moving = []
+    for batch in np.array_split(chosen, -(-len(chosen) // FIRST_WINDOWS)):
+        frames, flow = windows.targets(batch, next(model.parameters()).device)
+        moves = moved_tiles(flow, model.flow_side).square().sum(1).flatten() > STILL_SPEED**2
+        moving.append(queries_of(model.feature_bank.descriptor(frames, flow))[moves])
+    model.feature_bank.fit(scene, torch.cat(moving))
 
 
 def train_adversarial(

@@ -12,7 +12,7 @@ from torch.optim.swa_utils import update_bn
 from stmae.config import Config
 from stmae.datasets.flow_cache import FlowCache
 from stmae.datasets.manifest import Manifest
-from stmae.model.build import build_appearance_proxy, build_motion_proxy
+from stmae.model.build import build_appearance_proxy, build_descriptor, build_motion_proxy
 from stmae.model.device import autocast, training_device
 from stmae.scoring.raw import CLIP_FRAMES
 from stmae.training import losses
@@ -84,7 +84,11 @@ class MotionStage(ProxyStage):
 
 
 def pretrain_appearance(config: Config, manifest: Manifest, out: Path) -> dict[str, float]:
-    """Trains f_a on the denoising task, writes `out/model.safetensors` and returns the last losses."""
+    """Trains f_a on the denoising task, writes `out/model.safetensors` and returns the last losses.
+
+    Raises CheckpointError where the weights of `model.features`, which the last stage needs, are missing.
+    """
+    build_descriptor(config).load_pretrained()
     torch.manual_seed(config.seed)
     windows = Windows(config, manifest, "train")
     stage = AppearanceStage(config, windows, build_appearance_proxy(config), training_device())

@@ -24,6 +24,7 @@ from stmae.serving.repository import write_repository
 from stmae.serving.triton.launcher import EmbeddedTriton
 
 SHARP = ["name=sharp", "model.size=128", "model.flow_scale=3"]
+DEEP = ["name=deep", "model.size=96", "model.features=efficientnet-lite0"]
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +33,22 @@ def sharp_export(tmp_path_factory):
     return export_tiny(configs.load("walkway", [*TINY, *SHARP]), tmp_path_factory.mktemp("sharp"))
 
 
-@pytest.fixture(params=["tiny", "sharp"])
-def exported(request, tiny_export, sharp_export):
-    return {"tiny": tiny_export, "sharp": sharp_export}[request.param]
+@pytest.fixture(scope="module")
+def deep_export(tmp_path_factory):
+    """A model whose feature bank holds features of a pretrained net."""
+    return export_tiny(configs.load("walkway", [*TINY, *DEEP]), tmp_path_factory.mktemp("deep"))
+
+
+@pytest.fixture(params=["tiny", "sharp", "deep"])
+def exported(request, tiny_export, sharp_export, deep_export):
+    return {"tiny": tiny_export, "sharp": sharp_export, "deep": deep_export}[request.param]
 
 
 @pytest.fixture(scope="module")
-def served(triton_runtime, tiny_export, sharp_export, tmp_path_factory):
-    """One Triton that serves both models."""
+def served(triton_runtime, tiny_export, sharp_export, deep_export, tmp_path_factory):
+    """One Triton that serves all models."""
     repository = tmp_path_factory.mktemp("served")
-    for export in (tiny_export, sharp_export):
+    for export in (tiny_export, sharp_export, deep_export):
         write_repository(export.folder, repository)
     with EmbeddedTriton(repository, runtime=triton_runtime) as server:
         yield server
@@ -136,9 +143,11 @@ def test_graphs_name_their_tensors_as_the_table_does(tiny_export):
         assert [value.name for value in graph.output] == [tensor.name for tensor in spec.outputs]
 
 
-def test_shared_graphs_are_the_same_bytes_whatever_deployment_exports_them(tiny_export, sharp_export, tmp_path):
+def test_shared_graphs_are_the_same_bytes_whatever_deployment_exports_them(
+    tiny_export, sharp_export, deep_export, tmp_path
+):
     ablation = [*TINY, "name=ablation", "model.shortcuts=true", "model.streams=motion", "model.scenes=2"]
-    exports = (tiny_export, sharp_export, export_tiny(configs.load("walkway", ablation), tmp_path))
+    exports = (tiny_export, sharp_export, deep_export, export_tiny(configs.load("walkway", ablation), tmp_path))
 
     for spec in tensors.STEPS:
         if spec.shared:

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
     "model.size=32",
     "model.width=8",
+    "model.features=gradients",
     "train.steps=8",
     "train.pretrain_fraction=1",
     "walkway.train_clips=3",

