@@ -48,16 +48,6 @@ class Set:
         return configs.load(self.config, [*self.overrides, f"seed={seed}"])
 
 
-SMALL = (
-    "model.size=64",
-    "model.flow_scale=2",
-    "model.shortcuts=true",
-    "train.optimizer=muon",
-    "train.learning_rate=1e-3",
-    "train.motion_windows=2",
-    "train.steps=1500",
-)
-"""Settings with which a small picture of a real camera is learnt in minutes."""
 COFFEE_ROOM = Set(
     "coffee-room",
     "folder",
@@ -67,8 +57,9 @@ COFFEE_ROOM = Set(
         "data.train_glob=normal/*.mp4",
         "data.test_glob=test/*.mp4",
         "data.fps=25",
-        "model.width=24",
-        *SMALL,
+        "data.train_frames=0",
+        "data.calibration_frames=0",
+        "train.steps=1500",
     ),
 )
 SLOW = Set("walkway-slow", "walkway-slow")

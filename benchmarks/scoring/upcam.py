@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.scoring.sets import SMALL, Set, trained
+from benchmarks.scoring.sets import Set, trained
 from stmae.evaluation.evaluate import Measure
 from stmae.evaluation.fitting import NormalClip, fit_calibration, fit_normality
 from stmae.scoring.calibration import Calibration, ScoredFrames
@@ -38,7 +38,7 @@ UPCAM = Set(
         "data.test_glob=hours/*",
         f"data.fps={FPS}",
         "model.width=16",
-        *SMALL,
+        "train.steps=1500",
     ),
     seeds=(1,),
 )
