@@ -145,7 +145,7 @@ def _losses(config: Config, work: Path, *, eager: bool) -> torch.Tensor:
 
 def _largest(found: torch.Tensor, expected: torch.Tensor) -> float:
     """Returns the largest difference of losses, as a fraction of the expected one."""
-    return float(((found - expected).abs() / expected.abs()).max())
+    return float(((found - expected).abs() / expected.abs().clamp_min(1e-6)).max())
 
 
 def _reading(config: Config, stage: AdversarialStage) -> float:

@@ -61,7 +61,7 @@ def wait() -> None:
 def part(count: int, key: str) -> int:
     """Returns how many of `count` windows each process takes. Raises ValueError where they cannot be shared equally."""
     if count % size():
-        raise ValueError(f"{key}: {count} windows cannot be shared equally by {size()} processes; set a multiple of it")
+        raise ValueError(f"{key}: {count} windows cannot be shared equally by {size()} processes; set a multiple")
     return count // size()
 
 
