@@ -2,8 +2,9 @@
 
 python benchmarks/training.py --config NAME --out DIR
 
-Model and training are as the configuration says. Frames and flows are those of a short synthetic film, read from
-memory-mapped files as in training. Times are milliseconds, medians over the steps after a warm-up.
+Model and training are as the configuration says. Frames and flows are those of a short synthetic film, read as in
+training. Times are milliseconds, medians over the steps after a warm-up. On a GPU a step whose parts are timed is not
+captured: `python -m benchmarks.gpu` measures one that is.
 - `ms_step`: a whole step; `ms_step_fp32`: a step without bf16. The two alternate. Where the hardware has no bf16 they
   are equal.
 - `ms_step_default_malloc`: a step with the default settings of the allocator. All other figures are taken with the
@@ -41,6 +42,7 @@ from stmae.datasets.prepare import prepare
 from stmae.model.device import training_device
 from stmae.training import adversarial
 from stmae.training.adversarial import AdversarialStage
+from stmae.training.stage import step
 from stmae.training.windows import Windows
 
 FILM = ("data.reader=walkway", "walkway.train_clips=3", "walkway.test_clips=1", "walkway.frames=60")
@@ -80,9 +82,9 @@ def stage_of(config: Config, folder: Path) -> AdversarialStage:
     """Returns the stage on a film below `folder`. Its encoders are untrained, which does not change their speed."""
     torch.manual_seed(config.seed)
     manifest = prepare(config, folder / "film", folder / "dataset")
-    flow = extract_flow(config, manifest, folder / "flow")
-    train, calibration = (Windows(config, manifest, split, flow=flow) for split in ("train", "calibration"))
-    return AdversarialStage(config, train, calibration, training_device())
+    flow, device = extract_flow(config, manifest, folder / "flow"), training_device()
+    train, calibration = (Windows(config, manifest, split, device, flow=flow) for split in ("train", "calibration"))
+    return AdversarialStage(config, train, calibration)
 
 
 def time_parts(stage: AdversarialStage, watch: Stopwatch) -> None:
@@ -119,7 +121,7 @@ def measure(config: Config) -> dict[str, float]:
             stage.config = full if index % 2 else half
             watch.parts.clear()
             began = watch.now()
-            stage.step(index)
+            step(stage, index)
             whole = 1000 * (watch.now() - began)
             if index < 2 * WARM_UP:
                 continue

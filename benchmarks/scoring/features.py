@@ -66,7 +66,7 @@ def measured(one: Set, setting: Setting, data_root: Path, work: Path) -> CachedM
     descriptor.bank_size = setting.bank_size or descriptor.bank_size
     device = next(measure.model.parameters()).device
     measure.model.feature_bank = FeatureBank(config.model.scenes, descriptor).to(device).eval()
-    windows = Windows(config, measure.manifest, "train", flow=measure.flow)
+    windows = Windows(config, measure.manifest, "train", device, flow=measure.flow)
     for scene in range(config.model.scenes):
         fit_feature_bank(measure.model, windows, scene)
     return dataclasses.replace(measure, config=config, folder=measure.folder.with_name(f"raw-{setting.name}"))

@@ -70,12 +70,13 @@ def load_training(
         )
     _restore_modules(path, tensors, modules)
     for name, optimizer in optimizers.items():
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
         prefix = f"optimizer.{name}."
         for key, value in tensors.items():
             if key.startswith(prefix):
                 index, field = key.removeprefix(prefix).split(".")
-                state.setdefault(int(index), {})[field] = value
+                state.setdefault(int(index), {})[field] = _laid_out_as(parameters[int(index)], value)
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return int(metadata["step"])
 
@@ -96,6 +97,13 @@ def _restore_modules(path: Path, tensors: Mapping[str, Tensor], modules: Mapping
             module.load_state_dict(state)
         except RuntimeError as error:
             raise CheckpointError(f"{path}: {name}: does not fit the configuration: {error}") from None
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """Returns a tensor in the memory layout of a parameter of its shape, which fused optimizers ask for."""
+    if value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, device=value.device).copy_(value)
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:

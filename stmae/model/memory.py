@@ -46,11 +46,10 @@ def write(items_NC: Tensor, queries_QC: Tensor, top_k: int) -> Tensor:
 
     An item takes the queries that are nearer to it than to any other item: the k most similar of these (all, if
     `top_k` is 0), weighted by a softmax over those only. An item that is the nearest one of no query stays as it is.
-    The old items are left as they are, since autograd may still need them.
     """
     similarity_NQ = items_NC @ queries_QC.T
     numbers_N1 = torch.arange(len(items_NC), device=items_NC.device).unsqueeze(1)
-    taken_NQ = torch.where(similarity_NQ.argmax(0) == numbers_N1, similarity_NQ, -torch.inf)
+    taken_NQ = similarity_NQ.masked_fill(similarity_NQ.argmax(0) != numbers_N1, -torch.inf)
     best_Nk, index_Nk = taken_NQ.topk(min(top_k or len(queries_QC), len(queries_QC)), dim=1)
     weights_Nk = torch.softmax(best_Nk, dim=1).nan_to_num(0.0)
     update_NC = (weights_Nk.unsqueeze(-1) * queries_QC[index_Nk]).sum(dim=1)
@@ -152,17 +151,20 @@ class Memory(nn.Module):
 
     @torch.no_grad()
     def write(self, features_BChw: Tensor, scenes_B: Tensor, top_k: int) -> None:
-        """Writes a training step's features to the pool of each clip's scene, and all of them to the shared pool."""
+        """Writes a training step's features to the pool of each clip's scene, and all of them to the shared pool.
+
+        Items are overwritten in place: call it after the backward pass, which needs those that were read.
+        """
         for pool, items_NC, queries_QC in self._written_pools(features_BChw, scenes_B):
             nearest_Q = (queries_QC @ items_NC.T).argmax(1)
-            self.chosen[pool] = self.chosen[pool].index_fill(0, nearest_Q, True)
-            self._replace(pool, write(items_NC, queries_QC, top_k))
+            self.chosen[pool].index_fill_(0, nearest_Q, True)
+            items_NC.copy_(write(items_NC, queries_QC, top_k))
 
     @torch.no_grad()
     def restart(self, features_BChw: Tensor, scenes_B: Tensor) -> None:
         """Starts items anew that no query chose since the last call, from the features that fit their pool worst."""
         for pool, items_NC, queries_QC in self._written_pools(features_BChw, scenes_B):
-            self._replace(pool, restart(items_NC, queries_QC, ~self.chosen[pool]))
+            items_NC.copy_(restart(items_NC, queries_QC, ~self.chosen[pool]))
             self.chosen[pool] = False
 
     @torch.no_grad()
@@ -173,24 +175,16 @@ class Memory(nn.Module):
             own = features_BChw[scenes_B == scene] if (scenes_B == scene).any() else features_BChw
             self.pools[scene] = k_center_greedy(queries_of(own), count)
         if len(self.shared):
-            self.shared = k_center_greedy(queries_of(features_BChw), count)
+            self.shared.copy_(k_center_greedy(queries_of(features_BChw), count))
 
     def _written_pools(self, features_BChw: Tensor, scenes_B: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """Yields number, items [N,C] and queries [Q,C] of each pool that a batch writes to."""
+        """Yields number, items [N,C], a view, and queries [Q,C] of each pool that a batch writes to."""
         if self.scenes == 1:
             yield 0, self.pools[0], queries_of(features_BChw)
             return
         for scene in sorted(set(scenes_B.tolist())):
             yield scene, self.pools[scene], queries_of(features_BChw[scenes_B == scene])
         yield self.scenes, self.shared, queries_of(features_BChw)
-
-    def _replace(self, pool: int, items_NC: Tensor) -> None:
-        """Gives a pool new items; the old tensors stay as they are, since autograd may still need them."""
-        if pool == self.scenes:
-            self.shared = items_NC
-        else:
-            self.pools = self.pools.clone()
-            self.pools[pool] = items_NC
 
 
 def _maps(rows_QC: Tensor, like_BChw: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,10 +20,11 @@ from stmae.model.device import autocast, training_device
 from stmae.model.memory import queries_of
 from stmae.model.stmae import STMAE, moved_tiles
 from stmae.scoring.raw import CLIP_FRAMES, STILL_SPEED
-from stmae.training import losses
-from stmae.training.loop import adam, descend, optimizers, run_on
+from stmae.training import losses, parallel
+from stmae.training.loop import run_on
+from stmae.training.optimizers import adam, descend, group, optimizers
 from stmae.training.validation import validate
-from stmae.training.windows import Indices, Windows
+from stmae.training.windows import Windows
 
 FIRST_WINDOWS = 64
 """Windows whose features initialise the memory pools."""
@@ -37,10 +37,12 @@ STATISTICS_WINDOWS = 2000
 class AdversarialStage:
     """Each step trains the generator (encoders, memory pools, decoder), then the discriminator."""
 
-    def __init__(self, config: Config, windows: Windows, calibration: Windows, device: torch.device) -> None:
+    def __init__(self, config: Config, windows: Windows, calibration: Windows) -> None:
+        device = windows.device
         self.config, self.windows, self.device = config, windows, device
         self.calibration_windows = calibration
         self.model = build_stmae(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        parallel.share_statistics(self.model)
         self.discriminator = build_discriminator(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.encoders = (self.model.appearance_encoder, self.model.motion_encoder)
         train = config.train
@@ -52,10 +54,13 @@ class AdversarialStage:
                 scales[encoder] = train.encoder_lr_scale
         self.modules = {"stmae": self.model, "discriminator": self.discriminator}
         self.generator_optimizers = optimizers(config, "generator", scales)
-        self.discriminator_optimizer = adam(
-            [{"params": self.discriminator.parameters(), "lr": train.discriminator_learning_rate}]
-        )
+        self.discriminator_optimizer = adam([group(self.discriminator.parameters(), train.discriminator_learning_rate)])
         self.optimizers = {**self.generator_optimizers, "discriminator": self.discriminator_optimizer}
+        # The memories of several scenes are read clip by clip, which the CPU has to know the scenes for.
+        self.capturable = not train.deterministic and config.model.scenes == 1
+        self.motion_windows = parallel.part(min(train.motion_windows, train.batch), "train.motion_windows")
+        self._encoded: tuple[Tensor, Tensor, Tensor] | None = None
+        """What the last update wrote to the memories: z_a and z_m [B,C,h',w'] and the scenes [B]."""
 
     def load_encoders(self, appearance_dir: Path, motion_dir: Path) -> None:
         """Loads the encoders and the descriptor of tiles. Raises CheckpointError if one is missing or doesn't fit."""
@@ -63,22 +68,42 @@ class AdversarialStage:
         load_modules(motion_dir / "model.safetensors", {"encoder": self.model.motion_encoder})
         self.model.feature_bank.descriptor.load_pretrained()
 
-    def step(self, index: int) -> dict[str, Tensor]:
-        """Trains generator and discriminator on the batch of this step; returns the losses."""
-        if index == 0:
-            self._start_memory()
-        order = self.windows.order(index, self.config.train.batch, self.config.seed)
-        frames_B5 = self.windows.frames(order, self.device)
-        flows_B4 = self.windows.flows(order, self.device)
+    @torch.no_grad()
+    def start(self) -> None:
+        """Fills the memory pools with features of the first windows."""
+        windows = self.windows.order(0, min(FIRST_WINDOWS, len(self.windows)), self.config.seed)
+        flows = self.windows.flows(windows)[:, : CLIP_FRAMES - 1].flatten(1, 2)
+        for encoder, memory, x in (
+            (self.model.appearance_encoder, self.model.appearance_memory, self._clips(windows)),
+            (self.model.motion_encoder, self.model.motion_memory, flows),
+        ):
+            encoder.eval()
+            memory.start(encoder(x), self.windows.scenes(windows))
+            encoder.train(self.fine_tuned)
+
+    def batch(self, index: int) -> tuple[Tensor, ...]:
+        """Returns frames [B,5,3,s,s], normalised flows [B,4,2,h,w] and scenes [B] of the windows of a step."""
+        order = parallel.share(self.windows.order(index, self.config.train.batch, self.config.seed))
+        return self.windows.frames(order), self.windows.flows(order), self.windows.scenes(order)
+
+    def update(self, *batch: Tensor) -> dict[str, Tensor]:
+        """Trains generator and discriminator on a batch; returns the losses."""
+        frames_B5, flows_B4, scenes_B = batch
         target = frames_B5[:, CLIP_FRAMES].contiguous(memory_format=torch.channels_last)
-        scenes_B = self.windows.scenes(order, self.device)
-        restart = (index + 1) % RESTART_STEPS == 0
-        prediction, parts = self._generator_step(frames_B5, flows_B4, scenes_B, target, restart)
+        prediction, parts = self._generator_step(frames_B5, flows_B4, scenes_B, target)
         parts["discriminator"] = self._discriminator_step(target, prediction)
         return parts
 
+    def after(self, index: int) -> None:
+        """Restarts idle memory items every RESTART_STEPS."""
+        if (index + 1) % RESTART_STEPS == 0:
+            assert self._encoded is not None
+            z_a, z_m, scenes_B = self._encoded
+            self.model.appearance_memory.restart(z_a, scenes_B)
+            self.model.motion_memory.restart(z_m, scenes_B)
+
     def _generator_step(
-        self, frames_B5: Tensor, flows_B4: Tensor, scenes_B: Tensor, target: Tensor, restart: bool
+        self, frames_B5: Tensor, flows_B4: Tensor, scenes_B: Tensor, target: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         train, model = self.config.train, self.model
         self.discriminator.requires_grad_(False)
@@ -102,11 +127,14 @@ class AdversarialStage:
             lambda_adversarial=train.lambda_adversarial,
         )
         descend(loss, self.generator_optimizers.values())
-        for memory, z in ((model.appearance_memory, z_a.detach()), (model.motion_memory, z_m.detach())):
-            memory.write(z, scenes_B, self.config.model.top_k)
-            if restart:
-                memory.restart(z, scenes_B)
+        self._write_memories(z_a.detach(), z_m.detach(), scenes_B)
         return prediction.detach(), {name: part.detach() for name, part in parts.items()}
+
+    def _write_memories(self, z_a: Tensor, z_m: Tensor, scenes_B: Tensor) -> None:
+        z_a, z_m, scenes_B = parallel.gathered(z_a), parallel.gathered(z_m), parallel.gathered(scenes_B)
+        self.model.appearance_memory.write(z_a, scenes_B, self.config.model.top_k)
+        self.model.motion_memory.write(z_m, scenes_B, self.config.model.top_k)
+        self._encoded = z_a, z_m, scenes_B
 
     def _compactness(self, distances: dict[str, Tensor]) -> Tensor:
         """Returns L_c, summed over the streams that have a memory."""
@@ -116,7 +144,7 @@ class AdversarialStage:
 
     def _flows_to(self, frames_B5: Tensor, flows_B4: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the normalised flow from the last input frame to the prediction and to the true frame."""
-        few = slice(self.config.train.motion_windows)
+        few = slice(self.motion_windows)
         last, target = frames_B5[few, CLIP_FRAMES - 1], frames_B5[few, CLIP_FRAMES]
         predicted = self.model.flow_between(last, prediction[few]).float()
         if self.config.model.flow_scale == 1:
@@ -134,23 +162,10 @@ class AdversarialStage:
         descend(loss, [self.discriminator_optimizer])
         return loss.detach()
 
-    @torch.no_grad()
-    def _start_memory(self) -> None:
-        order = self.windows.order(0, min(FIRST_WINDOWS, len(self.windows)), self.config.seed)
-        frames = self._clips(order)
-        flows = self.windows.flows(order, self.device)[:, : CLIP_FRAMES - 1].flatten(1, 2)
-        for encoder, memory, x in (
-            (self.model.appearance_encoder, self.model.appearance_memory, frames),
-            (self.model.motion_encoder, self.model.motion_memory, flows),
-        ):
-            encoder.eval()
-            memory.start(encoder(x), self.windows.scenes(order, self.device))
-            encoder.train(self.fine_tuned)
-
     def validate(self) -> dict[str, float]:
         """Returns the figures of `validation.validate` on the calibration split."""
         self.model.eval()
-        figures = validate(self.model, self.calibration_windows, self.config.train.batch, self.device)
+        figures = validate(self.model, self.calibration_windows, self.config.train.batch)
         self._train_mode()
         return figures
 
@@ -166,17 +181,17 @@ class AdversarialStage:
         self.model.eval()
         for scene in range(self.config.model.scenes):
             windows = self.windows.of_scene(scene, STATISTICS_WINDOWS)
-            batches = np.array_split(windows, -(-len(windows) // FIRST_WINDOWS))
+            batches = windows.tensor_split(-(-len(windows) // FIRST_WINDOWS))
             self.model.location_gaussian.fit(scene, (self._early_features(batch) for batch in batches))
             fit_feature_bank(self.model, self.windows, scene)
 
-    def _early_features(self, windows: Indices) -> Tensor:
+    def _early_features(self, windows: Tensor) -> Tensor:
         """Returns the early appearance features [B,C,h',w'] of windows."""
         early: Tensor = self.model.appearance_encoder.with_early(self._clips(windows))[1]
         return early
 
-    def _clips(self, windows: Indices) -> Tensor:
-        return self.windows.frames(windows, self.device)[:, :CLIP_FRAMES].flatten(1, 2)
+    def _clips(self, windows: Tensor) -> Tensor:
+        return self.windows.frames(windows)[:, :CLIP_FRAMES].flatten(1, 2)
 
 
 @torch.no_grad()
@@ -184,8 +199,8 @@ def fit_feature_bank(model: STMAE, windows: Windows, scene: int) -> None:
     """Fits the feature bank of a scene to the tiles in which something moves, in training footage of that scene."""
     chosen = windows.of_scene(scene, STATISTICS_WINDOWS)
     moving = []
-    for batch in np.array_split(chosen, -(-len(chosen) // FIRST_WINDOWS)):
-        frames, flow = windows.targets(batch, next(model.parameters()).device)
+    for batch in chosen.tensor_split(-(-len(chosen) // FIRST_WINDOWS)):
+        frames, flow = windows.targets(batch)
         moves = moved_tiles(flow, model.flow_side).square().sum(1).flatten() > STILL_SPEED**2
         moving.append(queries_of(model.feature_bank.descriptor(frames, flow))[moves])
     model.feature_bank.fit(scene, torch.cat(moving))
@@ -197,7 +212,8 @@ def train_adversarial(
     """Trains STM-AE from pretrained encoders, writes `out/model.safetensors` and returns the last losses."""
     torch.manual_seed(config.seed)
     flow = FlowCache.of(flow_dir, manifest)
-    windows, calibration = (Windows(config, manifest, split, flow=flow) for split in ("train", "calibration"))
-    stage = AdversarialStage(config, windows, calibration, training_device())
+    device = training_device()
+    windows, calibration = (Windows(config, manifest, split, device, flow=flow) for split in ("train", "calibration"))
+    stage = AdversarialStage(config, windows, calibration)
     stage.load_encoders(appearance_dir, motion_dir)
     return run_on(stage, config, manifest.training_digest, steps=config.train.steps, out=out)

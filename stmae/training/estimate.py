@@ -21,16 +21,18 @@ from stmae.model.build import build_appearance_proxy, build_motion_proxy
 from stmae.model.device import training_device
 from stmae.scoring.raw import CLIP_FRAMES
 from stmae.training.adversarial import STATISTICS_WINDOWS, AdversarialStage
-from stmae.training.loop import POINTS, Stage, duration
+from stmae.training.capture import EAGER_CALLS, fastest
+from stmae.training.loop import POINTS, duration
 from stmae.training.pretrain import AppearanceStage, MotionStage
+from stmae.training.stage import Stage, step
 from stmae.training.validation import VALIDATION_WINDOWS
 from stmae.training.windows import Windows
 
 SPLITS: tuple[Split, ...] = ("train", "calibration")
 PROBE_WINDOWS = 32
 """Windows of each split that are tried; as many as a batch has, at least."""
-WARM_UP, STEPS = 2, 5
-"""Steps of each stage that are made before, and while, time is taken."""
+WARM_UP, STEPS = EAGER_CALLS + 1, 5
+"""Steps of each stage that are made before, and while, time is taken. On a GPU the last of the first is captured."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,13 +72,13 @@ def estimate(config: Config, manifest: Manifest, flow_dir: Path) -> Estimate:
     with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng():
         probe = _probe(config, manifest, Path(folder) / "dataset")
         cache, flow = _flow(config, probe, Path(folder) / "flow")
-        train, calibration = (Windows(config, probe, split, flow=cache) for split in SPLITS)
+        train, calibration = (Windows(config, probe, split, device, flow=cache) for split in SPLITS)
         proxies = (
-            AppearanceStage(config, train, build_appearance_proxy(config), device),
-            MotionStage(config, train, build_motion_proxy(config), device),
+            AppearanceStage(config, train, build_appearance_proxy(config)),
+            MotionStage(config, train, build_motion_proxy(config)),
         )
         pretraining = sum(_step(proxy) for proxy in proxies)
-        stage = AdversarialStage(config, train, calibration, device)
+        stage = AdversarialStage(config, train, calibration)
         adversarial = _step(stage)
         validation = _seconds(stage.validate) / min(len(calibration), VALIDATION_WINDOWS)
         statistics = _seconds(stage.finish) / len(train)
@@ -123,7 +125,8 @@ def _missing(flow_dir: Path, manifest: Manifest) -> list[Clip]:
 
 def _step(stage: Stage) -> float:
     """Returns the median seconds of a step."""
-    times = [_seconds(functools.partial(stage.step, index)) for index in range(WARM_UP + STEPS)]
+    update = fastest(stage)
+    times = [_seconds(functools.partial(step, stage, index, update)) for index in range(WARM_UP + STEPS)]
     return median(times[WARM_UP:])
 
 

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from stmae import config
 from stmae.model.device import training_device
 from stmae.model.flow import FLOW_STRIDE, FlowNet
-from stmae.training.loop import adam, code_digest, descend, run, seeded
+from stmae.training.loop import code_digest, run, seeded
 from stmae.training.motion import motion_pairs, warp
+from stmae.training.optimizers import adam, descend, group
 
 MOVING_WEIGHT = 3.0
 MOVING_SPEED = 0.25
@@ -71,12 +72,19 @@ class FlowStage:
         self.recipe, self.device = recipe, device
         self.net = FlowNet().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.modules = {"flow": self.net}
-        self.optimizers = {"flow": adam([{"params": self.net.parameters(), "lr": recipe.learning_rate}])}
+        self.optimizers = {"flow": adam([group(self.net.parameters(), recipe.learning_rate)])}
+        self.capturable = True
 
-    def step(self, index: int) -> dict[str, Tensor]:
-        """Trains on the synthetic pairs of this step; returns the errors."""
-        generator = seeded(self.recipe.seed, index, self.device)
-        first, second, truth = motion_pairs(self.recipe.batch, self.recipe.size, generator)
+    def start(self) -> None:
+        """Does nothing."""
+
+    def batch(self, index: int) -> tuple[Tensor, ...]:
+        """Returns synthetic pairs, first and second frames [B,3,H,W], and the true flow [B,2,H,W] between them."""
+        return motion_pairs(self.recipe.batch, self.recipe.size, seeded(self.recipe.seed, index, self.device))
+
+    def update(self, *batch: Tensor) -> dict[str, Tensor]:
+        """Trains on synthetic pairs; returns the errors."""
+        first, second, truth = batch
         with torch.autocast(self.device.type, torch.bfloat16):
             flow = self.net(first, second)
         truth = at_flow_resolution(truth)
@@ -88,6 +96,9 @@ class FlowStage:
             "photometric_error": photometric.detach(),
             "end_point_error_of_no_motion": end_point_error(torch.zeros_like(truth), truth),
         }
+
+    def after(self, index: int) -> None:
+        """Does nothing."""
 
     def validate(self) -> dict[str, float]:
         """Returns no figures."""

@@ -10,12 +10,13 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -23,91 +24,27 @@ import stmae
 from stmae.config import Config, digest
 from stmae.model.checkpoint import load_training, save_modules, save_training
 from stmae.storage.atomic import write_atomically
-from stmae.training.muon import Muon, hidden_kernels, output_kernels
-
-Opt = TypeVar("Opt", bound=torch.optim.Optimizer)
+from stmae.training import parallel
+from stmae.training.capture import EAGER_CALLS, fastest
+from stmae.training.optimizers import cosine, set_learning_rate
+from stmae.training.stage import Stage, step
 
 POINTS = 10
 """Points of the learning curve, spread evenly over the steps."""
 LOG_STEPS = 20
+FIRST_STEPS = EAGER_CALLS + 1
+"""Steps that take longer than the others: the last of them is captured on a GPU."""
 LOSS_MOMENTUM = 0.8
 """Weight of the past in the exponential average of the logged losses."""
-OUTPUT_RATE = 5.0
-"""Beside Muon, Adam trains output layers so many times faster than the rest, to keep up with the hidden layers."""
 CHECKPOINTS = "STMAE_CHECKPOINTS"
 """Environment variable: a folder for checkpoints that outlives a pipeline step."""
 
 log = logging.getLogger(__name__)
 
 
-class Stage(Protocol):
-    """What the loop knows of a training stage.
-
-    `step(i)` makes the i-th optimisation step; all its randomness derives from the run's seed and i, so that a
-    resumed run takes the identical next step.
-    """
-
-    @property
-    def modules(self) -> Mapping[str, nn.Module]: ...
-
-    @property
-    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]: ...
-
-    def step(self, index: int) -> dict[str, Tensor]:
-        """Returns the losses of the step by name, as scalars."""
-        ...
-
-    def validate(self) -> dict[str, float]:
-        """Returns figures of the stage on the calibration split, which takes no part in training."""
-        ...
-
-    def finish(self) -> None:
-        """Runs after the last step, before the weights are written."""
-        ...
-
-
 def seeded(seed: int, index: int, device: torch.device | str = "cpu") -> torch.Generator:
     """Returns the random generator of one step."""
     return torch.Generator(device=device).manual_seed((seed * 1_000_003 + index) % (2**63))
-
-
-def cosine(index: int, total: int) -> float:
-    """Returns the factor of the learning rate at step `index` of `total`: cosine annealing from 1 to 0."""
-    return 0.5 * (1 + math.cos(math.pi * index / total))
-
-
-def adam(groups: list[dict[str, Any]]) -> torch.optim.Adam:
-    """Returns Adam over parameter groups that keep their initial learning rate for the schedule."""
-    return _with_initial_lr(torch.optim.Adam(groups))
-
-
-def optimizers(config: Config, name: str, modules: Mapping[nn.Module, float]) -> dict[str, torch.optim.Optimizer]:
-    """Returns the optimizers of modules, given with the scale of each module's learning rate.
-
-    Muon, if the configuration asks for it, takes the kernels of hidden layers and leaves the rest to Adam.
-    """
-    train = config.train
-    if train.optimizer == "adam":
-        groups = [_group(module.parameters(), scale * train.learning_rate) for module, scale in modules.items()]
-        return {name: adam(groups)}
-    kernels, rest = [], []
-    for module, scale in modules.items():
-        hidden, outputs = hidden_kernels(module), output_kernels(module)
-        apart = {*hidden, *outputs}
-        others = [parameter for parameter in module.parameters() if parameter not in apart]
-        kernels.append(_group(hidden, scale * train.muon_learning_rate))
-        rest.append(_group(others, scale * train.learning_rate))
-        rest.append(_group(outputs, scale * train.learning_rate * OUTPUT_RATE))
-    return {name: adam(rest), f"{name}_kernels": _with_initial_lr(Muon(kernels))}
-
-
-def descend(loss: Tensor, optimizers: Collection[torch.optim.Optimizer]) -> None:
-    """Makes one step of the optimizers down the gradient of a loss."""
-    for optimizer in optimizers:
-        optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    for optimizer in optimizers:
-        optimizer.step()
 
 
 def duration(seconds: float) -> str:
@@ -124,40 +61,45 @@ def run(
 
     Writes `out/model.safetensors`, `out/metrics.json`, `out/curve.json` (the losses and `validate` at POINTS steps, the
     last of them included) and TensorBoard logs; returns the last losses. After some steps it logs how long the
-    others will take, and that `setting` shortens it. Raises CheckpointError if the checkpoint belongs to other
-    settings, and ValueError if a loss is not finite.
+    others will take, and that `setting` shortens it. Of several processes the first one writes. Raises
+    CheckpointError if the checkpoint belongs to other settings, and ValueError if a loss is not finite.
     """
-    checkpoint = out / "checkpoint.safetensors"
+    checkpoint, update, writes = out / "checkpoint.safetensors", fastest(stage), parallel.rank() == 0
     start = load_training(checkpoint, stage.modules, stage.optimizers, identity) if checkpoint.exists() else 0
     if start:
         log.info("continuing", extra={"step": start, "checkpoint": str(checkpoint)})
     curve = [row for row in _read_json(out / "curve.json", []) if row["step"] <= start]
     averages: dict[str, float] = dict(curve[-1]["losses"]) if curve else {}
+    shown = writes and sys.stderr.isatty()
     with (
-        SummaryWriter(str(out / "logs"), purge_step=start) as writer,
-        tqdm(total=steps, initial=start, desc=out.name, unit="step", disable=not sys.stderr.isatty()) as progress,
+        SummaryWriter(str(out / "logs"), purge_step=start) if writes else nullcontext() as writer,
+        tqdm(total=steps, initial=start, desc=out.name, unit="step", disable=not shown) as progress,
     ):
         for index in _timed(range(start, steps), out.name, setting):
-            _set_learning_rate(stage.optimizers, cosine(index, steps))
-            losses = stage.step(index)
+            set_learning_rate(stage.optimizers, cosine(index, steps))
+            losses = step(stage, index, update)
             done = index + 1
             point = done * POINTS // steps > index * POINTS // steps
             progress.update()
             if done % LOG_STEPS == 0 or point:
-                averages = _averaged(averages, losses, out)
-                for name, value in averages.items():
-                    writer.add_scalar(name, value, done)
+                averages = _averaged(averages, _finite(losses, out))
+                if writer is not None:
+                    for name, value in averages.items():
+                        writer.add_scalar(name, value, done)
                 progress.set_postfix(averages, refresh=False)
-            if point:
+            if point and writes:
                 curve.append({"step": done, "losses": averages, "calibration": stage.validate()})
                 _write_json(out / "curve.json", curve)
             if done < steps and (done % checkpoint_steps == 0 or point):
-                _check_finite(losses, out)  # a checkpoint of diverged weights could not be continued
-                save_training(checkpoint, stage.modules, stage.optimizers, done, identity)
-    save_training(checkpoint, stage.modules, stage.optimizers, steps, identity)
+                _finite(losses, out)  # a checkpoint of diverged weights could not be continued
+                if writes:
+                    save_training(checkpoint, stage.modules, stage.optimizers, done, identity)
+    if writes:
+        save_training(checkpoint, stage.modules, stage.optimizers, steps, identity)
     stage.finish()
-    save_modules(out / "model.safetensors", stage.modules, {"steps": str(steps), "digest": identity})
-    _write_json(out / "metrics.json", averages)
+    if writes:
+        save_modules(out / "model.safetensors", stage.modules, {"steps": str(steps), "digest": identity})
+        _write_json(out / "metrics.json", averages)
     return averages
 
 
@@ -176,8 +118,9 @@ def run_on(stage: Stage, config: Config, dataset: str, *, steps: int, out: Path)
     folder = Path(lasting) / identity[:32] if lasting else out
     every = config.train.checkpoint_steps
     losses = run(stage, steps=steps, out=folder, identity=identity, checkpoint_steps=every)
-    if folder != out:
+    if folder != out and parallel.rank() == 0:
         shutil.copytree(folder, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checkpoint.*", ".*"))
+    parallel.wait()  # the next stage reads what the first process has written
     return losses
 
 
@@ -195,28 +138,12 @@ def _timed(steps: range, stage: str, setting: str) -> Iterator[int]:
     """Yields steps; after some of them it logs how long the others will take, and that `setting` shortens it."""
     began = 0.0
     for number, index in enumerate(steps):
-        if number == 1:
-            began = time.perf_counter()  # the first step takes longer than the others
+        if number == FIRST_STEPS:
+            began = time.perf_counter()
         elif number == LOG_STEPS:
-            left = duration((time.perf_counter() - began) / (number - 1) * (len(steps) - number))
+            left = duration((time.perf_counter() - began) / (number - FIRST_STEPS) * (len(steps) - number))
             log.info("%s takes about %s more on this machine; fewer %s shorten it", stage, left, setting)
         yield index
-
-
-def _group(parameters: Iterable[nn.Parameter], lr: float) -> dict[str, Any]:
-    return {"params": list(parameters), "lr": lr}
-
-
-def _with_initial_lr(optimizer: Opt) -> Opt:
-    for group in optimizer.param_groups:
-        group["initial_lr"] = group["lr"]
-    return optimizer
-
-
-def _set_learning_rate(optimizers: Mapping[str, torch.optim.Optimizer], factor: float) -> None:
-    for optimizer in optimizers.values():
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
 
 
 def _set_deterministic(wanted: bool) -> None:
@@ -233,18 +160,20 @@ def _write_json(path: Path, content: object) -> None:
     write_atomically(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode(), shared=True)
 
 
-def _averaged(averages: Mapping[str, float], losses: Mapping[str, Tensor], out: Path) -> dict[str, float]:
-    _check_finite(losses, out)
-    values = {name: float(value) for name, value in losses.items()}
+def _averaged(averages: Mapping[str, float], values: Mapping[str, float]) -> dict[str, float]:
     return {
         name: LOSS_MOMENTUM * averages.get(name, value) + (1 - LOSS_MOMENTUM) * value for name, value in values.items()
     }
 
 
-def _check_finite(losses: Mapping[str, Tensor], out: Path) -> None:
-    for name, value in losses.items():
+def _finite(losses: Mapping[str, Tensor], out: Path) -> dict[str, float]:
+    """Returns the values of losses, the same in all processes; raises ValueError if one is not finite."""
+    values = torch.stack(list(losses.values()))
+    parallel.average([values])
+    for name, value in zip(losses, values.tolist(), strict=True):
         if not math.isfinite(value):
             raise ValueError(
-                f"{out}: {name} is {float(value)}: training diverged; "
+                f"{out}: {name} is {value}: training diverged; "
                 "lower train.learning_rate, with Muon train.muon_learning_rate"
             )
+    return dict(zip(losses, values.tolist(), strict=True))

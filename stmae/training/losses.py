@@ -68,13 +68,11 @@ def reconstruction_loss(reconstruction: Tensor, flows: Tensor) -> Tensor:
     return ((reconstruction - flows) ** 2).mean()
 
 
-def salt_and_pepper(clip: Tensor, fraction: float, generator: torch.Generator) -> Tensor:
+def salt_and_pepper(clip: Tensor, fraction: float, chance: Tensor) -> Tensor:
     """Returns a clip [B,3n,S,S] in [-1, 1] with a fraction of its pixels replaced, half by white and half by black.
 
-    A pixel is replaced in all three colours.
+    `chance` [B,n,S,S] are random numbers, uniform in [0, 1): a pixel is replaced in all three colours.
     """
-    batch, channels, height, width = clip.shape
-    chance = torch.rand(batch, channels // 3, height, width, generator=generator, device=clip.device)
     chance = chance.repeat_interleave(3, dim=1)
     noisy = torch.where(chance < fraction / 2, 1.0, clip)
     return torch.where(chance > 1 - fraction / 2, -1.0, noisy)

@@ -64,7 +64,7 @@ class Muon(torch.optim.Optimizer):
                 if kernel.grad is not None:
                     self._move(kernel, group["lr"])
 
-    def _move(self, kernel: nn.Parameter, lr: float) -> None:
+    def _move(self, kernel: nn.Parameter, lr: float | Tensor) -> None:
         state = self.state[kernel]
         if not state:
             state["momentum"] = torch.zeros_like(kernel)
@@ -72,4 +72,8 @@ class Muon(torch.optim.Optimizer):
         momentum = state["momentum"].mul_(MOMENTUM).add_(kernel.grad)
         matrix = kernel.grad.add(momentum, alpha=MOMENTUM).flatten(1)
         scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
-        kernel.add_(orthogonalise(matrix).view_as(kernel), alpha=-lr * scale)
+        direction = orthogonalise(matrix).view_as(kernel)
+        if isinstance(lr, Tensor):  # on a GPU, where its value may not be read
+            kernel.addcmul_(direction, lr, value=-scale)
+        else:
+            kernel.add_(direction, alpha=-lr * scale)

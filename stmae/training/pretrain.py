@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
@@ -15,8 +14,9 @@ from stmae.datasets.manifest import Manifest
 from stmae.model.build import build_appearance_proxy, build_descriptor, build_motion_proxy
 from stmae.model.device import autocast, training_device
 from stmae.scoring.raw import CLIP_FRAMES
-from stmae.training import losses
-from stmae.training.loop import descend, optimizers, run_on, seeded
+from stmae.training import losses, parallel
+from stmae.training.loop import run_on, seeded
+from stmae.training.optimizers import descend, optimizers
 from stmae.training.windows import Windows
 
 BATCH_NORM_WINDOWS = 512
@@ -26,21 +26,37 @@ BATCH_NORM_WINDOWS = 512
 class ProxyStage:
     """What both tasks share: an encoder and a decoder that are trained together."""
 
-    def __init__(self, config: Config, windows: Windows, proxy: nn.ModuleDict, device: torch.device) -> None:
-        self.config, self.windows, self.device = config, windows, device
-        proxy.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    def __init__(self, config: Config, windows: Windows, proxy: nn.ModuleDict) -> None:
+        self.config, self.windows, self.device = config, windows, windows.device
+        proxy.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        parallel.share_statistics(proxy)
         self.modules = dict(proxy.items())
         self.optimizers = optimizers(config, "proxy", {proxy: 1.0})
+        self.capturable = not config.train.deterministic
 
-    def loss(self, index: int) -> Tensor:
-        """Returns the loss on the batch of a step."""
+    def order(self, index: int) -> Tensor:
+        """Returns the windows of a step, of several processes those of this one."""
+        return parallel.share(self.windows.order(index, self.config.train.batch, self.config.seed))
+
+    def batch(self, index: int) -> tuple[Tensor, ...]:
+        """Returns what is to be reproduced, after what it is reproduced from where that is something else."""
         raise NotImplementedError
 
-    def step(self, index: int) -> dict[str, Tensor]:
-        """Trains encoder and decoder on the batch of this step; returns the loss."""
-        loss = self.loss(index)
+    def loss(self, *batch: Tensor) -> Tensor:
+        """Returns the loss on a batch."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Does nothing."""
+
+    def update(self, *batch: Tensor) -> dict[str, Tensor]:
+        """Trains encoder and decoder on a batch; returns the loss."""
+        loss = self.loss(*batch)
         descend(loss, self.optimizers.values())
         return {"loss": loss.detach()}
+
+    def after(self, index: int) -> None:
+        """Does nothing."""
 
     def validate(self) -> dict[str, float]:
         """Returns no figures."""
@@ -59,27 +75,37 @@ class ProxyStage:
 class AppearanceStage(ProxyStage):
     """Denoising: restores a clip from one with salt-and-pepper noise."""
 
-    def loss(self, index: int) -> Tensor:
-        train = self.config.train
-        order = self.windows.order(index, train.batch, self.config.seed)
-        clip = self.windows.frames(order, self.device)[:, :CLIP_FRAMES].flatten(1, 2)
-        noisy = losses.salt_and_pepper(clip, train.noise, seeded(self.config.seed, index, self.device))
+    def batch(self, index: int) -> tuple[Tensor, ...]:
+        """Returns noisy and clean clips [B,12,s,s]."""
+        train, order = self.config.train, self.order(index)
+        clip = self.windows.frames(order)[:, :CLIP_FRAMES].flatten(1, 2)
+        whole = (len(order) * parallel.size(), CLIP_FRAMES, *clip.shape[2:])
+        chance = torch.rand(whole, generator=seeded(self.config.seed, index, self.device), device=self.device)
+        return losses.salt_and_pepper(clip, train.noise, parallel.share(chance)), clip
+
+    def loss(self, *batch: Tensor) -> Tensor:
+        """Returns the denoising loss of noisy and clean clips."""
+        noisy, clip = batch
         return losses.denoising_loss(self.reconstruct(noisy), clip)
 
     def finish(self) -> None:
         """Takes the encoder's batch-norm statistics anew, on clean clips: all that follows shows it no noise."""
         windows = self.windows.evenly_spaced(BATCH_NORM_WINDOWS)
-        batches = np.array_split(windows, -(-len(windows) // self.config.train.batch))
-        clips = (self.windows.frames(batch, self.device)[:, :CLIP_FRAMES].flatten(1, 2) for batch in batches)
+        batches = windows.tensor_split(-(-len(windows) // self.config.train.batch))
+        clips = (self.windows.frames(batch)[:, :CLIP_FRAMES].flatten(1, 2) for batch in batches)
         update_bn(clips, self.modules["encoder"])
 
 
 class MotionStage(ProxyStage):
     """Reconstruction: reproduces the three flows between a clip's frames."""
 
-    def loss(self, index: int) -> Tensor:
-        order = self.windows.order(index, self.config.train.batch, self.config.seed)
-        flows = self.windows.flows(order, self.device)[:, : CLIP_FRAMES - 1].flatten(1, 2)
+    def batch(self, index: int) -> tuple[Tensor, ...]:
+        """Returns normalised flows [B,6,h,w]."""
+        return (self.windows.flows(self.order(index))[:, : CLIP_FRAMES - 1].flatten(1, 2),)
+
+    def loss(self, *batch: Tensor) -> Tensor:
+        """Returns the reconstruction loss of flows."""
+        (flows,) = batch
         return losses.reconstruction_loss(self.reconstruct(flows), flows)
 
 
@@ -90,8 +116,8 @@ def pretrain_appearance(config: Config, manifest: Manifest, out: Path) -> dict[s
     """
     build_descriptor(config).load_pretrained()
     torch.manual_seed(config.seed)
-    windows = Windows(config, manifest, "train")
-    stage = AppearanceStage(config, windows, build_appearance_proxy(config), training_device())
+    windows = Windows(config, manifest, "train", training_device())
+    stage = AppearanceStage(config, windows, build_appearance_proxy(config))
     return _run(config, manifest, stage, out)
 
 
@@ -99,8 +125,8 @@ def pretrain_motion(config: Config, manifest: Manifest, flow_dir: Path, out: Pat
     """Trains f_m on flow reconstruction, writes `out/model.safetensors` and returns the last losses."""
     torch.manual_seed(config.seed)
     flow = FlowCache.of(flow_dir, manifest)
-    windows = Windows(config, manifest, "train", flow=flow)
-    stage = MotionStage(config, windows, build_motion_proxy(config), training_device())
+    windows = Windows(config, manifest, "train", training_device(), flow=flow)
+    stage = MotionStage(config, windows, build_motion_proxy(config))
     return _run(config, manifest, stage, out)
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from stmae.model.memory import Memory, distinct, queries_of, read_weights
 from stmae.model.stmae import STMAE, psnr, to_unit
 from stmae.scoring.raw import CLIP_FRAMES
-from stmae.training.windows import Indices, Windows
+from stmae.training.windows import Windows
 
 VALIDATION_WINDOWS = 64
 """Windows behind each point of the learning curve, at most, spread evenly over the footage."""
@@ -33,7 +32,7 @@ class _Seen(NamedTuple):
 
 
 @torch.no_grad()
-def validate(model: STMAE, windows: Windows, batch: int, device: torch.device) -> dict[str, float]:
+def validate(model: STMAE, windows: Windows, batch: int) -> dict[str, float]:
     """Returns figures of a model in evaluation mode.
 
     `psnr` (dB) is that of its predictions, and `memory_db` by how much it falls if every query reads the same: the
@@ -42,7 +41,7 @@ def validate(model: STMAE, windows: Windows, batch: int, device: torch.device) -
     of ln N.
     """
     chosen = windows.evenly_spaced(VALIDATION_WINDOWS)
-    seen = [_see(model, windows, part, device) for part in np.array_split(chosen, -(-len(chosen) // batch))]
+    seen = [_see(model, windows, part) for part in chosen.tensor_split(-(-len(chosen) // batch))]
     figures = {"psnr": _psnr(model, seen)}
     if model.memory_streams:
         mean_a = torch.cat([each.read_a for each in seen]).mean((0, 2, 3), keepdim=True)
@@ -59,9 +58,8 @@ def validate(model: STMAE, windows: Windows, batch: int, device: torch.device) -
     return figures
 
 
-def _see(model: STMAE, windows: Windows, part: Indices, device: torch.device) -> _Seen:
-    frames_B5, flows_B4 = windows.frames(part, device), windows.flows(part, device)
-    scenes_B = windows.scenes(part, device)
+def _see(model: STMAE, windows: Windows, part: Tensor) -> _Seen:
+    frames_B5, flows_B4, scenes_B = windows.frames(part), windows.flows(part), windows.scenes(part)
     z_a, z_m = model.encode_streams(frames_B5[:, :CLIP_FRAMES].flatten(1, 2), flows_B4[:, :-1].flatten(1, 2))
     read_a, read_m = model.appearance_memory(z_a, scenes_B)[0], model.motion_memory(z_m, scenes_B)[0]
     return _Seen(z_a, read_a, z_m, read_m, frames_B5[:, CLIP_FRAMES], scenes_B)

@@ -154,7 +154,9 @@ def test_every_stage_comes_to_its_end_and_becomes_three_results_files(measured: 
     assert all(0 <= auc <= 1 for auc in accuracy["combined_auc_micro_raw"])
     training = files["training-gpu"]["figures"]
     assert len(training["ms_step_side_by_side"]) == 2
-    assert min(training["ms_step"], training["ms_step_fp32"], training["ms_reading"]) > 0
+    assert min(training[f"ms_{name}"] for name in ("step", "step_eager", "step_fp32", "reading")) > 0
+    assert training["windows_per_s"] == pytest.approx(1000 * training["batch"] / training["ms_step"], rel=0.01)
+    assert training["largest_loss_difference"] == training["largest_loss_difference_eager"] == 0
     serving = files["serving-gpu"]["figures"]
     assert min(serving["fps_per_clip_fp32"], serving["fps_segment_fp32"], serving["fps_flow_bf16"]) > 0
 

@@ -58,7 +58,8 @@ def test_proxy_losses_are_mean_squared_errors() -> None:
 
 def test_salt_and_pepper_replaces_a_fifth_half_white_half_black_in_all_colours() -> None:
     clip = torch.zeros(2, 12, 100, 100)
-    noisy = losses.salt_and_pepper(clip, 0.2, torch.Generator().manual_seed(0))
+    chance = torch.rand(2, 4, 100, 100, generator=torch.Generator().manual_seed(0))
+    noisy = losses.salt_and_pepper(clip, 0.2, chance)
     assert (noisy == 1).float().mean() == pytest.approx(0.1, abs=0.005)
     assert (noisy == -1).float().mean() == pytest.approx(0.1, abs=0.005)
     colours = noisy.view(2, 4, 3, 100, 100)

@@ -263,8 +263,11 @@ def test_a_pool_starts_from_distinct_features_and_writes_without_touching_the_gr
     pool.start(features, scenes)
     assert len(torch.unique(pool.items_of(0), dim=0)) == 4
     read, distances = pool(features, scenes)
+    (read.sum() + distances.sum()).backward()
+    place = pool.pools.data_ptr()
     pool.write(features, scenes, 2)
-    (read.sum() + distances.sum()).backward()  # items were replaced, not overwritten: the graph still holds
+    pool.restart(features, scenes)
+    assert pool.pools.data_ptr() == place
     assert features.grad is not None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_blocks import SETTINGS, write_dataset
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
@@ -20,7 +21,7 @@ import stmae
 from stmae import config
 from stmae.config import Config
 from stmae.datasets.flow_cache import FlowCache, compute_flow, extract_flow
-from stmae.datasets.manifest import Clip, Manifest, Split
+from stmae.datasets.manifest import Manifest
 from stmae.evaluation.evaluate import evaluate
 from stmae.evaluation.inference import raw_scores
 from stmae.model.build import build_appearance_proxy, build_descriptor, build_flow_net, load_model
@@ -35,20 +36,13 @@ from stmae.storage.document import from_json
 from stmae.training import loop, losses
 from stmae.training.adversarial import AdversarialStage, train_adversarial
 from stmae.training.flow import FlowRecipe, train_flow
+from stmae.training.optimizers import cosine
 from stmae.training.pretrain import AppearanceStage, pretrain_appearance, pretrain_motion
+from stmae.training.stage import step
 from stmae.training.windows import Windows
 
-SETTINGS = [
-    "model.size=32",
-    "model.width=4",
-    "model.memory_items=4",
-    "model.features=gradients",
-    "train.batch=4",
-    "train.steps=16",
-    "train.pretrain_fraction=0.5",
-    "train.checkpoint_steps=2",
-]
 CONFIG = config.load("walkway", SETTINGS)
+CPU = torch.device("cpu")
 POINTS = [2, 4, 5, 7, 8, 10, 12, 13, 15, 16]
 """Steps at which the learning curve has a point: ten, spread evenly over the 16."""
 
@@ -63,32 +57,7 @@ def without_lasting_checkpoints() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return _write_dataset(tmp_path_factory.mktemp("dataset"), 1)
-
-
-def _write_dataset(root: Path, scale: int) -> Manifest:
-    """Writes two training clips, a calibration and a test clip of a bright block that drifts, or jumps if abnormal."""
-    splits: tuple[Split, ...] = ("train", "train", "calibration", "test")
-    clips = [_write_clip(root, f"{number:02d}", split, number, scale) for number, split in enumerate(splits)]
-    manifest = Manifest.of(root, "blocks", 32 * scale, 10.0, tuple(clips))
-    manifest.save()
-    return manifest
-
-
-def _write_clip(root: Path, name: str, split: Split, seed: int, scale: int) -> Clip:
-    random = np.random.default_rng(seed)
-    frames = np.full((20, 32, 32, 3), 90, np.uint8)
-    labels = np.zeros(20, np.uint8)
-    labels[10:15] = split == "test"
-    for t in range(20):
-        left, top = (random.integers(0, 24, 2) if labels[t] else (t % 24, 8)).__iter__()
-        frames[t, top : top + 8, left : left + 8] = 230
-    frames = frames.repeat(scale, axis=1).repeat(scale, axis=2)
-    for kind, array in (("frames", frames), ("labels", labels)):
-        path = root / kind / split / f"{name}.npy"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, array)
-    return Clip(name, split, f"{name}.mp4", 20, 32, 32, f"{seed}", "", split == "test", masked=False)
+    return write_dataset(tmp_path_factory.mktemp("dataset"), 1)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +78,7 @@ def _adversarial(manifest: Manifest, run: Path, out: Path, settings: Config = CO
 def test_cached_flow_has_the_values_of_flow_computed_on_the_fly(manifest: Manifest, trained: Path) -> None:
     cache = FlowCache.of(trained / "flow", manifest)
     for clip in manifest.clips:
-        fresh = np.concatenate(list(compute_flow(build_flow_net(), manifest.frames(clip), torch.device("cpu"))))
+        fresh = np.concatenate(list(compute_flow(build_flow_net(), manifest.frames(clip), CPU)))
         assert cache.flows(clip).dtype == np.float16
         np.testing.assert_array_equal(cache.flows(clip), fresh)
 
@@ -124,12 +93,12 @@ def test_flow_is_extracted_once_and_its_absence_names_the_step(manifest: Manifes
 
 
 def test_each_window_comes_once_a_pass_and_passes_differ(manifest: Manifest) -> None:
-    windows = Windows(CONFIG, manifest, "train")
+    windows = Windows(CONFIG, manifest, "train", CPU)
     assert len(windows) == 2 * 16
-    passes = [np.concatenate([windows.order(8 * number + i, 4, seed=3) for i in range(8)]) for number in range(2)]
+    passes = [torch.cat([windows.order(8 * number + i, 4, seed=3) for i in range(8)]).tolist() for number in range(2)]
     assert all(sorted(each) == list(range(32)) for each in passes)
-    assert not np.array_equal(*passes)
-    assert windows.frames(np.array([0, 5]), torch.device("cpu")).shape == (2, 5, 3, 32, 32)
+    assert passes[0] != passes[1]
+    assert windows.frames(torch.tensor([0, 5])).shape == (2, 5, 3, 32, 32)
 
 
 class KilledError(Exception):
@@ -140,17 +109,17 @@ class KilledError(Exception):
 def test_a_run_killed_at_any_step_resumes_to_the_same_weights_bit_for_bit(
     manifest: Manifest, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, optimizer: str
 ) -> None:
-    settings, step = config.load("walkway", [*SETTINGS, f"train.optimizer={optimizer}"]), AdversarialStage.step
+    settings, batch = config.load("walkway", [*SETTINGS, f"train.optimizer={optimizer}"]), AdversarialStage.batch
     whole, out = trained / f"stmae-{optimizer}", tmp_path / "resumed"
     _adversarial(manifest, trained, whole, settings)
 
-    def die(stage: AdversarialStage, index: int) -> dict[str, torch.Tensor]:
+    def die(stage: AdversarialStage, index: int) -> tuple[torch.Tensor, ...]:
         if index == at:
             raise KilledError
-        return step(stage, index)
+        return batch(stage, index)
 
     with monkeypatch.context() as patch:
-        patch.setattr(AdversarialStage, "step", die)
+        patch.setattr(AdversarialStage, "batch", die)
         with pytest.raises(KilledError):
             _adversarial(manifest, trained, out, settings)
     assert not (out / "model.safetensors").exists()
@@ -161,9 +130,9 @@ def test_a_run_killed_at_any_step_resumes_to_the_same_weights_bit_for_bit(
 def test_a_finished_model_has_the_location_statistics_of_the_training_footage(
     manifest: Manifest, trained: Path
 ) -> None:
-    model = load_model(CONFIG, trained / "stmae", torch.device("cpu"))
-    windows = Windows(CONFIG, manifest, "train")
-    clips = windows.frames(np.arange(len(windows)), torch.device("cpu"))[:, :4].flatten(1, 2)
+    model = load_model(CONFIG, trained / "stmae", CPU)
+    windows = Windows(CONFIG, manifest, "train", CPU)
+    clips = windows.frames(torch.arange(len(windows)))[:, :4].flatten(1, 2)
     with torch.no_grad():
         _, early = model.appearance_encoder.with_early(clips)
         mean = F.normalize(early, dim=1).mean(0)
@@ -173,11 +142,11 @@ def test_a_finished_model_has_the_location_statistics_of_the_training_footage(
 
 def test_a_finished_model_has_a_bank_near_what_moves_in_the_training_footage(manifest: Manifest, trained: Path) -> None:
     """Moving tiles of the training footage are near an item, those of mirrored footage are not."""
-    model = load_model(CONFIG, trained / "stmae", torch.device("cpu"))
-    device, items = torch.device("cpu"), model.feature_bank.items[0]
+    model = load_model(CONFIG, trained / "stmae", CPU)
+    items = model.feature_bank.items[0]
     torch.testing.assert_close(items.norm(dim=1), torch.ones(len(items)))
-    windows = Windows(CONFIG, manifest, "train", flow=FlowCache.of(trained / "flow", manifest))
-    frames, flow = windows.targets(np.arange(len(windows)), device)
+    windows = Windows(CONFIG, manifest, "train", CPU, flow=FlowCache.of(trained / "flow", manifest))
+    frames, flow = windows.targets(torch.arange(len(windows)))
     moves = moved_tiles(flow, model.flow_side).norm(dim=1) > STILL_SPEED
     known, mirrored = model.feature_bank(frames, flow, 0)[moves], model.feature_bank(frames.flip(2), flow, 0)[moves]
     assert len(known) > len(items)
@@ -187,7 +156,7 @@ def test_a_finished_model_has_a_bank_near_what_moves_in_the_training_footage(man
 def test_the_bank_takes_tiles_that_move_by_pixels_of_the_frames(trained: Path, tmp_path: Path) -> None:
     """With flow on frames larger than those of the auto-encoders; only the left half of the view is fast enough."""
     settings = config.load("walkway", [*SETTINGS, "model.flow_scale=2"])
-    manifest = _write_dataset(tmp_path / "dataset", 2)
+    manifest = write_dataset(tmp_path / "dataset", 2)
     flow = extract_flow(settings, manifest, tmp_path / "flow")
     for clip in manifest.clips:
         speeds = np.zeros_like(flow.flows(clip))
@@ -195,11 +164,10 @@ def test_the_bank_takes_tiles_that_move_by_pixels_of_the_frames(trained: Path, t
         np.save(flow.path(clip), speeds)
     pretrained = trained / "appearance", trained / "motion"
     train_adversarial(settings, manifest, tmp_path / "flow", *pretrained, tmp_path / "stmae")
-    device = torch.device("cpu")
-    model = load_model(settings, tmp_path / "stmae", device)
-    windows = Windows(settings, manifest, "train", flow=flow)
+    model = load_model(settings, tmp_path / "stmae", CPU)
+    windows = Windows(settings, manifest, "train", CPU, flow=flow)
     expected = FeatureBank(1, model.feature_bank.descriptor)
-    descriptors = model.feature_bank.descriptor(*windows.targets(np.arange(len(windows)), device))
+    descriptors = model.feature_bank.descriptor(*windows.targets(torch.arange(len(windows))))
     expected.fit(0, queries_of(descriptors[..., :8]))
     torch.testing.assert_close(model.feature_bank.items, expected.items)
 
@@ -209,7 +177,7 @@ def test_pretrained_features_are_kept_as_they_are_and_fill_the_bank(
 ) -> None:
     settings = config.load("walkway", [*SETTINGS, "model.features=efficientnet-lite0"])
     _adversarial(manifest, trained, tmp_path, settings)
-    bank = load_model(settings, tmp_path, torch.device("cpu")).feature_bank
+    bank = load_model(settings, tmp_path, CPU).feature_bank
     pretrained = build_descriptor(settings)
     pretrained.load_pretrained()
     torch.testing.assert_close(bank.descriptor.state_dict(), pretrained.state_dict(), atol=0, rtol=0)
@@ -237,10 +205,9 @@ def test_a_model_of_two_scenes_has_statistics_and_a_bank_for_each(
     two = Manifest.of(root, "blocks", 32, 10.0, clips)
     flow = extract_flow(settings, two, tmp_path / "flow")
     train_adversarial(settings, two, tmp_path / "flow", trained / "appearance", trained / "motion", tmp_path / "stmae")
-    device = torch.device("cpu")
-    model = load_model(settings, tmp_path / "stmae", device)
+    model = load_model(settings, tmp_path / "stmae", CPU)
     for scene, other, clip in ((0, 1, two.clips[0]), (1, 0, two.clips[1])):
-        own, foreign = (raw_scores(model, each, two.frames(clip), flow.flows(clip), device) for each in (scene, other))
+        own, foreign = (raw_scores(model, each, two.frames(clip), flow.flows(clip), CPU) for each in (scene, other))
         moves = np.hypot(own.flow_tiles[:, 0], own.flow_tiles[:, 1]) > STILL_SPEED
         assert own.location_tiles.mean() < foreign.location_tiles.mean() / 2
         assert own.feature_tiles[moves].mean() < foreign.feature_tiles[moves].mean() / 2
@@ -258,7 +225,7 @@ def test_checkpoints_that_outlive_a_step_spare_the_next_one_the_training(
     monkeypatch.setenv(loop.CHECKPOINTS, str(tmp_path / "lasting"))
     first = _adversarial(manifest, trained, tmp_path / "first")
     with monkeypatch.context() as patch:
-        patch.delattr(AdversarialStage, "step")
+        patch.delattr(AdversarialStage, "batch")
         assert _adversarial(manifest, trained, tmp_path / "second") == first
     for name in ("model.safetensors", "curve.json", "metrics.json"):
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
@@ -296,7 +263,7 @@ def test_a_change_of_test_footage_or_labels_keeps_checkpoints_and_flow(
     )
     assert relabelled.digest != manifest.digest
     with monkeypatch.context() as patch:
-        patch.delattr(AdversarialStage, "step")
+        patch.delattr(AdversarialStage, "batch")
         _adversarial(relabelled, trained, tmp_path / "second")
         cache, same = FlowCache.of(trained / "flow", manifest), FlowCache.of(trained / "flow", relabelled)
         assert [cache.path(clip) for clip in manifest.clips] == [same.path(clip) for clip in relabelled.clips]
@@ -355,9 +322,9 @@ def test_a_checkpoint_of_other_settings_is_refused(manifest: Manifest, trained: 
 def test_a_model_that_does_not_fit_or_is_no_model_is_refused(trained: Path, tmp_path: Path) -> None:
     wider = config.load("walkway", [*SETTINGS, "model.width=8"])
     with pytest.raises(CheckpointError, match="does not fit the configuration"):
-        load_model(wider, trained / "stmae", torch.device("cpu"))
+        load_model(wider, trained / "stmae", CPU)
     with pytest.raises(CheckpointError, match="no such checkpoint"):
-        load_model(CONFIG, tmp_path, torch.device("cpu"))
+        load_model(CONFIG, tmp_path, CPU)
     (tmp_path / "model.safetensors").write_text("not weights")
     with pytest.raises(CheckpointError, match="not a safetensors file"):
         load_modules(tmp_path / "model.safetensors", {})
@@ -375,11 +342,11 @@ def test_encoders_move_in_adversarial_training_only_where_they_are_fine_tuned(
     manifest: Manifest, trained: Path, scale: float
 ) -> None:
     settings = config.load("walkway", [*SETTINGS, f"train.encoder_lr_scale={scale}"])
-    windows = Windows(settings, manifest, "train", flow=FlowCache.of(trained / "flow", manifest))
-    stage = AdversarialStage(settings, windows, windows, torch.device("cpu"))
+    windows = Windows(settings, manifest, "train", CPU, flow=FlowCache.of(trained / "flow", manifest))
+    stage = AdversarialStage(settings, windows, windows)
     stage.load_encoders(trained / "appearance", trained / "motion")
     before = {key: value.clone() for key, value in stage.model.state_dict().items()}
-    stage.step(0)
+    step(stage, 0)
     after = stage.model.state_dict()
     changed = {key.split(".")[0] for key in before if not torch.equal(before[key], after[key])}
     assert {"decoder", "appearance_memory", "motion_memory"} <= changed
@@ -395,18 +362,16 @@ def test_each_stage_leaves_its_last_losses_and_tensorboard_logs(trained: Path) -
 
 def test_the_appearance_stage_learns_to_denoise(manifest: Manifest) -> None:
     settings = config.load("walkway", [*SETTINGS, "train.learning_rate=1e-2"])
-    stage = AppearanceStage(
-        settings, Windows(settings, manifest, "train"), build_appearance_proxy(settings), torch.device("cpu")
-    )
-    seen = [float(stage.step(index)["loss"]) for index in range(40)]
+    stage = AppearanceStage(settings, Windows(settings, manifest, "train", CPU), build_appearance_proxy(settings))
+    seen = [float(step(stage, index)["loss"]) for index in range(40)]
     assert np.mean(seen[-5:]) < 0.5 * np.mean(seen[:5])
 
 
 def test_pretrained_encoders_normalise_by_the_statistics_of_clean_clips(manifest: Manifest, trained: Path) -> None:
     encoder = build_appearance_proxy(CONFIG)["encoder"].eval()
     load_modules(trained / "appearance" / "model.safetensors", {"encoder": encoder})
-    windows = Windows(CONFIG, manifest, "train")
-    x = windows.frames(windows.evenly_spaced(len(windows)), torch.device("cpu"))[:, :4].flatten(1, 2)
+    windows = Windows(CONFIG, manifest, "train", CPU)
+    x = windows.frames(windows.evenly_spaced(len(windows)))[:, :4].flatten(1, 2)
     with torch.no_grad():
         for layer in encoder.layers:
             seen = layer[0](x)
@@ -417,14 +382,14 @@ def test_pretrained_encoders_normalise_by_the_statistics_of_clean_clips(manifest
 
 @pytest.mark.slow
 def test_the_motion_loss_moves_the_decoder_as_the_appearance_loss_does(manifest: Manifest, trained: Path) -> None:
-    windows = Windows(CONFIG, manifest, "train", flow=FlowCache.of(trained / "flow", manifest))
-    stage = AdversarialStage(CONFIG, windows, windows, torch.device("cpu"))
+    windows = Windows(CONFIG, manifest, "train", CPU, flow=FlowCache.of(trained / "flow", manifest))
+    stage = AdversarialStage(CONFIG, windows, windows)
     for index in range(160):
-        stage.step(index)
+        step(stage, index)
     order, model = windows.evenly_spaced(8), stage.model
-    frames, flows = windows.frames(order, stage.device), windows.flows(order, stage.device)
+    frames, flows = windows.frames(order), windows.flows(order)
     z = model.encode_streams(frames[:, :4].flatten(1, 2), flows[:, :-1].flatten(1, 2))
-    prediction = model.decode(model.read_memories(*z, windows.scenes(order, stage.device))[0])
+    prediction = model.decode(model.read_memories(*z, windows.scenes(order))[0])
 
     def gradient(loss: torch.Tensor) -> float:
         parts = torch.autograd.grad(loss, list(model.decoder.parameters()), retain_graph=True)
@@ -441,9 +406,9 @@ def test_a_diverging_run_stops_and_says_what_to_change(manifest: Manifest, tmp_p
 
 
 def test_the_learning_rate_falls_on_a_cosine_from_1_to_0() -> None:
-    assert loop.cosine(0, 10) == 1
-    assert loop.cosine(5, 10) == pytest.approx(0.5)
-    assert loop.cosine(10, 10) == pytest.approx(0)
+    assert cosine(0, 10) == 1
+    assert cosine(5, 10) == pytest.approx(0.5)
+    assert cosine(10, 10) == pytest.approx(0)
 
 
 def test_the_flow_net_trains_from_scratch(tmp_path: Path) -> None:
@@ -470,15 +435,15 @@ def test_frames_twice_as_large_are_reduced_for_the_auto_encoders(
     manifest: Manifest, trained: Path, tmp_path: Path
 ) -> None:
     settings = config.load("walkway", [*SETTINGS, "model.flow_scale=2"])
-    large = _write_dataset(tmp_path / "large", 2)
+    large = write_dataset(tmp_path / "large", 2)
     extract_flow(settings, large, tmp_path / "flow")
     plain, sharp = (
-        Windows(one, footage, "train", flow=FlowCache.of(folder / "flow", footage))
+        Windows(one, footage, "train", CPU, flow=FlowCache.of(folder / "flow", footage))
         for one, footage, folder in ((CONFIG, manifest, trained), (settings, large, tmp_path))
     )
-    some, cpu = np.array([0, 20]), torch.device("cpu")
-    torch.testing.assert_close(sharp.frames(some, cpu), plain.frames(some, cpu))
-    assert sharp.flows(some, cpu).shape == plain.flows(some, cpu).shape
+    some = torch.tensor([0, 20])
+    torch.testing.assert_close(sharp.frames(some), plain.frames(some))
+    assert sharp.flows(some).shape == plain.flows(some).shape
     pretrain_appearance(settings, large, tmp_path / "appearance")
     pretrain_motion(settings, large, tmp_path / "flow", tmp_path / "motion")
     _adversarial(large, tmp_path, tmp_path / "stmae", settings)
