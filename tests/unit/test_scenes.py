@@ -24,7 +24,7 @@ def test_a_batch_of_mixed_scenes_is_recalled_as_each_scene_by_itself() -> None:
     for scene in range(3):
         own_read, own_distances = memory.recall(batch[scenes == scene], scene)
         torch.testing.assert_close(read[scenes == scene], own_read)
-        torch.testing.assert_close(distances.view(5, 9, 2)[scenes == scene].flatten(0, 1), own_distances)
+        torch.testing.assert_close(distances.view(5, 9, 2)[scenes == scene, :, 0].flatten(), own_distances)
 
 
 def test_a_scene_writes_to_its_own_pool_and_to_the_shared_one() -> None:
