@@ -84,7 +84,9 @@ def _parts(model: ModelConfig, left_out: tuple[str, ...]) -> Columns:
         "motion stream": "motion" in model.used,
         "spatial memory": "appearance" in model.remembered,
         "temporal memory": "motion" in model.remembered,
-        **{loss: loss not in left_out for loss in WEIGHTS},
+        "motion loss": "L_m" not in left_out,
+        "compactness loss": "L_c" not in left_out,
+        "adversarial loss": "L_adv" not in left_out,
     }
 
 
