@@ -27,7 +27,7 @@ def compare(
     from pathlib import Path
     from statistics import fmean
 
-    from stmae.evaluation.study import Table
+    from stmae.evaluation.study_table import Table
     from stmae.report.study import study_report
 
     compared = Table.of(study, variants, {evaluation.uri: Path(evaluation.path) for evaluation in evaluations})

@@ -1,4 +1,4 @@
-"""Studies: variants of a configuration that are trained and evaluated on one prepared dataset, and their table.
+"""Studies: variants of a configuration that are trained and evaluated on one prepared dataset.
 
 Standard library and the configuration only.
 """
@@ -8,12 +8,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
-from stmae.config import Config, ConfigError, ModelConfig, TrainConfig, from_json
-from stmae.evaluation import MEMORY_FIGURES, ROWS
+from stmae.config import Config, ConfigError, ModelConfig, TrainConfig
 
 Columns = dict[str, bool | int | str]
 """What sets a variant apart, as the head of a table column -> its cell."""
@@ -50,13 +48,6 @@ VARIED = {
     ),
 }
 """Section -> its values in which the variants of a study differ: no dataset, flow or pretraining depends on them."""
-FIGURES = (
-    *(f"{row}_auc_{transform}" for row in ROWS for transform in ("micro_raw", "macro", "micro_per_video")),
-    "pixel_auc",
-    "calibration_psnr",
-    *MEMORY_FIGURES,
-)
-"""Figures of an evaluation that studies compare."""
 
 
 class _Model(NamedTuple):
@@ -225,99 +216,3 @@ def to_json(config: Config, made: Sequence[Variant]) -> str:
             for seed in dict.fromkeys(one.seed for one in made)
         ]
     )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
-    """What a variant reached."""
-
-    name: str
-    columns: Columns
-    row: int
-    """Row of the variant in the study's table."""
-    seed: int
-    figures: dict[str, float]
-    evaluation: str
-    """Where its evaluation is."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Table:
-    """The results of a study, by variant, then by seed."""
-
-    study: str
-    config: str
-    """Name of the configuration."""
-    variants: list[Result]
-
-    @classmethod
-    def of(cls, study: str, variants: Sequence[Mapping[str, Any]], folders: Mapping[str, Path]) -> Table:
-        """Puts evaluations, and tables made before, into one table: folder by the address under which it is known.
-
-        `variants` are those of the evaluations, as `to_json` lists them; tables need none.
-        Raises ValueError for an evaluation of a model that is not in the study.
-        """
-        tables = [
-            cls.load(folder) if (folder / "study.json").exists() else _evaluated(study, variants, address, folder)
-            for address, folder in folders.items()
-        ]
-        results = sorted((one for table in tables for one in table.variants), key=lambda one: (one.row, one.seed))
-        return cls(study=study, config=tables[0].config, variants=results)
-
-    @classmethod
-    def load(cls, folder: Path) -> Table:
-        """Reads what `save` wrote."""
-        table = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-        variants = [Result(**one) for one in table["variants"]]
-        return cls(study=table["study"], config=table["config"], variants=variants)
-
-    def save(self, folder: Path) -> None:
-        """Writes `study.json`: the table, and its figures as `by_seed` has them."""
-        folder.mkdir(parents=True, exist_ok=True)
-        content = {**dataclasses.asdict(self), "seeds": self.seeds, "figures": self.by_seed()}
-        (folder / "study.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-    @property
-    def seeds(self) -> list[int]:
-        return sorted({one.seed for one in self.variants})
-
-    def rows(self) -> dict[str, list[Result]]:
-        """Returns the results of each variant, one a seed."""
-        rows: dict[str, list[Result]] = {}
-        for one in self.variants:
-            rows.setdefault(one.name, []).append(one)
-        return rows
-
-    def by_seed(self) -> dict[str, list[float]]:
-        """Returns the values of each figure in the order of the seeds.
-
-        A figure is called `<variant>_<figure>`, or `<figure>` where there is one variant only.
-        """
-        rows = self.rows()
-        flat: dict[str, list[float]] = {}
-        for name, results in rows.items():
-            prefix = f"{name.replace('-', '_')}_" if len(rows) > 1 else ""
-            flat |= {f"{prefix}{figure}": values for figure in FIGURES if (values := values_of(results, figure))}
-        return flat
-
-
-def values_of(results: Sequence[Result], figure: str) -> list[float]:
-    """Returns a figure of each result; none where footage has no labels."""
-    return [one.figures[figure] for one in results if figure in one.figures]
-
-
-def _evaluated(study: str, variants: Sequence[Mapping[str, Any]], address: str, folder: Path) -> Table:
-    evaluation: dict[str, Any] = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-    config = from_json(json.dumps(evaluation["config"]))
-    for row, variant in enumerate(variants):
-        if from_json(variant["config"]) == config:
-            result = Result(
-                name=variant["name"],
-                columns=json.loads(variant["columns"]),
-                row=row,
-                seed=config.seed,
-                figures=evaluation["figures"],
-                evaluation=address,
-            )
-            return Table(study=study, config=config.name, variants=[result])
-    raise ValueError(f"{folder / 'evaluation.json'}: its model is not one of the study {study!r}")

@@ -20,9 +20,9 @@ TEMPERATURE = 0.1
 every query reads about the mean of the pool."""
 SAME = 0.1
 """Squared distance of unit vectors up to which two items count as one: a cosine of 0.95."""
-
 CHUNK = 1024
-"""Items that queries are compared with at once: of a large bank, the similarities of a segment fill gigabytes."""
+"""Items that queries are compared with at once: of a bank of thousands, the similarities of a segment fill hundreds of
+megabytes."""
 
 
 def queries_of(features_BChw: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ _TABLE: tuple[tuple[str, str, dict[str, float], str], ...] = (
     ("Chang et al.", "ECCV 2020", {"ped2": 0.965, "avenue": 0.860, "shanghaitech": 0.733}, TABLE_1),
     ("Doshi and Yilmaz", "CVPRW 2020", {"ped2": 0.978, "avenue": 0.864, "shanghaitech": 0.716}, TABLE_1),
     ("Yu et al.", "ACM MM 2020", {"ped2": 0.973, "avenue": 0.896, "shanghaitech": 0.746}, TABLE_1),
-    ("Zhang et al.", "TCSVT 2020", {"ped2": 0.954, "avenue": 0.868, "shanghaitech": 0.736}, TABLE_1),
+    ("Zhang et al.", "venue not at hand", {"ped2": 0.954, "avenue": 0.868, "shanghaitech": 0.736}, TABLE_1),
     ("AMMC-Net", "AAAI 2021", {"ped2": 0.966, "avenue": 0.866, "shanghaitech": 0.737}, WU),
     ("MPN", "CVPR 2021", {"ped2": 0.969, "avenue": 0.895, "shanghaitech": 0.738}, WU),
     ("AMAE", "TCAS-II 2022", {"ped2": 0.974, "avenue": 0.882, "shanghaitech": 0.736}, AMAE),

@@ -7,7 +7,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
-from stmae.evaluation.study import FIGURES, NO_TOP_K, Result, Table, values_of
+from stmae.evaluation.study import NO_TOP_K
+from stmae.evaluation.study_table import FIGURES, Result, Table, values_of
 from stmae.report import plots
 from stmae.report.figures import Words, heading, in_digits
 from stmae.report.page import render

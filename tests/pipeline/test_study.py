@@ -19,7 +19,8 @@ from pipelines.request import Request
 from stmae import config
 from stmae.config import ConfigError
 from stmae.datasets.readers import resolve
-from stmae.evaluation.study import FIGURES, STUDIES, Result, Table, variants
+from stmae.evaluation.study import STUDIES, variants
+from stmae.evaluation.study_table import FIGURES, Result, Table
 from stmae.report.study import study_report
 
 # The tiny study has as many steps as three runs of the training pipeline.

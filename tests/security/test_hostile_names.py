@@ -18,7 +18,7 @@ from made_tables import MODEL, MadeTables
 from test_evaluation_report import made_up
 
 from stmae.datasets.manifest import Manifest
-from stmae.evaluation.study import Result, Table
+from stmae.evaluation.study_table import Result, Table
 from stmae.report.evaluation import evaluation_report
 from stmae.report.night import night_report
 from stmae.report.study import study_report

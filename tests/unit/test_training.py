@@ -34,7 +34,7 @@ from stmae.scoring.normality import NormalityModel
 from stmae.scoring.raw import STILL_SPEED
 from stmae.storage.document import from_json
 from stmae.training import loop, losses
-from stmae.training.adversarial import AdversarialStage, train_adversarial
+from stmae.training.adversarial import RESTART_STEPS, AdversarialStage, train_adversarial
 from stmae.training.flow import FlowRecipe, train_flow
 from stmae.training.optimizers import cosine
 from stmae.training.pretrain import AppearanceStage, pretrain_appearance, pretrain_motion
@@ -380,13 +380,84 @@ def test_pretrained_encoders_normalise_by_the_statistics_of_clean_clips(manifest
             x = layer(x)
 
 
+def _stage(manifest: Manifest, trained: Path, *overrides: str) -> AdversarialStage:
+    torch.manual_seed(1)
+    settings = config.load("walkway", [*SETTINGS, *overrides])
+    windows = Windows(settings, manifest, "train", CPU, flow=FlowCache.of(trained / "flow", manifest))
+    return AdversarialStage(settings, windows, windows)
+
+
+def test_idle_memory_items_start_anew_after_some_steps(manifest: Manifest, trained: Path) -> None:
+    stage = _stage(manifest, trained)
+    memory = stage.model.appearance_memory
+    step(stage, 0)
+    idle = -F.normalize(memory.pools[0].mean(0), dim=0)  # away from all features
+    memory.pools[0, 3], memory.chosen[:] = idle, False
+    step(stage, RESTART_STEPS - 2)
+    torch.testing.assert_close(memory.pools[0, 3], idle)
+    assert memory.chosen.any()
+    step(stage, RESTART_STEPS - 1)
+    assert memory.pools[0, 3] @ idle < 0
+    assert not memory.chosen.any()
+
+
+def test_muon_has_the_hidden_kernels_and_adam_the_rest_output_layers_faster(manifest: Manifest, trained: Path) -> None:
+    stage = _stage(manifest, trained, "train.optimizer=muon", "model.shortcuts=true")
+    rates = {
+        parameter: (name, group["initial_lr"])
+        for name, optimizer in stage.generator_optimizers.items()
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+    decoder, train = stage.model.decoder, stage.config.train
+    trained_parameters = [*decoder.parameters(), *(each for one in stage.encoders for each in one.parameters())]
+    assert set(rates) == set(trained_parameters)
+    assert rates[decoder.output.weight] == rates[decoder.shortcut.weight] == ("generator", 5 * train.learning_rate)
+    assert rates[decoder.output.bias] == ("generator", train.learning_rate)
+    assert rates[decoder.layers[0][0].weight] == ("generator_kernels", train.muon_learning_rate)
+
+
+class Reader(torch.nn.Module):
+    """A decoder that shows the mean of some of the channels that it is given."""
+
+    def __init__(self, channels: slice) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        shown = features[:, self.channels].mean(1, keepdim=True).expand(-1, 3, -1, -1)
+        return F.interpolate(shown, scale_factor=8.0, mode="nearest")
+
+
+def test_the_worth_of_a_memory_is_that_of_what_is_read(manifest: Manifest, trained: Path) -> None:
+    stage = _stage(manifest, trained)
+    step(stage, 0)
+    stage.model.decoder = Reader(slice(0, 16))  # z of the appearance stream
+    assert stage.validate()["memory_db"] == 0
+    stage.model.decoder = Reader(slice(16, 32))  # what is read for it
+    assert stage.validate()["memory_db"] != 0
+
+
+def test_a_pool_of_copies_has_one_item_and_reads_of_the_highest_entropy(manifest: Manifest, trained: Path) -> None:
+    stage = _stage(manifest, trained)
+    step(stage, 0)
+    stage.model.motion_memory.pools[:] = stage.model.motion_memory.pools[:, :1]
+    figures = stage.validate()
+    assert figures["motion_items"] == 1
+    assert figures["motion_entropy"] == pytest.approx(1)
+    assert figures["appearance_entropy"] < 0.99
+    alone = _stage(manifest, trained, "model.memories=appearance")
+    step(alone, 0)
+    assert set(alone.validate()) == {"psnr", "memory_db", "appearance_items", "appearance_entropy"}
+
+
 @pytest.mark.slow
 def test_the_motion_loss_moves_the_decoder_as_the_appearance_loss_does(manifest: Manifest, trained: Path) -> None:
-    windows = Windows(CONFIG, manifest, "train", CPU, flow=FlowCache.of(trained / "flow", manifest))
-    stage = AdversarialStage(CONFIG, windows, windows)
+    stage = _stage(manifest, trained)
     for index in range(160):
         step(stage, index)
-    order, model = windows.evenly_spaced(8), stage.model
+    windows, model = stage.windows, stage.model
+    order = windows.evenly_spaced(8)
     frames, flows = windows.frames(order), windows.flows(order)
     z = model.encode_streams(frames[:, :4].flatten(1, 2), flows[:, :-1].flatten(1, 2))
     prediction = model.decode(model.read_memories(*z, windows.scenes(order))[0])
