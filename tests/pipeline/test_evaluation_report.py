@@ -210,7 +210,7 @@ def test_the_page_says_what_the_scores_rest_on(labelled: str) -> None:
 def test_published_figures_stand_beside_the_run_s_own_where_there_are_any(labelled: str, tmp_path: Path) -> None:
     beside = section(labelled, "Beside published figures")
     for paper in published("ped2"):
-        assert re.search(rf'<td>{paper.method}</td><td class="number">{paper.auc:.3f}</td>', beside)
+        assert re.search(rf'<td>{re.escape(paper.method)}</td><td class="number">{paper.auc:.3f}</td>', beside)
     assert beside.count("This run:") == 3
     page = evaluation_report(*made_up(tmp_path, reader="walkway"), tmp_path / "report.html").read_text()
     assert "published" not in page
