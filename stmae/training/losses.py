@@ -7,8 +7,8 @@ from torch import Tensor
 
 from stmae.model.stmae import FLOW_UNIT
 
-MOTION_UNIT = 4.0
-"""L_m compares flows in 1/4 of the frame's width."""
+MOTION_UNIT = 2.0
+"""L_m compares flows in halves of the frame's width."""
 
 
 def appearance_loss(prediction: Tensor, target: Tensor) -> Tensor:
@@ -20,8 +20,8 @@ def motion_loss(predicted_flow: Tensor, true_flow: Tensor) -> Tensor:
     """Returns L_m (Eq. 6), the mean length (L2) of f(I(t-1), prediction) - f(I(t-1), I(t)), both [B,2,h,w].
 
     Flows are given as the motion encoder sees them and compared in MOTION_UNIT. In it the gradient on the decoder is
-    about as long as that of L_a once the background is learnt, so that lambda_1 weighs them. In frame widths it is
-    nothing beside it; in pixels, or squared, so much at first that the prediction stays blurred.
+    about half as long as that of L_a once the background is learnt, so that lambda_1 weighs them. Squared in frame
+    widths it is nothing beside it; in pixels, so much at first that the prediction stays blurred.
     """
     difference: Tensor = torch.linalg.vector_norm(predicted_flow - true_flow, dim=1)
     return difference.mean() * (MOTION_UNIT / FLOW_UNIT)

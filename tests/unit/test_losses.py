@@ -16,7 +16,7 @@ def test_appearance_loss_is_the_mean_squared_difference() -> None:
 def test_motion_loss_is_the_mean_length_of_the_difference_of_flows() -> None:
     predicted, true = torch.zeros(1, 2, 1, 2), torch.zeros(1, 2, 1, 2)
     predicted[0, :, 0, 0] = torch.tensor([24.0, 32.0])  # 40 of 32 units of the motion encoder: 1.25 frame widths
-    assert losses.motion_loss(predicted, true) == pytest.approx((1.25 * 4 + 0) / 2)
+    assert losses.motion_loss(predicted, true) == pytest.approx((1.25 * 2 + 0) / 2)
 
 
 def test_the_adversarial_loss_is_zero_if_patches_are_taken_for_real() -> None:
