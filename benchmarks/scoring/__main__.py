@@ -3,6 +3,7 @@
 python -m benchmarks.scoring detectors --data-root DIR [SET...]   each detector on each set -> detectors.json; where
     sets are named, figures of the other sets stay as the file below --out has them
 python -m benchmarks.scoring features --data-root DIR [SET...]    features of moving tiles compared -> features.json
+python -m benchmarks.scoring evidence --data-root DIR [SET...]    what else prediction could read -> evidence.json
 python -m benchmarks.scoring ablation --data-root DIR             what each constant is worth -> score-ablation.json
 python -m benchmarks.scoring return-period --data-root DIR        are return periods honest -> return-period.json
 python -m benchmarks.scoring tables --data-root DIR [SET...]      bytes of a frame in the tables -> tables.json
@@ -18,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.record import record
-from benchmarks.scoring import ablation, detectors, features, sizes, upcam
+from benchmarks.scoring import ablation, detectors, evidence, features, sizes, upcam
 from benchmarks.scoring.sets import SETS
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("detectors", "features", "ablation", "return-period", "tables"))
+    commands = ("detectors", "features", "evidence", "ablation", "return-period", "tables")
+    parser.add_argument("command", choices=commands)
     parser.add_argument("sets", nargs="*", help="measure on these sets alone")
     parser.add_argument(
         "--seeds", type=int, nargs="+", help="of detectors, where time is short; default: each set's own"
@@ -36,6 +38,7 @@ def main() -> None:
     known = {
         "detectors": [one.name for one in SETS],
         "features": [one.name for one in features.SETS],
+        "evidence": [one.name for one in evidence.SETS],
         "tables": [*sizes.WEIGHED],
     }.get(arguments.command, [])
     if set(arguments.sets) - set(known):
@@ -48,6 +51,8 @@ def main() -> None:
         name, figures = "tables", sizes.sizes(arguments.data_root, arguments.work, arguments.sets)
     elif arguments.command == "features":
         name, figures = "features", features.features(arguments.data_root, arguments.work, arguments.sets)
+    elif arguments.command == "evidence":
+        name, figures = "evidence", evidence.evidence(arguments.data_root, arguments.work, arguments.sets)
     elif arguments.command == "ablation":
         name, figures = "score-ablation", ablation.ablation(arguments.data_root, arguments.work)
     else:
