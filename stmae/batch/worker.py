@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,10 +33,10 @@ from stmae.video.sandbox import Sandbox
 
 log = logging.getLogger(__name__)
 
-RETRY_SECONDS = (1.0, 3.0)
-"""Pauses before the further attempts at a unit whose server was away or late."""
-REASONS = ("unavailable", "missing", "deadline", "bad input", "server", "store", "source", "worker", "listing")
-"""What failures come from: five causes of the server (`ServingError`), a store, sources that could not be read, a
+PATIENCE_SECONDS = 30.0
+"""So long a server may be away, busy or late: one that starts anew takes some seconds."""
+REASONS = ("unavailable", "busy", "missing", "deadline", "bad input", "server", "store", "source", "worker", "listing")
+"""What failures come from: six causes of the server (`ServingError`), a store, sources that could not be read, a
 worker that was killed, and parts of the archive that could not be listed."""
 THUMBNAIL_WIDTH = 640
 THUMBNAIL_QUALITY = 85
@@ -56,6 +55,7 @@ class Outcome:
     bytes_read: int = 0
     """Downloaded for it."""
     attempts: int = 1
+    """One, and one more for each request that was sent to the server again."""
     unread: int = 0
     """Sources that could not be read. Their rows say `missing`, and the next run tries again."""
     failures: tuple[str, ...] = ()
@@ -79,6 +79,7 @@ class Worker:
             job.server_url,
             job.deployment,
             deadline_seconds=job.deadline_seconds,
+            patience_seconds=PATIENCE_SECONDS,
             tls=job.tls,
             headers=traces.headers,
         )
@@ -97,31 +98,22 @@ class Worker:
 
     def score(self, unit: Unit) -> Outcome:
         """Writes all rows of a unit. Where a server or store fails, it stays undone and the outcome says why."""
-        read, hour = self.copies.bytes_read, f"{unit.date} {unit.key}"
+        read, repeats, hour = self.copies.bytes_read, self._client.repeats, f"{unit.date} {unit.key}"
         with traces.span("stmae.unit", self.job.traceparent, camera=unit.camera, hour=hour) as span:
-            outcome = self._attempt(unit)
+            outcome = dataclasses.replace(self._attempt(unit), attempts=1 + self._client.repeats - repeats)
             span.note(frames=outcome.frames_scored, attempts=outcome.attempts)
             if outcome.failures:
                 span.fail(outcome.failures[0])
         return dataclasses.replace(outcome, bytes_read=self.copies.bytes_read - read)
 
     def _attempt(self, unit: Unit) -> Outcome:
-        for attempt, pause in enumerate((*RETRY_SECONDS, None), 1):
-            try:
-                return dataclasses.replace(self._score(unit), attempts=attempt)
-            except ServingError as error:
-                where = unit.own[0].uri
-                if pause is None or error.cause not in ("unavailable", "deadline"):
-                    hopeless = error.cause in ("unavailable", "missing")
-                    failures = (f"{where}: {error}",)
-                    return Outcome(
-                        unit=unit, attempts=attempt, failures=failures, reason=error.cause, hopeless=hopeless
-                    )
-                log.warning("%s: attempt %d: %s", where, attempt, error)
-                time.sleep(pause)
-            except StoreError as error:  # of the tables, or an archive that is gone: nothing can be kept
-                return Outcome(unit=unit, attempts=attempt, failures=(str(error),), reason="store", hopeless=True)
-        raise AssertionError("the last attempt returns")
+        try:
+            return self._score(unit)
+        except ServingError as error:
+            failures, hopeless = (f"{unit.own[0].uri}: {error}",), error.cause in ("unavailable", "busy", "missing")
+            return Outcome(unit=unit, failures=failures, reason=error.cause, hopeless=hopeless)
+        except StoreError as error:  # of the tables, or an archive that is gone: nothing can be kept
+            return Outcome(unit=unit, failures=(str(error),), reason="store", hopeless=True)
 
     def _score(self, unit: Unit) -> Outcome:
         self._check_model()

@@ -16,6 +16,12 @@ INSTANCE_KINDS: tuple[InstanceKind, ...] = get_args(InstanceKind)
 
 UNBUILT = "unbuilt"
 """The digest in committed texts: there are no weights that it would describe."""
+QUEUED = 4
+"""Requests that wait for a model, at most; further ones are refused at once. A segment between two steps has hundreds
+of megabytes, so without a bound the clients would decide how much memory a server takes."""
+QUEUED_SECONDS = 120
+"""Longest wait of a request for a model."""
+
 _TYPES = {"uint8": "TYPE_UINT8", "float32": "TYPE_FP32"}
 
 
@@ -70,8 +76,17 @@ def _step(release: Release, spec: tensors.Model, instance_kind: InstanceKind) ->
         "max_batch_size: 0\n"
         + _tensors(release, spec)
         + f"instance_group {{\n  count: 1\n  kind: KIND_{instance_kind.upper()}\n}}\n"
+        + _QUEUE
         + ("" if spec.shared else _warmup(release, spec))
     )
+
+
+# Triton bounds the queue of its dynamic batcher only; with a max_batch_size of 0 that batches nothing.
+_QUEUE = (
+    "dynamic_batching {\n  default_queue_policy {\n"
+    f"    max_queue_size: {QUEUED}\n    default_timeout_microseconds: {QUEUED_SECONDS}000000\n"
+    "    timeout_action: REJECT\n  }\n}\n"
+)
 
 
 def _tensors(release: Release, spec: tensors.Model) -> str:

@@ -14,6 +14,7 @@ from nights import GOOD, UNITS, Night, bytes_of, covered
 from stmae.batch import worker as work
 from stmae.batch.unit_stream import UnitStream
 from stmae.serving.client import Client, ServingError
+from stmae.serving.connection import Connection
 from stmae.serving.repository import write_repository
 from stmae.serving.triton.launcher import EmbeddedTriton
 
@@ -51,7 +52,7 @@ def test_a_server_that_dies_in_mid_run_leaves_the_rest_for_the_next_run(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(work, "RETRY_SECONDS", (0.05, 0.05))
+    monkeypatch.setattr(work, "PATIENCE_SECONDS", 0.5)
     read, asked = UnitStream.scored, 0
     with EmbeddedTriton(triton_server.repository, runtime=triton_runtime) as server:
 
@@ -77,18 +78,16 @@ def test_a_server_that_dies_in_mid_run_leaves_the_rest_for_the_next_run(
 def test_a_server_that_is_away_for_a_moment_is_asked_again(
     night: Night, archive: Path, scored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(work, "RETRY_SECONDS", (0.01, 0.01))
-    stream, left = Client.score_stream, 2
+    receive, left = Connection.receive, 2
 
-    def away_twice(client: Client, segments: Any) -> Any:
+    def away_twice(connection: Connection, request: Any) -> Any:
         nonlocal left
         if left:
             left -= 1
-            next(iter(segments))
             raise ServingError("unavailable", "no Triton answers")
-        return stream(client, segments)
+        return receive(connection, request)
 
-    monkeypatch.setattr(Client, "score_stream", away_twice)
+    monkeypatch.setattr(Connection, "receive", away_twice)
     summary = night.score(archive, tmp_path)
     assert summary.complete
     assert summary.attempts == UNITS + 2

@@ -102,8 +102,9 @@ class Sidecar:
         try:
             self._server.infer(deployment)
         except ServingError as error:
-            healthy.set(0)
-            return str(error)
+            if error.cause != "busy":  # a server that refuses more work than it can hold is well
+                healthy.set(0)
+                return str(error)
         healthy.set(1)
         return ""
 

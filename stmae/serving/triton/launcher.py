@@ -6,16 +6,15 @@ place and loads the same model repository.
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -29,31 +28,24 @@ from stmae.serving.repository import RepositoryError, check_servable, find_deplo
 from stmae.serving.tls import Tls
 from stmae.serving.triton import runtime as runtimes
 from stmae.serving.triton.ports import HOST, PortError, Ports
+from stmae.serving.triton.process import LauncherError, TritonProcess
 
-LOGGER = logging.getLogger(__name__)
+__all__ = ["EmbeddedTriton", "LauncherError", "serve"]
+
+log = logging.getLogger(__name__)
 
 START_SECONDS = 120.0
 """Longest wait for the server and its models; the wheel's libraries are read slowly from a cold disk."""
-EXIT_SECONDS = 10
-POLL_SECONDS = 0.2
-LOG_WIDTH = 600
-# Large tensors are allocated in each request; without these, glibc maps and zeroes fresh pages every time.
-_ALLOCATOR = {
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-    "MALLOC_TOP_PAD_": str(64 * 2**20),
-}
-# The kernel ends the server when the thread that started it dies, however it dies. Done in the child by exec, not
-# by preexec_fn, which would fork a process that may run threads.
-_TRAMPOLINE = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.argv[1], sys.argv[1:])"
-
-
-class LauncherError(RuntimeError):
-    """The server did not start or died; the message says why and gives the mend."""
+POLL_SECONDS = 0.25
+RESTARTS, RESTARTS_SECONDS = 5, 300.0
+"""The server is started anew at most so often in so long: what kills it again and again has a cause to be found."""
 
 
 class EmbeddedTriton:
     """A Triton server over one model repository, as a context manager: it is ready inside and has ended outside.
+
+    Where the server or a process of a model dies, it is started anew on the same ports: Triton itself never restarts a
+    model's process, and goes on to call itself ready.
 
     Without `ports` it takes free ones. Its log goes to `log`, or to a temporary file. With `control` its clients may
     load and unload models. `options` are further ones of its command line; where they ask for TLS, `tls` has the files
@@ -79,7 +71,12 @@ class EmbeddedTriton:
         self._keep_log = log is not None
         self._options = [*(["--model-control-mode=explicit", "--load-model=*"] if control else []), *options]
         self._tls = tls
-        self._process: subprocess.Popen[bytes] | None = None
+        self._run: TritonProcess | None = None
+        self._over = threading.Event()
+        self._started = threading.Event()
+        self._keeper: threading.Thread | None = None
+        self.failure: LauncherError | None = None
+        """Why the server is not started anew any more, None while it is kept alive."""
 
     @property
     def grpc_url(self) -> str:
@@ -95,8 +92,8 @@ class EmbeddedTriton:
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
-        assert self._process is not None, "the server has not been started"
-        return self._process
+        assert self._run is not None, "the server has not been started"
+        return self._run.process
 
     def __enter__(self) -> Self:
         try:
@@ -106,15 +103,20 @@ class EmbeddedTriton:
             self.ports.check()
         except (RepositoryError, runtimes.RuntimeFolderError, PortError) as error:
             raise LauncherError(str(error)) from None
-        started = time.monotonic()
-        self._start(found)
+        began = time.monotonic()
+        self.log.unlink(missing_ok=True)
+        # The kernel ends the server with the thread that starts it, so one thread starts it each time.
+        self._keeper = threading.Thread(target=self._keep, args=(found, deployments), daemon=True)
+        self._keeper.start()
         try:
-            self._wait_ready(started + START_SECONDS)
-            self._infer_once(deployments)
+            self._started.wait()
         except BaseException:
             self.stop()
             raise
-        LOGGER.info("Triton at %s is ready after %.1f s", self.grpc_url, time.monotonic() - started)
+        if self.failure is not None:
+            self.stop()
+            raise self.failure
+        log.info("Triton at %s is ready after %.1f s", self.grpc_url, time.monotonic() - began)
         return self
 
     def __exit__(
@@ -126,75 +128,47 @@ class EmbeddedTriton:
 
     def stop(self) -> None:
         """Ends the server and its model processes by SIGTERM, then SIGKILL for what is left. It may be called twice."""
-        if self._process is None:
-            return
-        _signal_group(self._process.pid, signal.SIGTERM)
+        self._over.set()
+        if self._keeper is not None:
+            self._keeper.join()
+
+    def _keep(self, found: runtimes.Runtime, deployments: list[str]) -> None:
+        """Starts the server, and again whenever a process of it has died, until `stop`."""
+        restarts = deque[float](maxlen=RESTARTS)
         try:
-            self._process.wait(EXIT_SECONDS + 5)
-        except subprocess.TimeoutExpired:
-            LOGGER.warning("Triton did not end within %d s and is killed", EXIT_SECONDS + 5)
-        _signal_group(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+            while death := self._serve_once(found, deployments):
+                if len(restarts) == RESTARTS and time.monotonic() - restarts[0] < RESTARTS_SECONDS:
+                    raise LauncherError(f"{death}, as before: it is not started anew any more")
+                restarts.append(time.monotonic())
+                log.warning("%s: it is started anew", death)
+        except LauncherError as error:
+            self.failure = error
+            if self._started.is_set():
+                log.error("%s", error)
+        finally:
+            self._started.set()
 
-    def trouble(self, lines: int = 10) -> str:
-        """Returns what the server's log says about a failure: its last errors, or its last lines if it has none."""
+    def _serve_once(self, found: runtimes.Runtime, deployments: list[str]) -> str:
+        """Starts the server and ends it once a process of it has died, or is to; returns how it died, if it did."""
+        run = self._run = TritonProcess.start(found, self.repository, self.ports, self.log, self._options)
+        death = ""
         try:
-            log = self.log.read_text(errors="replace").splitlines()
-        except OSError:
-            return "(no log)"
-        errors = [line for line in log if re.match(r"E\d{4} |error:|.*\bUNAVAILABLE:", line)]
-        return "\n".join(line.strip()[:LOG_WIDTH] for line in (errors or log)[-lines:])
+            run.wait_ready(START_SECONDS, self._over.is_set)
+            self._infer_once(run, deployments)
+            self._started.set()
+            while not self._over.wait(POLL_SECONDS):
+                before, death = death, run.death()
+                if death and death == before:  # not one that Triton ends itself, and waits for right after
+                    return run.told(death)
+        except LauncherError as error:
+            if not self._started.is_set():
+                raise
+            return "" if self._over.is_set() else str(error)
+        finally:
+            run.stop(kill=bool(death))
+        return ""
 
-    def _start(self, found: runtimes.Runtime) -> None:
-        libraries = [str(path) for path in found.library_path]
-        if inherited := os.environ.get("LD_LIBRARY_PATH"):
-            libraries.append(inherited)
-        environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
-        environment |= _ALLOCATOR | {
-            # The stub finds its interpreter by PATH alone.
-            "PATH": f"{found.python.parent}:{os.environ.get('PATH', '')}",
-            "VIRTUAL_ENV": str(found.python.parent.parent),
-            "LD_LIBRARY_PATH": ":".join(libraries),
-        }
-        command = [
-            str(found.server),
-            f"--model-repository={self.repository}",
-            f"--backend-directory={found.backends}",
-            f"--http-address={HOST}",
-            f"--http-port={self.ports.http}",
-            f"--grpc-address={HOST}",
-            f"--grpc-port={self.ports.grpc}",
-            f"--metrics-address={HOST}",
-            f"--metrics-port={self.ports.metrics}",
-            f"--exit-timeout-secs={EXIT_SECONDS}",
-            "--disable-auto-complete-config",
-            *self._options,
-        ]
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [str(found.python), "-c", _TRAMPOLINE, *command],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,
-            )
-
-    def _wait_ready(self, deadline: float) -> None:
-        while not _answers_ready(self.ports.http):
-            if self.process.poll() is not None:
-                raise LauncherError(
-                    f"Triton ended with status {self.process.returncode} while loading {self.repository}; "
-                    f"its log {self.log} says:\n{self.trouble()}"
-                )
-            if time.monotonic() > deadline:
-                raise LauncherError(
-                    f"Triton was not ready within {START_SECONDS:.0f} s; its log {self.log} says:\n{self.trouble()}"
-                )
-            time.sleep(0.05)
-
-    def _infer_once(self, deployments: list[str]) -> None:
+    def _infer_once(self, run: TritonProcess, deployments: list[str]) -> None:
         """Scores a shortest segment with each deployment: readiness stays true when a model's process has died."""
         for name in deployments:
             try:
@@ -202,11 +176,11 @@ class EmbeddedTriton:
                     size = client.describe().size
                     client.score_segment(np.zeros((tensors.MIN_SEGMENT, size, size, 3), np.uint8))
             except ServingError as error:
-                raise LauncherError(f"{error}; the server's log {self.log} says:\n{self.trouble()}") from None
+                raise LauncherError(run.told(str(error))) from None
 
 
 def serve(repository: Path, runtime: Path = runtimes.DEFAULT, ports: Ports | None = None) -> None:
-    """Serves in the foreground until interrupted (Ctrl-C or SIGTERM). Raises LauncherError if the server dies."""
+    """Serves in the foreground until interrupted (Ctrl-C or SIGTERM). Raises LauncherError if it cannot any more."""
 
     def terminate(signum: int, frame: object) -> None:
         raise KeyboardInterrupt
@@ -223,26 +197,10 @@ def serve(repository: Path, runtime: Path = runtimes.DEFAULT, ports: Ports | Non
                 flush=True,
             )
             # Not one long wait(): a signal that comes just before it blocks would be seen only when the server ends.
-            while (status := server.process.poll()) is None:
+            while server.failure is None:
                 time.sleep(POLL_SECONDS)
-            raise LauncherError(f"Triton ended with status {status}; its log {server.log} says:\n{server.trouble()}")
+            raise server.failure
     except KeyboardInterrupt:
         print("Triton has ended", file=sys.stderr)
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _answers_ready(port: int) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=2)
-    try:
-        connection.request("GET", "/v2/health/ready")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def _signal_group(group: int, signum: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signum)
