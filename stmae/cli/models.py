@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stmae.cli.arguments import Verb, add_json, add_tls, positive, show, tls_of, uri
-from stmae.serving.pbtxt import INSTANCE_KINDS
+from stmae.serving.pbtxt import ACCELERATORS
 
 
 def add_verbs(verb: Verb) -> None:
@@ -54,7 +54,7 @@ def _add_target(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--trust", type=Path, metavar="KEY.pem", help="install only what the private key of this one signed"
     )
-    sub.add_argument("--instance-kind", choices=INSTANCE_KINDS, default="cpu", help="default: %(default)s")
+    sub.add_argument("--accelerator", choices=ACCELERATORS, default="cpu", help="default: %(default)s")
 
 
 def _versions(arguments: argparse.Namespace) -> int:
@@ -111,7 +111,7 @@ def _sync(arguments: argparse.Namespace) -> int:
     from stmae.storage import open_store
 
     store, repository = open_store(arguments.models), arguments.repository
-    for version in sync(store, repository, trust=arguments.trust, instance_kind=arguments.instance_kind):
+    for version in sync(store, repository, trust=arguments.trust, accelerator=arguments.accelerator):
         print(f"{version.deployment}: {version.version} is installed in {repository}")
     return 0
 
@@ -125,7 +125,7 @@ def _serve_models(arguments: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: over.set())
     with Control(arguments.server, tls_of(arguments)) as server:
         sidecar = Sidecar(
-            open_store(arguments.models), arguments.repository, server, arguments.trust, arguments.instance_kind
+            open_store(arguments.models), arguments.repository, server, arguments.trust, arguments.accelerator
         )
         health = health_server(sidecar, arguments.health) if arguments.health else None
         serve_models(sidecar, every_seconds=arguments.every, health=health, wait=over.wait)

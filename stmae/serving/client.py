@@ -14,7 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from stmae.scoring.raw import RawScores
+import numpy as np
+
+from stmae.scoring.raw import CLIP_FRAMES, RawScores
 from stmae.serving.connection import Connection, Deployment, Request, ServingError
 from stmae.serving.segments import Images, cut
 from stmae.serving.tls import Tls
@@ -121,10 +123,12 @@ class Client:
         A segment is taken from the iterable only when there is room for its request. Raises ServingError for the
         first segment that fails or takes longer than the deadline; requests under way are then cancelled.
         """
+        fixed = (self._described or self.describe()).fixed_frames
         under_way: collections.deque[_Asked] = collections.deque()
         try:
             for segment in segments:
-                under_way.append(_Asked(segment, self._send(segment)))
+                frames = _lengthened(segment, fixed)
+                under_way.append(_Asked(len(segment), frames, self._send(frames)))
                 if len(under_way) >= IN_FLIGHT:
                     yield self._receive(under_way[0])
                     under_way.popleft()
@@ -175,7 +179,7 @@ class Client:
                 asked.request = self._send(asked.frames)
             else:
                 self._answered()
-                return scores
+                return scores[: asked.length - CLIP_FRAMES]
 
     def _answered(self) -> None:
         self._failing_since, self._failures = None, 0
@@ -202,5 +206,14 @@ class Client:
 class _Asked:
     """A segment, and the request for its scores that is under way."""
 
+    length: int
+    """Frames of the segment."""
     frames: Images
+    """What is sent: the segment, and more where the server takes segments of one length only."""
     request: Request
+
+
+def _lengthened(segment: Images, length: int) -> Images:
+    """Returns a segment with its last frame repeated up to a length: no score depends on what comes after its frame."""
+    missing = length - len(segment)
+    return segment if missing <= 0 else np.concatenate([segment, np.repeat(segment[-1:], missing, axis=0)])

@@ -52,6 +52,8 @@ class Deployment:
     """Height and width of FRAMES, pixels."""
     segment_frames: int
     """T of the requests that the deployment is configured for."""
+    fixed_frames: int
+    """T of every request, where the server computes no other; 0 where T is free."""
     stmae_version: str
 
 
@@ -86,6 +88,7 @@ class Connection:
                 version=given.get("version", ""),
                 size=int(given["size"]),
                 segment_frames=int(given["segment_frames"]),
+                fixed_frames=int(given.get("fixed_frames", "0")),
                 stmae_version=given["stmae_version"],
             )
         except triton.InferenceServerException as error:

@@ -10,9 +10,13 @@ import stmae
 from stmae.config import Config
 from stmae.serving import tensors
 
-InstanceKind = Literal["cpu", "gpu"]
-"""Where a model's instances run: a property of the environment that serves it, not of the deployment."""
-INSTANCE_KINDS: tuple[InstanceKind, ...] = get_args(InstanceKind)
+Accelerator = Literal["cpu", "cuda", "tensorrt"]
+"""What a model is computed by: a property of the environment that serves it, not of the deployment."""
+ACCELERATORS: tuple[Accelerator, ...] = get_args(Accelerator)
+INSTANCES: dict[Accelerator, int] = {"cpu": 1, "cuda": 2, "tensorrt": 2}
+"""Copies of a model. On a GPU one copies its tensors while the other computes; on a CPU both would share the cores."""
+ENGINES = "/tmp/tensorrt"
+"""Folder of the engines that TensorRT has built."""
 
 UNBUILT = "unbuilt"
 """The digest in committed texts: there are no weights that it would describe."""
@@ -54,14 +58,16 @@ class Release:
 
 
 def texts(
-    release: Release, instance_kind: InstanceKind = "cpu", numbers: Mapping[str, int] | None = None
+    release: Release, accelerator: Accelerator = "cpu", numbers: Mapping[str, int] | None = None
 ) -> dict[str, str]:
     """Returns the config.pbtxt of each served model by its name, the ensemble last.
 
     `numbers` has the version of each step's model that the ensemble calls; without it that is the highest there is.
+    TensorRT builds an engine for each length of a segment, which takes minutes: there, T is `segment_frames` always.
     """
-    steps = {spec.served_name(release.deployment): _step(release, spec, instance_kind) for spec in tensors.STEPS}
-    return steps | {release.deployment: _ensemble(release, numbers or {})}
+    frames = release.segment_frames if accelerator == "tensorrt" else None
+    steps = {spec.served_name(release.deployment): _step(release, spec, accelerator, frames) for spec in tensors.STEPS}
+    return steps | {release.deployment: _ensemble(release, numbers or {}, frames)}
 
 
 def policy(numbers: Iterable[int]) -> str:
@@ -69,18 +75,28 @@ def policy(numbers: Iterable[int]) -> str:
     return f"version_policy {{\n  specific {{\n    versions: {sorted(numbers)}\n  }}\n}}\n"
 
 
-def _step(release: Release, spec: tensors.Model, instance_kind: InstanceKind) -> str:
+def _step(release: Release, spec: tensors.Model, accelerator: Accelerator, frames: int | None) -> str:
+    kind = "KIND_CPU" if accelerator == "cpu" else "KIND_GPU"
     return (
         f'name: "{spec.served_name(release.deployment)}"\n'
         'backend: "onnxruntime"\n'
         "max_batch_size: 0\n"
-        + _tensors(release, spec)
-        + f"instance_group {{\n  count: 1\n  kind: KIND_{instance_kind.upper()}\n}}\n"
+        + _tensors(release, spec, frames)
+        + f"instance_group {{\n  count: {INSTANCES[accelerator]}\n  kind: {kind}\n}}\n"
+        + (_TENSORRT if accelerator == "tensorrt" else "")
         + _QUEUE
-        + ("" if spec.shared else _warmup(release, spec))
+        + ("" if spec.shared else _warmup(release, spec, frames or tensors.MIN_SEGMENT))
     )
 
 
+_TENSORRT = (
+    "optimization {\n  execution_accelerators {\n    gpu_execution_accelerator {\n"
+    '      name: "tensorrt"\n'
+    '      parameters { key: "precision_mode" value: "FP16" }\n'
+    '      parameters { key: "trt_engine_cache_enable" value: "true" }\n'
+    f'      parameters {{ key: "trt_engine_cache_path" value: "{ENGINES}" }}\n'
+    "    }\n  }\n}\n"
+)
 # Triton bounds the queue of its dynamic batcher only; with a max_batch_size of 0 that batches nothing.
 _QUEUE = (
     "dynamic_batching {\n  default_queue_policy {\n"
@@ -89,33 +105,30 @@ _QUEUE = (
 )
 
 
-def _tensors(release: Release, spec: tensors.Model) -> str:
-    """Returns the input and output blocks of a model."""
+def _tensors(release: Release, spec: tensors.Model, frames: int | None) -> str:
+    """Returns the input and output blocks of a model, for segments of `frames` frames or of any number."""
     return "".join(
         f'{field} {{\n  name: "{tensor.name}"\n  data_type: {_TYPES[tensor.dtype]}\n'
-        f"  dims: {_dims(release, spec, tensor)}\n}}\n"
+        f"  dims: {_dims(release, spec, tensor, None if spec.shared else frames)}\n}}\n"
         for field, side in (("input", spec.inputs), ("output", spec.outputs))
         for tensor in side
     )
 
 
-def _warmup(release: Release, spec: tensors.Model) -> str:
-    """Returns a warm-up by a shortest segment of zeros at load. A shared model has no size to be warmed up at."""
-    lead = {"FRAMES": tensors.MIN_SEGMENT, "FLOW": tensors.MIN_SEGMENT - 1}
-    inputs = ""
-    for tensor in spec.inputs:
-        _, *rest = _dims(release, spec, tensor)
-        inputs += (
-            f'  inputs {{\n    key: "{tensor.name}"\n    value {{\n      data_type: {_TYPES[tensor.dtype]}\n'
-            f"      dims: {[lead.get(tensor.name, 1), *rest]}\n      zero_data: true\n    }}\n  }}\n"
-        )
+def _warmup(release: Release, spec: tensors.Model, frames: int) -> str:
+    """Returns a warm-up by a segment of zeros at load. A shared model has no size to be warmed up at."""
+    inputs = "".join(
+        f'  inputs {{\n    key: "{tensor.name}"\n    value {{\n      data_type: {_TYPES[tensor.dtype]}\n'
+        f"      dims: {_dims(release, spec, tensor, frames)}\n      zero_data: true\n    }}\n  }}\n"
+        for tensor in spec.inputs
+    )
     # Triton skips a warm-up of batch_size 0 without a word.
-    return f'model_warmup {{\n  name: "shortest segment"\n  batch_size: 1\n{inputs}}}\n'
+    return f'model_warmup {{\n  name: "{frames} frames"\n  batch_size: 1\n{inputs}}}\n'
 
 
-def _ensemble(release: Release, numbers: Mapping[str, int]) -> str:
+def _ensemble(release: Release, numbers: Mapping[str, int], frames: int | None) -> str:
     text = f'name: "{release.deployment}"\nplatform: "ensemble"\nmax_batch_size: 0\n'
-    text += _tensors(release, tensors.ENSEMBLE) + "ensemble_scheduling {\n"
+    text += _tensors(release, tensors.ENSEMBLE, frames) + "ensemble_scheduling {\n"
     for spec in tensors.STEPS:
         name = spec.served_name(release.deployment)
         text += f'  step {{\n    model_name: "{name}"\n    model_version: {numbers.get(name, -1)}\n'
@@ -130,6 +143,7 @@ def _ensemble(release: Release, numbers: Mapping[str, int]) -> str:
         "version": release.version,
         "size": str(release.size * release.flow_scale),
         "segment_frames": str(release.segment_frames),
+        "fixed_frames": str(frames or 0),
         "stmae_version": stmae.__version__,
     }
     for key, value in parameters.items():
@@ -137,5 +151,7 @@ def _ensemble(release: Release, numbers: Mapping[str, int]) -> str:
     return text
 
 
-def _dims(release: Release, spec: tensors.Model, tensor: tensors.Tensor) -> list[int]:
-    return list(tensors.dims(spec, tensor, size=release.size, flow_scale=release.flow_scale, width=release.width))
+def _dims(release: Release, spec: tensors.Model, tensor: tensors.Tensor, frames: int | None) -> list[int]:
+    """Returns the sizes of a tensor for a segment of `frames` frames, or of any number of them."""
+    lead, *rest = tensors.dims(spec, tensor, size=release.size, flow_scale=release.flow_scale, width=release.width)
+    return [lead if frames is None else frames - tensors.lost_frames(tensor), *rest]

@@ -104,6 +104,11 @@ FEATURE_STRIDE = 8
 """Pixels of the auto-encoders a feature position: h' = w' = s / 8."""
 
 
+def lost_frames(tensor: Tensor) -> int:
+    """Returns how many rows less than frames a tensor has of a segment."""
+    return {FRAMES.name: 0, FLOW.name: 1}.get(tensor.name, CLIP_FRAMES)
+
+
 def dims(model: Model, tensor: Tensor, *, size: int, flow_scale: int, width: int) -> tuple[int, ...]:
     """Returns the sizes of a tensor in a deployment with s = `size`, S = `flow_scale` * `size` and C = 4 * `width`.
 

@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from made_scores import fit, walkers
@@ -15,10 +16,11 @@ from tiny import TINY, export_tiny
 
 from stmae import config as configs
 from stmae.serving import models, tensors
-from stmae.serving.client import Client
+from stmae.serving.client import Client, ServingError
 from stmae.serving.models.installation import sync
 from stmae.serving.parity import ParityError
 from stmae.serving.publish import PublishError, publish, publish_all
+from stmae.serving.repository import write_repository
 from stmae.serving.triton.launcher import EmbeddedTriton
 from stmae.storage import open_store
 from stmae.storage.document import fitted_file, to_json
@@ -56,13 +58,35 @@ def test_a_published_model_is_served(tiny_export, empty, triton_runtime, film, t
         assert client.describe().version == version.version
 
 
-def test_a_model_is_installed_for_the_cpu_unless_for_the_gpu(releases, empty, tmp_path):
+def test_a_model_is_installed_for_what_computes_it(releases, empty, tmp_path):
     models.promote(empty, "tiny", releases[0].add(empty).version)
-    for kind in ("cpu", "gpu"):
-        sync(empty, tmp_path / kind, instance_kind=kind)
+    for accelerator, kind in (("cpu", "CPU"), ("cuda", "GPU"), ("tensorrt", "GPU")):
+        sync(empty, tmp_path / accelerator, accelerator=accelerator)
         for spec in tensors.STEPS:
-            text = (tmp_path / kind / spec.served_name("tiny") / "config.pbtxt").read_text()
-            assert f"kind: KIND_{kind.upper()}\n" in text
+            text = (tmp_path / accelerator / spec.served_name("tiny") / "config.pbtxt").read_text()
+            assert f"kind: KIND_{kind}\n" in text
+            assert ('name: "tensorrt"' in text) == (accelerator == "tensorrt")
+
+
+def test_segments_of_one_length_have_the_scores_of_any_length(
+    triton_server, triton_runtime, tiny_export, film, tmp_path
+):
+    write_repository(tiny_export.folder, tmp_path, accelerator="tensorrt")
+    for text in tmp_path.glob("*/config.pbtxt"):  # there is no GPU here, and T is what matters
+        text.write_text(text.read_text().replace("KIND_GPU", "KIND_CPU"))
+    with (
+        EmbeddedTriton(tmp_path, runtime=triton_runtime) as server,
+        Client(server.grpc_url, "tiny") as fixed,
+        Client(triton_server.grpc_url, "tiny") as free,
+    ):
+        assert fixed.describe().fixed_frames == fixed.describe().segment_frames == 16
+        for length in (5, 12, 16):
+            segment = film(length, 64)
+            np.testing.assert_allclose(
+                fixed.score_segment(segment).psnr, free.score_segment(segment).psnr, rtol=0, atol=1e-4
+            )
+        with pytest.raises(ServingError, match=r"\[17, *64, *64, *3\]|expected \[16"):
+            fixed.score_segment(film(17, 64))
 
 
 def test_each_scene_of_a_model_is_published_with_its_own_calibration(empty, triton_runtime, tmp_path):

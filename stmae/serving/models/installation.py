@@ -20,7 +20,7 @@ from stmae.serving.client import ServingError
 from stmae.serving.models.control import Control
 from stmae.serving.models.pointer import current, deployments
 from stmae.serving.models.version import FITTED, Version, fetch
-from stmae.serving.pbtxt import InstanceKind, Release, policy, texts
+from stmae.serving.pbtxt import Accelerator, Release, policy, texts
 from stmae.serving.repository import PLACEHOLDER, find_deployments
 from stmae.storage import Store
 from stmae.storage.atomic import write_atomically
@@ -37,7 +37,7 @@ def sync(
     repository: Path,
     *,
     trust: Path | None = None,
-    instance_kind: InstanceKind = "cpu",
+    accelerator: Accelerator = "cpu",
     server: Control | None = None,
 ) -> list[Version]:
     """Brings a Triton repository, and the server over it, to what is promoted in a models store; returns that.
@@ -56,7 +56,7 @@ def sync(
             with tempfile.TemporaryDirectory(prefix="stmae-fetch-") as temporary:
                 fetch(models, version, Path(temporary), trust)
                 try:
-                    _install(version, Path(temporary), repository, instance_kind, server)
+                    _install(version, Path(temporary), repository, accelerator, server)
                 except ServingError:
                     _sweep(repository, kept, server)  # a server that starts anew would stumble over its graphs
                     raise
@@ -74,15 +74,13 @@ def installed(repository: Path, deployment: str) -> str | None:
     return found[1] if found else None
 
 
-def _install(
-    version: Version, files: Path, repository: Path, instance_kind: InstanceKind, server: Control | None
-) -> None:
+def _install(version: Version, files: Path, repository: Path, accelerator: Accelerator, server: Control | None) -> None:
     """Adds a version's graphs, then changes the ensemble."""
     config = configs.from_json((files / "config.json").read_text(encoding="utf-8"))
     release = Release.of(config, version.digest, version.version)
     graphs = {spec.served_name(version.deployment): files / f"{spec.file}.onnx" for spec in tensors.STEPS}
     numbers = {model: _number(graph) for model, graph in graphs.items()}
-    *steps, (ensemble, text) = texts(release, instance_kind, numbers).items()
+    *steps, (ensemble, text) = texts(release, accelerator, numbers).items()
     for model, step in steps:
         _add_graph(graphs[model], repository / model / str(numbers[model]))
         _write_config(repository / model, step, _present(repository / model))

@@ -16,7 +16,7 @@ from stmae.serving.models.control import Control
 from stmae.serving.models.installation import installed, sync
 from stmae.serving.models.signature import SignatureError
 from stmae.serving.models.version import ModelsError
-from stmae.serving.pbtxt import InstanceKind
+from stmae.serving.pbtxt import Accelerator
 from stmae.serving.repository import find_deployments
 from stmae.storage import Store, StoreError
 
@@ -35,12 +35,12 @@ class Sidecar:
         repository: Path,
         server: Control,
         trust: Path | None = None,
-        instance_kind: InstanceKind = "cpu",
+        accelerator: Accelerator = "cpu",
         fresh_seconds: float = FRESH_SECONDS,
     ) -> None:
         self._fresh_seconds = fresh_seconds
         self._models, self._repository, self._server = models, repository, server
-        self._trust, self._instance_kind = trust, instance_kind
+        self._trust, self._accelerator = trust, accelerator
         self._asking = threading.Lock()
         self._answer = (float("-inf"), "")
         self._told_nothing = False
@@ -65,7 +65,7 @@ class Sidecar:
                 self._models,
                 self._repository,
                 trust=self._trust,
-                instance_kind=self._instance_kind,
+                accelerator=self._accelerator,
                 server=self._server,
             )
         except (ModelsError, SignatureError, StoreError, ServingError) as error:
