@@ -14,10 +14,10 @@ def training_device() -> torch.device:
 
 def autocast(config: Config, device: torch.device) -> torch.autocast:
     """Returns an autocast to bf16, disabled unless the configuration asks for it and the hardware supports it."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=config.train.bf16 and _has_bf16(device))
+    return torch.autocast(device.type, torch.bfloat16, enabled=config.train.bf16 and has_bf16(device))
 
 
-def _has_bf16(device: torch.device) -> bool:
+def has_bf16(device: torch.device) -> bool:
     """Returns whether the hardware computes in bf16; CPUs that emulate it reach a fraction of the speed of fp32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stmae import config
-from stmae.model.device import training_device
+from stmae.model.device import has_bf16, training_device
 from stmae.model.flow import FLOW_STRIDE, FlowNet
 from stmae.training.loop import code_digest, run, seeded
 from stmae.training.motion import motion_pairs, warp
@@ -65,7 +65,7 @@ def at_flow_resolution(flow_B2HW: Tensor) -> Tensor:
 
 
 class FlowStage:
-    """Trains with Adam on the end-point and the photometric error, in bf16 autocast."""
+    """Trains with Adam on the end-point and the photometric error, in bf16 autocast where the hardware has it."""
 
     def __init__(self, recipe: FlowRecipe, device: torch.device) -> None:
         torch.manual_seed(recipe.seed)
@@ -85,7 +85,7 @@ class FlowStage:
     def update(self, *batch: Tensor) -> dict[str, Tensor]:
         """Trains on synthetic pairs; returns the errors."""
         first, second, truth = batch
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=has_bf16(self.device)):
             flow = self.net(first, second)
         truth = at_flow_resolution(truth)
         photometric = photometric_error(flow.float(), first, second)

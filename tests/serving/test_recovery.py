@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stmae.cli import main
 from stmae.serving.client import Client
 from stmae.serving.triton.launcher import EmbeddedTriton
 
@@ -60,3 +62,13 @@ def test_a_server_that_dies_again_and_again_is_given_up(triton_server, triton_ru
                 time.sleep(0.05)
         assert "not started anew any more" in str(server.failure)
     assert caplog.text.count("it is started anew") == 5
+
+
+def test_a_probe_is_an_inference(triton_server, capsys):
+    url = triton_server.grpc_url
+    assert main(["probe", url, "tiny"]) == 0
+    assert re.fullmatch(r"tiny answers after \d+ ms\n", capsys.readouterr().out)
+    assert main(["probe", url, "tiny", "nobody"]) == 1
+    assert "'nobody' is not served there" in capsys.readouterr().err
+    assert main(["probe", "127.0.0.1:9", "tiny"]) == 1
+    assert "no Triton answers" in capsys.readouterr().err

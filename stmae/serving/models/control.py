@@ -79,8 +79,8 @@ class Control:
                 return None
             raise
 
-    def infer(self, deployment: str) -> None:
+    def infer(self, deployment: str, deadline_seconds: float = LOAD_SECONDS) -> None:
         """Scores a shortest segment: a server may say that it is ready while a model's process is dead."""
-        with Client(self.url, deployment, deadline_seconds=LOAD_SECONDS, tls=self._tls) as client:
+        with Client(self.url, deployment, deadline_seconds=deadline_seconds, tls=self._tls) as client:
             size = client.describe().size
             client.score_segment(np.zeros((tensors.MIN_SEGMENT, size, size, 3), np.uint8))
