@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 UNDATED = "undated"
 """The `date` partition of a source whose path tells no date."""
 DAY_KEY = "day"
@@ -62,6 +62,7 @@ SCORES = pa.schema(
             pa.field(name, pa.float32(), False, {"meaning": "frame value of the detector; high is anomalous"})
             for name in DETECTORS
         ),
+        pa.field("still", pa.bool_(), False, {"meaning": "it showed nothing new, and has what was measured before it"}),
     ]
 )
 """Values are rounded so that they compress; events are computed from what is kept."""

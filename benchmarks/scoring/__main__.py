@@ -5,6 +5,7 @@ python -m benchmarks.scoring detectors --data-root DIR [SET...]   each detector 
 python -m benchmarks.scoring features --data-root DIR [SET...]    features of moving tiles compared -> features.json
 python -m benchmarks.scoring evidence --data-root DIR [SET...]    what else prediction could read -> evidence.json
 python -m benchmarks.scoring ablation --data-root DIR             what each constant is worth -> score-ablation.json
+python -m benchmarks.scoring stillness --data-root DIR [SET...]   what leaving out still frames saves -> stillness.json
 python -m benchmarks.scoring return-period --data-root DIR        are return periods honest -> return-period.json
 python -m benchmarks.scoring tables --data-root DIR [SET...]      bytes of a frame in the tables -> tables.json
 """
@@ -19,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.record import record
-from benchmarks.scoring import ablation, detectors, evidence, features, sizes, upcam
+from benchmarks.scoring import ablation, detectors, evidence, features, sizes, stillness, upcam
 from benchmarks.scoring.sets import SETS
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = ("detectors", "features", "evidence", "ablation", "return-period", "tables")
+    commands = ("detectors", "features", "evidence", "stillness", "ablation", "return-period", "tables")
     parser.add_argument("command", choices=commands)
     parser.add_argument("sets", nargs="*", help="measure on these sets alone")
     parser.add_argument(
@@ -39,6 +40,7 @@ def main() -> None:
         "detectors": [one.name for one in SETS],
         "features": [one.name for one in features.SETS],
         "evidence": [one.name for one in evidence.SETS],
+        "stillness": [one.name for one in stillness.SETS],
         "tables": [*sizes.WEIGHED],
     }.get(arguments.command, [])
     if set(arguments.sets) - set(known):
@@ -53,6 +55,8 @@ def main() -> None:
         name, figures = "features", features.features(arguments.data_root, arguments.work, arguments.sets)
     elif arguments.command == "evidence":
         name, figures = "evidence", evidence.evidence(arguments.data_root, arguments.work, arguments.sets)
+    elif arguments.command == "stillness":
+        name, figures = "stillness", stillness.stillness(arguments.data_root, arguments.work, arguments.sets)
     elif arguments.command == "ablation":
         name, figures = "score-ablation", ablation.ablation(arguments.data_root, arguments.work)
     else:

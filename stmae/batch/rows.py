@@ -30,14 +30,21 @@ class FrameRows:
     def __init__(self) -> None:
         self.samples: list[Sample] = []
         self._columns: list[Singles] = []
+        self._still: list[npt.NDArray[np.bool_]] = []
         self._maps: dict[tuple[str, int], Steps] = {}
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def add(self, samples: Sequence[Sample], raw: RawScores, values: FrameValues) -> None:
-        """Adds frames with their raw scores and their values."""
-        assert len(samples) == len(raw) == len(values)
+    @property
+    def still(self) -> int:
+        """Returns how many frames showed nothing new."""
+        return sum(int(each.sum()) for each in self._still)
+
+    def add(self, samples: Sequence[Sample], raw: RawScores, values: FrameValues, still: npt.NDArray[np.bool_]) -> None:
+        """Adds frames with their raw scores, their values, and whether they showed nothing new."""
+        assert len(samples) == len(raw) == len(values) == len(still)
+        self._still.append(still)
         self.samples += samples
         self._columns.append(np.column_stack([raw.psnr, raw.memory_distance, values.values]))
         shown = np.where(values.heatmap < SHOWN_LOG10_P, 0.0, values.heatmap)
@@ -64,6 +71,7 @@ class FrameRows:
             "time_s": pa.array(time_s),
             "wall_time": pa.array(wall, pa.int64()).cast(tables.SCORES.field("wall_time").type),
             **{name: pa.array(rounded(values[:, index])) for index, name in enumerate(names)},
+            "still": pa.array(np.concatenate([np.zeros(0, np.bool_), *self._still])),
         }
         return pa.Table.from_arrays([columns[name] for name in tables.SCORES.names], schema=tables.SCORES)
 

@@ -52,6 +52,8 @@ class RunSummary:
     sources_failed: int
     """Sources that could not be read or scored, because a server or a store failed; the next run takes them up."""
     frames_scored: int
+    frames_still: int
+    """Frames that showed nothing new, so that the server was not asked."""
     events: int
     coverage: Mapping[str, int]
     """Sources of the whole plan by status."""
@@ -73,7 +75,8 @@ class RunSummary:
         done = self.sources - self.sources_failed
         text = (
             f"{done} of {self.sources} sources are in {self.tables}: {self.sources_done_before} were before, "
-            f"{self.sources_scored} new with {self.frames_scored} scored frames and {self.events} events"
+            f"{self.sources_scored} new with {self.frames_scored} scored frames ({self.frames_still} still) and "
+            f"{self.events} events"
         )
         if self.complete:
             return text
@@ -170,6 +173,7 @@ def _summary(found: Survey, outcomes: list[Outcome], seconds: float) -> RunSumma
         sources_scored=scored,
         sources_failed=len(plan.sources) - done_before - scored,
         frames_scored=sum(item.frames_scored for item in written),
+        frames_still=sum(item.frames_still for item in written),
         events=sum(item.events for item in written),
         coverage=dict(sorted(coverage.items())),
         left_out=plan.listing.left_out,

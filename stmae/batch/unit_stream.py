@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from stmae.archive.sources import Source
 from stmae.archive.timeline import WARM_UP, Unit
@@ -24,6 +25,7 @@ from stmae.serving.client import Client, ServingError
 from stmae.serving.segments import Images
 from stmae.video.sampling import sample_number
 from stmae.video.sandbox import Sandbox
+from stmae.video.stillness import holders, runs
 
 AHEAD_SECONDS = AFTER_SECONDS + 1.0
 """So much of what follows a unit is looked at: its last values depend on it."""
@@ -38,6 +40,8 @@ class Answer:
     """The position of the segment in its stream, from 0."""
     segment: Segment
     raw: RawScores
+    still: npt.NDArray[np.bool_]
+    """[F] frames that show nothing new: their raw scores are those of an earlier one."""
 
     @property
     def since(self) -> float:
@@ -65,6 +69,25 @@ class Warmth:
         shown = {sample.source for answer in self.answers if answer.since >= since for sample in answer.segment.scored}
         same = [reading.source.uri for reading in known] == uris and shown <= set(uris)
         return known if same else []
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Sent:
+    """A segment that the server was asked about, as far as it shows anything new."""
+
+    number: int
+    segment: Segment
+    held: npt.NDArray[np.intp]
+
+    @property
+    def runs(self) -> list[slice]:
+        return runs(self.held, CLIP_FRAMES)
+
+    def answer(self, parts: list[RawScores]) -> Answer:
+        """Returns the raw scores of all frames, given those of each run."""
+        measured = np.concatenate([np.arange(run.start, run.stop) for run in self.runs])
+        raw = RawScores.join(parts)[np.searchsorted(measured, self.held)]
+        return Answer(self.number, self.segment, raw, self.held != np.arange(len(self.held)))
 
 
 class UnitStream:
@@ -148,7 +171,7 @@ class UnitStream:
                 mine = [sample.source in own for sample in answer.segment.scored[done : done + count]]
                 first, some = mine.index(True) if any(mine) else 0, sum(mine)
                 part, valued = slice(done + first, done + first + some), slice(taken + first, taken + first + some)
-                rows.add(answer.segment.scored[part], answer.raw[part], values[valued])
+                rows.add(answer.segment.scored[part], answer.raw[part], values[valued], answer.still[part])
                 taken, done = taken + count, done + count
                 if done == len(answer.raw):
                     pending.popleft()
@@ -157,22 +180,27 @@ class UnitStream:
     def _asked(self) -> Iterator[Answer]:
         """Yields the raw scores of the stream, from about WARM_UP before the unit on."""
         yield from [answer for answer in self._answers if answer.since >= self._from]
-        sent = deque[tuple[int, Segment]]()
+        sent = deque[_Sent]()
 
         def images() -> Iterator[Images]:
             for segment in self._segments():
                 if segment.scored[0].at >= self._from:
-                    sent.append((self._number, dataclasses.replace(segment, images=NO_IMAGES)))
-                    yield segment.images
+                    held = holders(segment.images, CLIP_FRAMES, self._job.normality.noise)
+                    sent.append(_Sent(self._number, dataclasses.replace(segment, images=NO_IMAGES), held))
+                    for run in sent[-1].runs:
+                        yield segment.images[run.start : run.stop + CLIP_FRAMES]
                 self._number += 1
 
+        parts: list[RawScores] = []
         for raw in self._client.score_stream(images()):
-            number, segment = sent.popleft()
             try:
-                answer = Answer(number, segment, raw.check())
+                parts.append(raw.check())
             except ValueError as error:
                 where = f"{self._job.server_url}: model {self._job.deployment!r}"
                 raise ServingError("missing", f"{where}: {error}") from None
+            if len(parts) < len(sent[0].runs):
+                continue
+            answer, parts = sent.popleft().answer(parts), []
             self._answers.append(answer)
             while self._answers[0].since < answer.since - WARM_UP.total_seconds():
                 self._answers.popleft()

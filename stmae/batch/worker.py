@@ -50,6 +50,8 @@ class Outcome:
     statuses: Counter[str] = dataclasses.field(default_factory=Counter)
     """What became of its sources; empty where no rows were written."""
     frames_scored: int = 0
+    frames_still: int = 0
+    """Those of them that showed nothing new, so that the server was not asked."""
     seconds_scored: float = 0.0
     events: int = 0
     bytes_read: int = 0
@@ -141,6 +143,7 @@ class Worker:
             unit=unit,
             statuses=Counter(row["status"] for row in rows if row.get("source")),
             frames_scored=len(frames),
+            frames_still=frames.still,
             seconds_scored=sum(row["seconds_scored"] for row in rows),
             events=events.num_rows,
             unread=len(troubles),

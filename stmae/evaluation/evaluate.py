@@ -21,11 +21,13 @@ from stmae.evaluation import MEMORY_FIGURES
 from stmae.evaluation.figures import Roc, ScoredClip, figures_of
 from stmae.evaluation.fitting import NormalClip, fit_calibration, fit_normality, held_out_alerts
 from stmae.evaluation.inference import clip_raw_scores, flow_tiles
+from stmae.evaluation.stillness import Footage, fit_noise
 from stmae.model.build import load_model
 from stmae.model.device import training_device
 from stmae.model.stmae import STMAE
 from stmae.scoring import DETECTORS
 from stmae.scoring.calibration import Calibration, ScoredFrames
+from stmae.scoring.events import find_events
 from stmae.scoring.normality import FrameValues, NormalityModel
 from stmae.scoring.raw import CLIP_FRAMES, RawScores, Singles
 from stmae.storage.document import fitted_file, to_json
@@ -38,6 +40,10 @@ JOINING_FRAMES = 2000
 JOINING_LENGTH = 0.1
 """Length of a training clip that joins, at least, in lengths of the longest calibration clip: seconds of footage, as
 they are kept of a long day, tell nothing of how often events occur."""
+
+
+OFTEN = 10.0
+"""Events that the calibration's length has of those by which it is tried whether still frames may be left out."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -109,7 +115,16 @@ def fit_scene(measure: Measure, scene: str, score: ScoreConfig) -> tuple[Fitted,
         min_seconds=score.min_seconds,
         merge_seconds=score.merge_seconds,
     )
-    fitted = Fitted(normality, calibrate(values), len(values), held_out_alerts(values, calibrate))
+    calibrated = calibrate(values)
+    often = dataclasses.replace(calibrated, event_hours=calibrated.hours / OFTEN)
+
+    def events(raw: RawScores) -> list[object]:
+        scores = often.scores(normality.frame_values([raw]))
+        return [(event.start, event.end) for event in find_events(scores, often)]
+
+    footage = [Footage(measure.manifest.frames(clip), each) for clip, each in zip(calibration, raw, strict=True)]
+    normality = dataclasses.replace(normality, noise=fit_noise(footage, events))
+    fitted = Fitted(normality, calibrated, len(values), held_out_alerts(values, calibrate))
     return fitted, float(np.median(np.concatenate([each.psnr for each in raw])))
 
 

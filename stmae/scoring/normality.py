@@ -49,7 +49,7 @@ class NormalityModel:
     """Fitted detectors and the distributions of their nonconformity on normal footage that they were not fitted to."""
 
     NAME: ClassVar[str] = "normality model"
-    FORMAT: ClassVar[int] = 4
+    FORMAT: ClassVar[int] = 5
 
     fps: float
     """Rate at which footage is sampled, in training and in scoring, frames a second."""
@@ -59,6 +59,9 @@ class NormalityModel:
     persistence: PersistenceDetector
     pvalues: Mapping[str, PValues]
     """By the names in Nonconformity; for prediction and appearance, of tiles that move."""
+    noise: float = 0.0
+    """Grey levels: of frames that differ by no more (video.stillness.difference), what is measured of one holds for
+    the others. 0 where each frame is to be measured."""
 
     def frame_values(self, parts: Iterable[RawScores]) -> Iterator[FrameValues]:
         """Yields the values of a stream of raw scores, block by block.

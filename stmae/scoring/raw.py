@@ -31,7 +31,7 @@ class Rows:
     def __len__(self) -> int:
         return len(getattr(self, dataclasses.fields(self)[0].name))  # type: ignore[arg-type]
 
-    def __getitem__(self, rows: slice) -> Self:
+    def __getitem__(self, rows: slice | npt.NDArray[np.intp]) -> Self:
         return type(self)(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))  # type: ignore[arg-type]
 
     @classmethod

@@ -38,7 +38,7 @@ def tables_of(raw: RawScores) -> tuple[pa.Table, pa.Table]:
     """Returns the rows of scores and of heat maps that the batch job writes for these raw scores."""
     rows = FrameRows()
     samples = [Sample(SOURCE.uri, index + 4, (index + 4) / FPS, 0.0) for index in range(len(raw))]
-    rows.add(samples, raw, values_of(MODEL, raw))
+    rows.add(samples, raw, values_of(MODEL, raw), np.zeros(len(raw), np.bool_))
     sources = {SOURCE.uri: (SOURCE, START)}
     return rows.scores(sources), rows.heatmaps(sources)
 
@@ -102,7 +102,7 @@ def test_a_heat_map_keeps_the_highest_of_each_tile_and_second() -> None:
     samples = [Sample(SOURCE.uri, index + 4, (index + 4) / 10, 0.0) for index in range(25)]
     zeros = FrameValues(np.zeros((25, 4), np.float32), heatmaps)
     for part in (slice(0, 5), slice(5, 25)):
-        frames.add(samples[part], walkers(25, 0)[part], zeros[part])
+        frames.add(samples[part], walkers(25, 0)[part], zeros[part], np.zeros(len(samples[part]), np.bool_))
     rows = frames.heatmaps({SOURCE.uri: (SOURCE, START)}).to_pylist()
     assert [row["second"] for row in rows] == [0, 1, 2]
     first, second, third = (heatmap_of(row["heatmap"]) for row in rows)
