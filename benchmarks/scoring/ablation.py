@@ -25,7 +25,7 @@ CHANGES: dict[str, tuple[float, float]] = {
     "motion.SPEEDS": (12, 48),
     "motion.SPEED_RATIO": (0.11, 0.44),
     "motion.STEEPNESS": (3.0, 12.0),
-    "motion.PRIOR_FRAMES": (32.0, 128.0),
+    "motion.PRIOR_FRAMES": (8.0, 32.0),
     "persistence.BEFORE_SECONDS": (2.25, 9.0),
     "persistence.AFTER_SECONDS": (0.5, 2.0),
     "persistence.MAX_DEVIATION": (15.0, 60.0),

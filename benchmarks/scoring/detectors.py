@@ -49,5 +49,10 @@ def evaluated(measure: Measure) -> dict[str, float]:
     return figures_of([scored_clip(measure.manifest, clip, measure(clip), scenes[clip.scene]) for clip in test])[0]
 
 
+def shown(result: dict[str, float], rows: tuple[str, ...]) -> dict[str, float]:
+    """Returns the AUCs of some rows of `evaluated`."""
+    return {key: result[key] for key in (f"{row}_{auc}" for row in rows for auc in AUCS)}
+
+
 def _differences(by_seed: list[dict[str, float]], auc: str, others: list[float]) -> list[float]:
     return [each[f"combined_{auc}"] - other for each, other in zip(by_seed, others, strict=True)]

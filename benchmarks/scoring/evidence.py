@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from scipy import ndimage
 
-from benchmarks.scoring.detectors import AUCS, evaluated
+from benchmarks.scoring.detectors import evaluated, shown
 from benchmarks.scoring.sets import COFFEE_ROOM, FRESH, SLOW, CachedMeasure, trained
 from stmae.datasets.manifest import Clip
 from stmae.model.build import build_motion_proxy
@@ -85,8 +85,7 @@ def evidence(data_root: Path, work: Path, names: list[str]) -> dict[str, Any]:
         for variant in ("as_shipped", *VARIANTS):
             result = evaluated(_Variant(**vars(measure), variant=variant))
             key = f"{one.name.replace('-', '_')}_{variant}"
-            shown = [f"{row}_{auc}" for row in ("prediction", "combined") for auc in AUCS]
-            figures |= {f"{key}_{each}": result[each] for each in shown}
+            figures |= {f"{key}_{each}": auc for each, auc in shown(result, ("prediction", "combined")).items()}
             print(f"{key}: prediction {result['prediction_auc_micro_raw']:.4f}, ", end="")
             print(f"combined {result['combined_auc_micro_raw']:.4f}", flush=True)
     return figures

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.record import commit
-from benchmarks.scoring.detectors import AUCS, evaluated
+from benchmarks.scoring.detectors import evaluated, shown
 from benchmarks.scoring.sets import COFFEE_ROOM, FRESH, SLOW, CachedMeasure, Set, trained
 from stmae.model.build import build_descriptor
 from stmae.model.features import FeatureBank
@@ -49,8 +49,7 @@ def features(data_root: Path, work: Path, names: list[str]) -> dict[str, Any]:
         for setting in SETTINGS:
             result = evaluated(measured(one, setting, data_root, work))
             key = f"{name}_{setting.name.replace('-', '_')}"
-            shown = [f"{row}_{auc}" for row in ("appearance", "combined") for auc in AUCS]
-            figures |= {f"{key}_{each}": result[each] for each in shown}
+            figures |= {f"{key}_{each}": auc for each, auc in shown(result, ("appearance", "combined")).items()}
             print(f"{key}: {figures[f'{key}_appearance_auc_micro_raw']:.4f}, ", end="")
             print(f"combined {figures[f'{key}_combined_auc_micro_raw']:.4f}", flush=True)
     return figures

@@ -39,7 +39,7 @@ def stillness(data_root: Path, work: Path, names: list[str]) -> dict[str, Any]:
             equal, count = equal and _events(scene, raw[held]) == events, count + len(events)
         name = one.name.replace("-", "_")
         figures |= {
-            f"noise_{name}": {scene: each.normality.noise for scene, each in fitted.items()}.popitem()[1],
+            f"noise_{name}": max(each.normality.noise for each in fitted.values()),
             f"frames_{name}": frames,
             f"events_{name}": count,
             f"saved_share_{name}": round(saved / frames, 4),

@@ -14,7 +14,7 @@ from stmae.video.stillness import difference, holders
 STILL_SHARE = 0.99
 """So many of the frames in which nothing moves differ by no more than noise."""
 MOVING_SHARE = 0.001
-"""Of those in which something does, at most so many."""
+"""At most so many of the frames in which something moves do."""
 
 Images = npt.NDArray[np.uint8]
 
@@ -53,6 +53,6 @@ def _differences(clip: Footage) -> tuple[Floats, Floats]:
     found = np.array(
         [difference(clip.frames[index + CLIP_FRAMES], clip.frames[index]) for index in range(len(clip.raw))]
     )
-    # A clip of the fifth frame on has the flows of four pairs; those of its first three are of frames without scores.
+    # Frames are compared over four flows. The first of those belong to frames without scores, and are not known.
     recent = np.array([moves[max(index - CLIP_FRAMES + 1, 0) : index + 1].any() for index in range(len(moves))], bool)
     return found[~recent], found[recent]

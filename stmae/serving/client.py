@@ -45,7 +45,7 @@ class VideoScores:
 
 
 class Client:
-    """Scores segments with one deployment of the Triton server at `url` (host:port, gRPC).
+    """Scores segments with one deployment of the Triton server at `url` (host:port, gRPC). It is for one thread.
 
     `url` may name several servers, separated by commas, which are asked in turn. What fails because a server is away,
     busy or late is asked again, of the next server, for `patience_seconds` without any answer. `headers` is asked for
@@ -137,7 +137,7 @@ class Client:
                 under_way.popleft()
         finally:
             for asked in under_way:
-                asked.request.cancel()
+                asked.request.connection.cancel(asked.request)
 
     def score_array(self, frames: Images) -> VideoScores:
         """Scores a whole video, uint8 [F,S,S,3] RGB. Raises ServingError."""

@@ -25,7 +25,6 @@ CHANNEL = [
     # A server that starts anew is found within a second, not after the minutes to which gRPC's own pauses grow; and
     # not by what other connections of the process found before.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.use_local_subchannel_pool", 1),
 ]
@@ -129,6 +128,11 @@ class Connection:
         except triton.InferenceServerException as error:
             raise self.explain(error, seconds) from None
         return Request(self, len(frames), seconds, answer, call.cancel, region)
+
+    def cancel(self, request: Request) -> None:
+        """Gives up a request under way."""
+        request.cancel()
+        self._shared.forget()  # the server may still read what it was lent
 
     def receive(self, request: Request) -> RawScores:
         """Waits for the answer to a request. Raises ServingError."""

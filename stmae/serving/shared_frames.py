@@ -22,6 +22,8 @@ FOLDER = Path("/dev/shm")
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 """Hosts that are this machine."""
 PREFIX = "stmae-"
+SECONDS = 10.0
+"""Longest wait for an answer about a region: a busy server takes its time, and a dead one must not hold up a client."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class SharedFrames:
         """Uses no region again that was lent until now."""
         for region in self._known:
             with contextlib.suppress(triton.InferenceServerException):  # it is gone, or has started anew
-                self._server.unregister_system_shared_memory(region.name, client_timeout=1.0)
+                self._server.unregister_system_shared_memory(region.name, client_timeout=SECONDS)
         self._known, self._free = [], []
 
     def close(self) -> None:
@@ -83,7 +85,7 @@ class SharedFrames:
             try:
                 os.posix_fallocate(file, 0, size)  # a write to memory that is not there would end this process
                 region = Region(name, mmap.mmap(file, size))
-                self._server.register_system_shared_memory(name, f"/{name}", size)
+                self._server.register_system_shared_memory(name, f"/{name}", size, client_timeout=SECONDS)
             finally:
                 os.close(file)
                 path.unlink()
@@ -102,7 +104,7 @@ class SharedFrames:
     def _sweep(self) -> None:
         """Frees what clients lent that were killed."""
         with contextlib.suppress(triton.InferenceServerException):
-            for name in self._server.get_system_shared_memory_status().regions:
+            for name in self._server.get_system_shared_memory_status(client_timeout=SECONDS).regions:
                 owner = name.removeprefix(PREFIX).partition("-")[0]
                 if name.startswith(PREFIX) and owner.isdigit() and not Path(f"/proc/{owner}").exists():
-                    self._server.unregister_system_shared_memory(name)
+                    self._server.unregister_system_shared_memory(name, client_timeout=SECONDS)

@@ -6,15 +6,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from stmae.scoring.raw import TILES
+
 Images = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.intp]
 
-TILES = 16
-"""Tiles a side over which differences are averaged: noise cancels out there, and a person far away does not."""
-
 
 def difference(frame: Images, other: Images) -> float:
-    """Returns by how much two frames [S,S,3] differ: the mean absolute difference in grey levels of the worst tile."""
+    """Returns by how much two frames [S,S,3] differ: the mean absolute difference in grey levels of the worst tile.
+
+    Noise cancels out in a tile, and a person far away does not.
+    """
     tiles = cv2.resize(cv2.absdiff(frame, other), (TILES, TILES), interpolation=cv2.INTER_AREA)
     return float(tiles.astype(np.float32).mean(axis=2).max())
 

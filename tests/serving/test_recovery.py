@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import find, kill_9
 
 from stmae.cli import main
 from stmae.serving.client import Client
 from stmae.serving.triton.launcher import EmbeddedTriton
 
 RECOVERY_SECONDS = 10.0
-
-
-def model_process(server: EmbeddedTriton, model: str) -> int:
-    """Returns the process of a model."""
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            command = (path / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if parent == server.process.pid and f"{model}_0_0".encode() in command:
-            return int(path.name)
-    raise AssertionError(f"no process of {model}")
 
 
 def shared_memory() -> set[str]:
@@ -44,7 +30,7 @@ def test_what_was_killed_is_back_within_ten_seconds(triton_server, triton_runtim
         first = server.process.pid
         with Client(server.grpc_url, "tiny", patience_seconds=RECOVERY_SECONDS) as client:
             expected = client.score_segment(frames)
-            os.kill(first if victim == "triton" else model_process(server, victim), signal.SIGKILL)
+            kill_9(first if victim == "triton" else find(first, f"{victim}_0_0"))
             scores = client.score_segment(frames)
             assert client.repeats
         assert server.failure is None
@@ -57,7 +43,7 @@ def test_a_server_that_dies_again_and_again_is_given_up(triton_server, triton_ru
     with EmbeddedTriton(triton_server.repository, runtime=triton_runtime) as server:
         for _ in range(6):
             pid = server.process.pid
-            os.kill(pid, signal.SIGKILL)
+            kill_9(pid)
             while server.process.pid == pid and server.failure is None:
                 time.sleep(0.05)
         assert "not started anew any more" in str(server.failure)

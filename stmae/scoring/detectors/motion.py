@@ -27,9 +27,8 @@ SPEED_RATIO = 0.22
 """Natural logarithm of the ratio of one bin's speed to the next one's."""
 STEEPNESS = 6.0
 """A speed twice that of what was seen is taken for 2**STEEPNESS times as rare."""
-PRIOR_FRAMES = 64.0
-"""Dirichlet pseudo-counts, in frames, that back a rarely crossed tile off to the velocities of the whole view. Whoever
-passes by is in a tile for a dozen frames: it takes some people to tell where nobody goes."""
+PRIOR_FRAMES = 16.0
+"""Dirichlet pseudo-counts, in frames, that back a rarely crossed tile off to the velocities of the whole view."""
 
 SPEED = STILL_SPEED * np.exp(SPEED_RATIO * np.arange(SPEEDS))
 Integers = npt.NDArray[np.intp]

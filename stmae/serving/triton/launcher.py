@@ -141,8 +141,8 @@ class EmbeddedTriton:
                     raise LauncherError(f"{death}, as before: it is not started anew any more")
                 restarts.append(time.monotonic())
                 log.warning("%s: it is started anew", death)
-        except LauncherError as error:
-            self.failure = error
+        except (LauncherError, OSError, ValueError) as error:
+            self.failure = error if isinstance(error, LauncherError) else LauncherError(f"Triton: {error}")
             if self._started.is_set():
                 log.error("%s", error)
         finally:
