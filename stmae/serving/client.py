@@ -130,11 +130,9 @@ class Client:
                 frames = _lengthened(segment, fixed)
                 under_way.append(_Asked(len(segment), frames, self._send(frames)))
                 if len(under_way) >= IN_FLIGHT:
-                    yield self._receive(under_way[0])
-                    under_way.popleft()
+                    yield self._receive_first(under_way)
             while under_way:
-                yield self._receive(under_way[0])
-                under_way.popleft()
+                yield self._receive_first(under_way)
         finally:
             for asked in under_way:
                 asked.request.connection.cancel(asked.request)
@@ -168,6 +166,11 @@ class Client:
         self._servers.remove(server)
         self._servers.append(server)
         return server.send(frames, self.deadline_seconds, self._headers())
+
+    def _receive_first(self, under_way: collections.deque[_Asked]) -> RawScores:
+        scores = self._receive(under_way[0])
+        under_way.popleft()  # only now: what is raised leaves it under way, to be given up with the others
+        return scores
 
     def _receive(self, asked: _Asked) -> RawScores:
         while True:
