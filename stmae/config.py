@@ -160,7 +160,11 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreConfig:
-    """How scores become events. Changing these needs neither a redeploy nor a rescore."""
+    """What counts as an anomaly of a camera, and how scores become events. Changing these needs no new training."""
+
+    direction: bool = True
+    """Which way something goes is evidence. False where people may go any way, though few of them crossed the view
+    in the training footage."""
 
     events_per_day: float = 2.0
     """Alert budget: an event is what normal footage shows so often in 24 hours, or more rarely."""

@@ -107,6 +107,7 @@ def fit_scene(measure: Measure, scene: str, score: ScoreConfig) -> tuple[Fitted,
             for clip in training
         ],
         fps=measure.manifest.fps,
+        direction=score.direction,
     )
     calibrate = functools.partial(
         fit_calibration,

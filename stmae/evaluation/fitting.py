@@ -50,13 +50,13 @@ class NormalClip:
 
 
 def fit_normality(
-    calibration: Sequence[NormalClip], training: Sequence[NormalClip] = (), *, fps: float
+    calibration: Sequence[NormalClip], training: Sequence[NormalClip] = (), *, fps: float, direction: bool = True
 ) -> tuple[NormalityModel, list[FrameValues]]:
     """Fits a normality model to the clips of the calibration split, and its velocity histogram to training clips too.
 
-    All clips have `fps` frames a second. Returns the model, and the values of each clip that has raw scores, by
-    detectors that were fitted without that clip. Of an only calibration clip, each half is one. Raises ValueError for
-    fewer than 2 frames.
+    All clips have `fps` frames a second; `direction` says whether the way something goes counts. Returns the model,
+    and the values of each clip that has raw scores, by detectors that were fitted without that clip. Of an only
+    calibration clip, each half is one. Raises ValueError for fewer than 2 frames.
     """
     clips = [clip for clip in calibration if len(clip.raw)]
     if sum(len(clip.raw) for clip in clips) < 2:
@@ -64,14 +64,14 @@ def fit_normality(
     if len(clips) == 1:
         middle = len(clips[0].raw) // 2
         clips = [NormalClip.of(clips[0].raw[half]) for half in (slice(middle), slice(middle, None))]
-    motion = _motion([*training, *clips], fps)
+    motion = MotionDetector.fit(_flows([*training, *clips]), fps, direction=direction)
     left_out = _leave_one_clip_out(clips, motion, fps)
     model = _fitted(clips, motion, fps)
     model = dataclasses.replace(model, pvalues=_pvalues([block for blocks in left_out for block in blocks]))
     values = [_joined(model, blocks) for blocks in left_out]
     for clip in training:
         if len(clip.raw):
-            without = dataclasses.replace(model, motion=motion.without(_motion([clip], fps)))
+            without = dataclasses.replace(model, motion=motion.without(_flows([clip]), fps))
             values.append(_joined(model, list(without.nonconformity([clip.raw]))))
     return model, values
 
@@ -145,8 +145,8 @@ def _fitted(clips: Sequence[NormalClip], motion: MotionDetector, fps: float) -> 
     return NormalityModel(fps, PredictionDetector.fit(raw, fps), motion, AppearanceDetector(), persistence, {})
 
 
-def _motion(clips: Sequence[NormalClip], fps: float) -> MotionDetector:
-    return MotionDetector.fit([clip.flow_tiles for clip in clips], fps)
+def _flows(clips: Sequence[NormalClip]) -> list[Floats]:
+    return [clip.flow_tiles for clip in clips]
 
 
 def _joined(model: NormalityModel, blocks: Sequence[Nonconformity]) -> FrameValues:
@@ -163,7 +163,7 @@ def _leave_one_clip_out(clips: Sequence[NormalClip], motion: MotionDetector, fps
     for fold in range(min(FOLDS, len(clips))):
         own = range(fold, len(clips), FOLDS)
         others = [clip for index, clip in enumerate(clips) if index not in own]
-        model = _fitted(others, motion.without(_motion([clips[index] for index in own], fps)), fps)
+        model = _fitted(others, motion.without(_flows([clips[index] for index in own]), fps), fps)
         blocks |= {index: list(model.nonconformity([clips[index].raw])) for index in own}
     return [blocks[index] for index in range(len(clips))]
 

@@ -81,6 +81,15 @@ def test_motion_against_the_stream_is_rare_where_all_go_one_way_and_only_there()
     assert there == pytest.approx(back, abs=0.2)
 
 
+@settings(max_examples=40)
+@given(st.floats(-math.pi, math.pi), st.floats(0.25, 20))
+def test_where_directions_do_not_count_a_speed_is_as_rare_whichever_way(angle: float, speed: float) -> None:
+    speeds = MotionDetector.fit([clip.flow_tiles for clip in lane(ROW, (1.0, 0.0))], FPS, direction=False)
+    along, aside = (rarity(speeds, ROW, (speed * math.cos(way), speed * math.sin(way))) for way in (0.0, angle))
+    assert along > 2 or speed < 2
+    assert aside == pytest.approx(along, abs=1e-4)  # flow is stored in single precision
+
+
 def test_one_passer_by_does_not_make_a_tile_one_way_but_many_do() -> None:
     """People go both ways elsewhere."""
     both_ways = lane(LANE, (1.0, 0.0), (-1.0, 0.0))
@@ -143,12 +152,12 @@ def test_who_comes_the_other_way_is_not_averaged_with_who_goes() -> None:
     assert not found[2::3].any()
 
 
-def test_a_detector_without_a_clip_equals_one_that_never_saw_it() -> None:
+@pytest.mark.parametrize("direction", [True, False])
+def test_a_detector_without_a_clip_equals_one_that_never_saw_it(direction: bool) -> None:
     flows = [walkers(80, seed).flow_tiles for seed in range(3)]
-    all_clips, last = MotionDetector.fit(flows, FPS), MotionDetector.fit(flows[2:], FPS)
+    all_clips, others = (MotionDetector.fit(each, FPS, direction=direction) for each in (flows, flows[:2]))
     raw = walkers(50, 7)
-    expected = MotionDetector.fit(flows[:2], FPS).score(raw, FPS)
-    np.testing.assert_array_equal(all_clips.without(last).score(raw, FPS), expected)
+    np.testing.assert_array_equal(all_clips.without(flows[2:], FPS).score(raw, FPS), others.score(raw, FPS))
 
 
 def test_an_error_far_above_the_normal_error_of_its_tile_is_anomalous() -> None:

@@ -1,9 +1,10 @@
 """Motion: a tile moves faster than anything moved there, or in a direction that nobody takes.
 
-It sees runners, vehicles, and who walks against the stream. It does not see what moves as others do, nor what stands
-still. It needs footage in which the normal traffic is seen: a lane that stayed empty is judged by the view as a whole.
+It sees runners, vehicles, and who walks against the stream; fitted without directions, speeds alone. It does not see
+what moves as others do, nor what stands still. It needs footage in which the normal traffic is seen: a lane that stayed
+empty is judged by the view as a whole.
 
-Legend: tiles are [16,16], D directions, V speeds.
+Legend: tiles are [16,16], D directions: DIRECTIONS, or 1 where they do not count; V speeds.
 """
 
 from __future__ import annotations
@@ -42,18 +43,22 @@ class MotionDetector:
     """[16,16,D,V] frames."""
 
     @classmethod
-    def fit(cls, flows: Sequence[Floats], fps: float) -> Self:
-        """Counts the moving tiles of normal clips: flow tiles [F,2,16,16] in pixels, at `fps` frames a second."""
-        counts = np.zeros((TILES, TILES, DIRECTIONS, SPEEDS), np.intp)
+    def fit(cls, flows: Sequence[Floats], fps: float, *, direction: bool = True) -> Self:
+        """Counts the moving tiles of normal clips: flow tiles [F,2,16,16] in pixels, at `fps` frames a second.
+
+        Without `direction`, one speed is as another whichever way it goes.
+        """
+        counts = np.zeros((TILES, TILES, DIRECTIONS if direction else 1, SPEEDS), np.intp)
         for flow in flows:
-            *where, speed = _velocities(step_average(flow, flow, fps))
+            *where, speed = _velocities(step_average(flow, flow, fps), counts.shape[2])
             np.add.at(counts, (*where[1:], np.round(speed).astype(np.intp)), 1)
         return cls(counts)
 
-    def without(self, other: MotionDetector) -> MotionDetector:
-        """Returns the detector had it not been fitted to the clips that `other` was fitted to."""
+    def without(self, flows: Sequence[Floats], fps: float) -> MotionDetector:
+        """Returns the detector had it not been fitted to these of its clips."""
+        others = self.fit(flows, fps, direction=self.counts.shape[2] > 1)
         # Never below 0: flow that is computed in other batches may put a sample into the neighbouring bin.
-        return MotionDetector(np.maximum(self.counts - other.counts, 0))
+        return MotionDetector(np.maximum(self.counts - others.counts, 0))
 
     def score(self, raw: RawScores, fps: float) -> Floats:
         """Returns the nonconformity of each tile [F,16,16]: how rare it is to move that fast that way; 0 if still."""
@@ -66,7 +71,7 @@ class MotionDetector:
         the velocity of the tile and v the part of a seen one in the direction of u. It rises with the speed in every
         direction, and sooner in one that nobody takes. STILL_SPEED is also how wrong the flow of a tile may be.
         """
-        frame, row, column, direction, speed = _velocities(flow_tiles)
+        frame, row, column, direction, speed = _velocities(flow_tiles, self.counts.shape[2])
         table = self._table()[row, column, direction]
         bins, below = np.arange(len(frame)), np.minimum(speed.astype(np.intp), SPEEDS - 2)
         low, high = table[bins, below], table[bins, below + 1]
@@ -78,9 +83,10 @@ class MotionDetector:
         """Returns [16,16,D,V], the rarity of each velocity."""
         # A tile's velocities are like its neighbours': averages with a Gaussian of one tile and one bin of speed.
         near = ndimage.gaussian_filter(self.counts.astype(np.float64), (1.0, 1.0, 0.0, 1.0), mode="constant")
-        view = self.counts.sum(axis=(0, 1)) + 1 / (DIRECTIONS * SPEEDS)
+        directions = self.counts.shape[2]
+        view = self.counts.sum(axis=(0, 1)) + 1 / (directions * SPEEDS)
         seen = near + PRIOR_FRAMES * view / view.sum()
-        angle = np.arange(DIRECTIONS) * (2 * np.pi / DIRECTIONS)
+        angle = np.arange(directions) * (2 * np.pi / directions)
         along = np.maximum(np.cos(angle[:, None] - angle), 0.0)
         # [asked direction, asked speed, seen direction, seen speed]
         reached = (along[:, None, :, None] * SPEED + STILL_SPEED) / SPEED[:, None, None]
@@ -89,11 +95,11 @@ class MotionDetector:
         return np.asarray(-np.log(mean))
 
 
-def _velocities(flow_tiles: Floats) -> tuple[Integers, Integers, Integers, Integers, Floats]:
+def _velocities(flow_tiles: Floats, directions: int) -> tuple[Integers, Integers, Integers, Integers, Floats]:
     """Returns frame, row, column, direction's bin and speed in (fractional) bins of the tiles that move."""
     speed = np.hypot(flow_tiles[:, 0], flow_tiles[:, 1])
     frame, row, column = np.nonzero(speed > STILL_SPEED)
     angle = np.arctan2(flow_tiles[frame, 1, row, column], flow_tiles[frame, 0, row, column])
-    direction = np.round(angle * (DIRECTIONS / (2 * np.pi))).astype(np.intp) % DIRECTIONS
+    direction = np.round(angle * (directions / (2 * np.pi))).astype(np.intp) % directions
     bins = np.log(speed[frame, row, column] / STILL_SPEED) / SPEED_RATIO
     return frame, row, column, direction, np.minimum(bins, SPEEDS - 1.0)
