@@ -59,7 +59,7 @@ $(READY): pyproject.toml constraints.txt
 	$(VENV)/$(PIP) -c constraints.txt -e '.[train,pipelines,serve,batch,ray,trace,dev]'
 	@touch $@
 
-$(TRITON): triton-requirements.txt stmae/serving/triton/backends/onnxruntime/model.py | $(READY)
+$(TRITON): triton-requirements.txt $(wildcard stmae/serving/triton/backends/*/*.py) | $(READY)
 	$(PYTHON) -m venv .triton
 	.triton/bin/$(PIP) --no-deps -r triton-requirements.txt
 	$(VENV)/python -m stmae.serving.triton.runtime .triton

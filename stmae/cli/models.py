@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stmae.cli.arguments import Verb, add_json, add_tls, positive, show, tls_of, uri
-from stmae.serving.pbtxt import ACCELERATORS
+from stmae.serving.pbtxt import ACCELERATORS, EMBEDDED
 
 
 def add_verbs(verb: Verb) -> None:
@@ -54,7 +54,7 @@ def _add_target(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--trust", type=Path, metavar="KEY.pem", help="install only what the private key of this one signed"
     )
-    sub.add_argument("--accelerator", choices=ACCELERATORS, default="cpu", help="default: %(default)s")
+    sub.add_argument("--accelerator", choices=ACCELERATORS, default=EMBEDDED, help="default: %(default)s")
 
 
 def _versions(arguments: argparse.Namespace) -> int:

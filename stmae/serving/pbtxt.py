@@ -10,10 +10,15 @@ import stmae
 from stmae.config import Config
 from stmae.serving import tensors
 
-Accelerator = Literal["cpu", "cuda", "tensorrt"]
-"""What a model is computed by: a property of the environment that serves it, not of the deployment."""
+Accelerator = Literal["cpu", "openvino", "cuda", "tensorrt"]
+"""What a model is computed by: a property of the environment that serves it, not of the deployment. `cpu` is
+onnxruntime's own provider, `openvino` computes on CPUs too."""
+EMBEDDED: Accelerator = "openvino"
+"""That of the embedded server: in fp32 it is as fast as onnxruntime, and it alone computes in bf16."""
+Precision = Literal["fp32", "bf16"]
+"""What OpenVINO computes in."""
 ACCELERATORS: tuple[Accelerator, ...] = get_args(Accelerator)
-INSTANCES: dict[Accelerator, int] = {"cpu": 1, "cuda": 2, "tensorrt": 2}
+INSTANCES: dict[Accelerator, int] = {"cpu": 1, "openvino": 1, "cuda": 2, "tensorrt": 2}
 """Copies of a model. On a GPU one copies its tensors while the other computes; on a CPU both would share the cores."""
 ENGINES = "/tmp/tensorrt"
 """Folder of the engines that TensorRT has built."""
@@ -58,15 +63,22 @@ class Release:
 
 
 def texts(
-    release: Release, accelerator: Accelerator = "cpu", numbers: Mapping[str, int] | None = None
+    release: Release,
+    accelerator: Accelerator = "cpu",
+    precision: Precision = "fp32",
+    numbers: Mapping[str, int] | None = None,
 ) -> dict[str, str]:
     """Returns the config.pbtxt of each served model by its name, the ensemble last.
 
-    `numbers` has the version of each step's model that the ensemble calls; without it that is the highest there is.
-    TensorRT builds an engine for each length of a segment, which takes minutes: there, T is `segment_frames` always.
+    `precision` is OpenVINO's. `numbers` has the version of each step's model that the ensemble calls; without it that
+    is the highest there is. TensorRT builds an engine for each length of a segment, which takes minutes: there, T is
+    `segment_frames` always.
     """
     frames = release.segment_frames if accelerator == "tensorrt" else None
-    steps = {spec.served_name(release.deployment): _step(release, spec, accelerator, frames) for spec in tensors.STEPS}
+    steps = {
+        spec.served_name(release.deployment): _step(release, spec, accelerator, precision, frames)
+        for spec in tensors.STEPS
+    }
     return steps | {release.deployment: _ensemble(release, numbers or {}, frames)}
 
 
@@ -75,28 +87,42 @@ def policy(numbers: Iterable[int]) -> str:
     return f"version_policy {{\n  specific {{\n    versions: {sorted(numbers)}\n  }}\n}}\n"
 
 
-def _step(release: Release, spec: tensors.Model, accelerator: Accelerator, frames: int | None) -> str:
-    kind = "KIND_CPU" if accelerator == "cpu" else "KIND_GPU"
+def _step(
+    release: Release, spec: tensors.Model, accelerator: Accelerator, precision: Precision, frames: int | None
+) -> str:
+    kind = "KIND_CPU" if accelerator in ("cpu", "openvino") else "KIND_GPU"
     return (
         f'name: "{spec.served_name(release.deployment)}"\n'
         'backend: "onnxruntime"\n'
         "max_batch_size: 0\n"
         + _tensors(release, spec, frames)
         + f"instance_group {{\n  count: {INSTANCES[accelerator]}\n  kind: {kind}\n}}\n"
-        + (_TENSORRT if accelerator == "tensorrt" else "")
+        + _optimization(accelerator, precision)
         + _QUEUE
         + ("" if spec.shared else _warmup(release, spec, frames or tensors.MIN_SEGMENT))
     )
 
 
-_TENSORRT = (
-    "optimization {\n  execution_accelerators {\n    gpu_execution_accelerator {\n"
-    '      name: "tensorrt"\n'
-    '      parameters { key: "precision_mode" value: "FP16" }\n'
-    '      parameters { key: "trt_engine_cache_enable" value: "true" }\n'
-    f'      parameters {{ key: "trt_engine_cache_path" value: "{ENGINES}" }}\n'
-    "    }\n  }\n}\n"
-)
+def _optimization(accelerator: Accelerator, precision: Precision) -> str:
+    """Returns the block that names the accelerator of onnxruntime; none for its own providers."""
+    settings: dict[Accelerator, tuple[str, dict[str, str]]] = {
+        # The embedded server's parameter; the native backend has none for OpenVINO.
+        "openvino": ("cpu", {"precision": precision}),
+        "tensorrt": (
+            "gpu",
+            {"precision_mode": "FP16", "trt_engine_cache_enable": "true", "trt_engine_cache_path": ENGINES},
+        ),
+    }
+    if accelerator not in settings:
+        return ""
+    kind, parameters = settings[accelerator]
+    lines = "".join(f'      parameters {{ key: "{key}" value: "{value}" }}\n' for key, value in parameters.items())
+    return (
+        f"optimization {{\n  execution_accelerators {{\n    {kind}_execution_accelerator {{\n"
+        f'      name: "{accelerator}"\n{lines}    }}\n  }}\n}}\n'
+    )
+
+
 # Triton bounds the queue of its dynamic batcher only; with a max_batch_size of 0 that batches nothing.
 _QUEUE = (
     "dynamic_batching {\n  default_queue_policy {\n"

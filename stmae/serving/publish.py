@@ -16,6 +16,7 @@ from stmae.scoring.calibration import Calibration
 from stmae.scoring.normality import NormalityModel
 from stmae.serving import models, parity, tensors
 from stmae.serving.client import Client, ServingError
+from stmae.serving.pbtxt import Precision
 from stmae.serving.repository import RepositoryError, check_export, write_repository
 from stmae.serving.triton import runtime as runtimes
 from stmae.serving.triton.launcher import EmbeddedTriton, LauncherError
@@ -46,9 +47,12 @@ def publish(
 
     `fitted` names the normality model and the calibration that go with it, by the names in FITTED; `evaluation` is the
     content of evaluation.json. The gate serves a copy on the CPU, and compares every output of the ensemble on the
-    golden segment with torch's. With `key`, the PEM file of a private key, the version is signed. Whatever is raised,
-    the store has no new version: ParityError for a model that computes other scores or does not load, PublishError for
-    files that don't fit, RuntimeFolderError for a Triton environment that is missing, StoreError and SignatureError.
+    golden segment with torch's: in fp32, and in bf16 where this machine's cores compute in it, of which a failure only
+    means that the version is served in fp32. With `key`, the PEM file of a private key, the version is signed.
+
+    Whatever is raised, the store has no new version: ParityError for a model that computes other scores or does not
+    load, PublishError for files that don't fit, RuntimeFolderError for a Triton environment that is missing, StoreError
+    and SignatureError.
     """
     try:
         check_export(export_dir)
@@ -56,7 +60,12 @@ def publish(
         raise PublishError(str(error)) from None
     _check_fitted(fitted)
     runtimes.locate(runtime)  # a missing environment is not the model's fault
-    differences = _gate(export_dir, runtime)
+    differences = {"fp32": _gate(export_dir, runtime, "fp32")}
+    if computes_bf16():
+        try:
+            differences["bf16"] = _gate(export_dir, runtime, "bf16")
+        except parity.ParityError as error:
+            LOGGER.warning("%s: it is served in fp32 only", error)
     evaluation = evaluation or {}
     records = {"evaluation": evaluation, "parity": differences, "provenance": _provenance(evaluation)}
     version = models.add(store, export_dir, fitted, records, key)
@@ -87,18 +96,23 @@ def publish_all(
     ]
 
 
-def _gate(export_dir: Path, runtime: Path) -> dict[str, float]:
+def computes_bf16() -> bool:
+    """Returns whether OpenVINO computes in bf16 on this machine's cores."""
+    return bool({"avx512_bf16", "amx_bf16"} & set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split()))
+
+
+def _gate(export_dir: Path, runtime: Path, precision: Precision) -> dict[str, float]:
     golden = parity.load_golden(export_dir)
     with tempfile.TemporaryDirectory(prefix="stmae-gate-") as temporary:
         staged = Path(temporary)
-        deployment = write_repository(export_dir, staged).deployment
+        deployment = write_repository(export_dir, staged, "openvino", precision).deployment
         try:
             with EmbeddedTriton(staged, runtime=runtime) as server, Client(server.grpc_url, deployment) as client:
                 scores = client.score_segment(golden[tensors.FRAMES.name])
         except (LauncherError, ServingError) as error:
             raise parity.ParityError(f"Triton cannot serve {export_dir}, it is not published: {error}") from error
     computed = {output.name: getattr(scores, output.name.lower()) for output in tensors.ENSEMBLE.outputs}
-    return parity.compare("Triton", computed, golden)
+    return parity.compare("Triton" if precision == "fp32" else f"Triton in {precision}", computed, golden, precision)
 
 
 def _check_fitted(fitted: Mapping[str, Path]) -> None:

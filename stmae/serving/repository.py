@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stmae import config as configs
 from stmae.serving import tensors
-from stmae.serving.pbtxt import Accelerator, Release, texts
+from stmae.serving.pbtxt import EMBEDDED, Accelerator, Precision, Release, texts
 
 PLACEHOLDER = ".keep"
 """Keeps an ensemble's version directory, which Triton requires, where empty ones are lost (git, object stores)."""
@@ -23,9 +23,11 @@ class RepositoryError(ValueError):
     """A repository or an export that cannot be used; the message names the file, what is wrong and the mend."""
 
 
-def write_configs(repository: Path, release: Release, accelerator: Accelerator = "cpu") -> None:
+def write_configs(
+    repository: Path, release: Release, accelerator: Accelerator = "cpu", precision: Precision = "fp32"
+) -> None:
     """Writes the texts of a deployment, and the ensemble's version directory with its placeholder."""
-    for name, text in texts(release, accelerator).items():
+    for name, text in texts(release, accelerator, precision).items():
         folder = repository / name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.pbtxt").write_text(text, encoding="utf-8")
@@ -34,7 +36,9 @@ def write_configs(repository: Path, release: Release, accelerator: Accelerator =
     (version / PLACEHOLDER).touch()
 
 
-def write_repository(export_dir: Path, repository: Path, accelerator: Accelerator = "cpu") -> Release:
+def write_repository(
+    export_dir: Path, repository: Path, accelerator: Accelerator = EMBEDDED, precision: Precision = "fp32"
+) -> Release:
     """Writes a deployment's five models, weights included.
 
     Nothing here is gated or atomic: it is for a folder that nobody serves yet. The way into one that is served leads
@@ -43,7 +47,7 @@ def write_repository(export_dir: Path, repository: Path, accelerator: Accelerato
     manifest = load_manifest(export_dir)
     config = configs.from_json(json.dumps(manifest["config"]))
     release = Release.of(config, str(manifest["digest"]))
-    write_configs(repository, release, accelerator)
+    write_configs(repository, release, accelerator, precision)
     for spec in tensors.STEPS:
         version = repository / spec.served_name(release.deployment) / "1"
         version.mkdir(exist_ok=True)

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +29,10 @@ class Release:
     export: Path
     fitted: dict[str, Path]
 
-    def add(self, store: Store, key: Path | None = None) -> Version:
-        """Adds it to a models store."""
-        return models.add(store, self.export, self.fitted, {"evaluation": {"figures": {}}}, key)
+    def add(self, store: Store, key: Path | None = None, precisions: Sequence[str] = ("fp32",)) -> Version:
+        """Adds it to a models store, as one that was found to be exact in some precisions."""
+        records = {"evaluation": {"figures": {}}, "parity": {precision: {} for precision in precisions}}
+        return models.add(store, self.export, self.fitted, records, key)
 
 
 @pytest.fixture(scope="session")

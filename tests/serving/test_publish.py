@@ -41,7 +41,9 @@ def test_a_published_model_is_served(tiny_export, empty, triton_runtime, film, t
     evaluation = {"figures": {"combined_auc_micro_raw": 0.9}, "dataset_digest": "d"}
     version = publish(tiny_export.folder, tiny_export.fitted, empty, triton_runtime, evaluation)
 
-    assert set(version.parity) == {output.name for output in tensors.ENSEMBLE.outputs}
+    for differences in version.parity.values():
+        assert set(differences) == {output.name for output in tensors.ENSEMBLE.outputs}
+    assert "fp32" in version.parity
     assert version.evaluation == evaluation
     provenance = json.loads(empty.get(f"{version.folder}provenance.json"))
     assert (provenance["digest"], provenance["dataset_digest"]) == (version.digest, "d")
@@ -60,12 +62,22 @@ def test_a_published_model_is_served(tiny_export, empty, triton_runtime, film, t
 
 def test_a_model_is_installed_for_what_computes_it(releases, empty, tmp_path):
     models.promote(empty, "tiny", releases[0].add(empty).version)
-    for accelerator, kind in (("cpu", "CPU"), ("cuda", "GPU"), ("tensorrt", "GPU")):
+    for accelerator, kind in (("cpu", "CPU"), ("openvino", "CPU"), ("cuda", "GPU"), ("tensorrt", "GPU")):
         sync(empty, tmp_path / accelerator, accelerator=accelerator)
         for spec in tensors.STEPS:
             text = (tmp_path / accelerator / spec.served_name("tiny") / "config.pbtxt").read_text()
             assert f"kind: KIND_{kind}\n" in text
-            assert ('name: "tensorrt"' in text) == (accelerator == "tensorrt")
+            for named in ("openvino", "tensorrt"):
+                assert (f'name: "{named}"' in text) == (accelerator == named)
+
+
+@pytest.mark.parametrize("precisions", [("fp32",), ("fp32", "bf16")])
+def test_openvino_computes_in_what_the_model_was_found_exact_in(releases, empty, tmp_path, precisions):
+    models.promote(empty, "tiny", releases[0].add(empty, precisions=precisions).version)
+    sync(empty, tmp_path)
+    for spec in tensors.STEPS:
+        text = (tmp_path / spec.served_name("tiny") / "config.pbtxt").read_text()
+        assert f'key: "precision" value: "{precisions[-1]}"' in text
 
 
 def test_segments_of_one_length_have_the_scores_of_any_length(

@@ -20,7 +20,7 @@ from stmae.serving.client import ServingError
 from stmae.serving.models.control import Control
 from stmae.serving.models.pointer import current, deployments
 from stmae.serving.models.version import FITTED, Version, fetch
-from stmae.serving.pbtxt import Accelerator, Release, policy, texts
+from stmae.serving.pbtxt import EMBEDDED, Accelerator, Precision, Release, policy, texts
 from stmae.serving.repository import PLACEHOLDER, find_deployments
 from stmae.storage import Store
 from stmae.storage.atomic import write_atomically
@@ -37,11 +37,12 @@ def sync(
     repository: Path,
     *,
     trust: Path | None = None,
-    accelerator: Accelerator = "cpu",
+    accelerator: Accelerator = EMBEDDED,
     server: Control | None = None,
 ) -> list[Version]:
     """Brings a Triton repository, and the server over it, to what is promoted in a models store; returns that.
 
+    OpenVINO computes in bf16 where the parity gate has passed every promoted version in it: deployments share graphs.
     A version is copied and verified before anything changes. With `server`, graphs are loaded before the ensemble
     changes, and unloaded after it; a version that the server cannot load or does not answer with gives way to the one
     before. A deployment that is not promoted any more is removed. Raises ModelsError, SignatureError, StoreError and
@@ -50,13 +51,14 @@ def sync(
     promoted = [version for name in deployments(models) if (version := current(models, name)) is not None]
     repository.mkdir(parents=True, exist_ok=True)
     kept = {version.deployment for version in promoted}
+    precision: Precision = "bf16" if all("bf16" in version.parity for version in promoted) else "fp32"
     for version in promoted:
         serves = server.version(version.deployment) if server else installed(repository, version.deployment)
         if serves != version.version:
             with tempfile.TemporaryDirectory(prefix="stmae-fetch-") as temporary:
                 fetch(models, version, Path(temporary), trust)
                 try:
-                    _install(version, Path(temporary), repository, accelerator, server)
+                    _install(version, Path(temporary), repository, (accelerator, precision), server)
                 except ServingError:
                     _sweep(repository, kept, server)  # a server that starts anew would stumble over its graphs
                     raise
@@ -74,13 +76,19 @@ def installed(repository: Path, deployment: str) -> str | None:
     return found[1] if found else None
 
 
-def _install(version: Version, files: Path, repository: Path, accelerator: Accelerator, server: Control | None) -> None:
+def _install(
+    version: Version,
+    files: Path,
+    repository: Path,
+    computing: tuple[Accelerator, Precision],
+    server: Control | None,
+) -> None:
     """Adds a version's graphs, then changes the ensemble."""
     config = configs.from_json((files / "config.json").read_text(encoding="utf-8"))
     release = Release.of(config, version.digest, version.version)
     graphs = {spec.served_name(version.deployment): files / f"{spec.file}.onnx" for spec in tensors.STEPS}
     numbers = {model: _number(graph) for model, graph in graphs.items()}
-    *steps, (ensemble, text) = texts(release, accelerator, numbers).items()
+    *steps, (ensemble, text) = texts(release, *computing, numbers).items()
     for model, step in steps:
         _add_graph(graphs[model], repository / model / str(numbers[model]))
         _write_config(repository / model, step, _present(repository / model))

@@ -16,7 +16,7 @@ from stmae.serving.models.control import Control
 from stmae.serving.models.installation import installed, sync
 from stmae.serving.models.signature import SignatureError
 from stmae.serving.models.version import ModelsError
-from stmae.serving.pbtxt import Accelerator
+from stmae.serving.pbtxt import EMBEDDED, Accelerator
 from stmae.serving.repository import find_deployments
 from stmae.storage import Store, StoreError
 
@@ -35,7 +35,7 @@ class Sidecar:
         repository: Path,
         server: Control,
         trust: Path | None = None,
-        accelerator: Accelerator = "cpu",
+        accelerator: Accelerator = EMBEDDED,
         fresh_seconds: float = FRESH_SECONDS,
     ) -> None:
         self._fresh_seconds = fresh_seconds

@@ -50,8 +50,8 @@ class Version:
     """SHA-256 (hex) of each file by its name."""
     evaluation: Mapping[str, Any]
     """evaluation.json, as the evaluation wrote it."""
-    parity: Mapping[str, float]
-    """Largest difference between Triton and torch for each output of the ensemble."""
+    parity: Mapping[str, Mapping[str, float]]
+    """Largest difference between Triton and torch for each output of the ensemble, by each precision that passed."""
     signed: bool
 
     @property

@@ -19,7 +19,7 @@ from stmae.storage.atomic import atomic_path
 
 DEFAULT = Path(".triton")
 MEND = "set the environment up again: rm -rf {env} && make setup"
-_STAND_IN = Path(__file__).parent / "backends" / "onnxruntime" / "model.py"
+_STAND_IN = Path(__file__).parent / "backends" / "onnxruntime"
 _PROBE = """
 import ctypes, json, sys, sysconfig
 from importlib import metadata
@@ -42,6 +42,7 @@ print(json.dumps({
     "libdir": str(libdir),
     "purelib": sysconfig.get_paths()["purelib"],
     "pytriton": version("nvidia-pytriton"), "numpy": version("numpy"), "onnxruntime": version("onnxruntime"),
+    "openvino": version("openvino"),
 }))
 """
 
@@ -102,7 +103,8 @@ def assemble(environment: Path = DEFAULT) -> Path:
     python = wheel / "backends" / "python"
     for source in (python / "libtriton_python.so", python / "triton_python_backend_utils.py", stub):
         _copy(source, backends / "python" / source.name)
-    _copy(_STAND_IN, backends / "onnxruntime" / "model.py")
+    for source in sorted(_STAND_IN.glob("*.py")):
+        _copy(source, backends / "onnxruntime" / source.name)
     return backends
 
 
@@ -120,6 +122,7 @@ def _probe(environment: Path) -> dict[str, str]:
         ("pytriton", "nvidia-pytriton"),
         ("numpy", "numpy"),
         ("onnxruntime", "onnxruntime"),
+        ("openvino", "openvino"),
     ):
         if found[package] is None:
             raise RuntimeFolderError(f"{environment}: lacks the package {name}; {_mend(environment)}")

@@ -7,15 +7,11 @@ production container loads with its native backend loads here unchanged. Its tim
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-import onnxruntime as ort
 import triton_python_backend_utils as pb_utils
-
-THREADS = "intra_op_thread_count"
-"""Parameter of config.pbtxt, named as in the native backend; 0 or absent means all cores that this process may use."""
+from session import open_session
 
 
 class TritonPythonModel:
@@ -31,17 +27,7 @@ class TritonPythonModel:
         path = Path(args["model_repository"]) / args["model_version"] / filename
         if not path.is_file():
             raise pb_utils.TritonModelException(f"{path}: no such file; publish the model into this repository")
-        threads = int(config.get("parameters", {}).get(THREADS, {}).get("string_value", "0"))
-        options = ort.SessionOptions()
-        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # T differs between requests: a memory plan made for one shape is wrong for the next.
-        options.enable_mem_pattern = False
-        # Each model is a process of its own; a pool that spins takes the cores from the next step of the ensemble.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.run = open_session(path, config)
         self.inputs = [tensor["name"] for tensor in config["input"]]
         self.outputs = [tensor["name"] for tensor in config["output"]]
 
@@ -51,7 +37,7 @@ class TritonPythonModel:
     def _respond(self, request: Any) -> Any:
         try:
             feed = {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self.inputs}
-            arrays = self.session.run(self.outputs, feed)
+            arrays = self.run(feed)
             tensors = [pb_utils.Tensor(name, array) for name, array in zip(self.outputs, arrays, strict=True)]
             return pb_utils.InferenceResponse(output_tensors=tensors)
         except Exception as error:
