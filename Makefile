@@ -190,7 +190,7 @@ bench-flow: $(READY) ## Compare the flow net with OpenCV's, on synthetic and rea
 	$(VENV)/python benchmarks/flow.py --data '$(DATA_ROOT)' --out $(RESULTS)
 
 bench-score: $(READY) $(TRITON) ## Measure the score on synthetic and real footage (DATA_ROOT=dir); trains for hours on two cores
-	@for part in detectors ablation return-period tables; do \
+	@for part in detectors features evidence ablation stillness precision return-period tables; do \
 		$(VENV)/python -m benchmarks.scoring $$part --data-root '$(DATA_ROOT)' --work $(WORKSPACE)/scoring --out $(RESULTS) \
 		|| exit $$?; done
 

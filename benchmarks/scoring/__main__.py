@@ -6,6 +6,7 @@ python -m benchmarks.scoring features --data-root DIR [SET...]    features of mo
 python -m benchmarks.scoring evidence --data-root DIR [SET...]    what else prediction could read -> evidence.json
 python -m benchmarks.scoring ablation --data-root DIR             what each constant is worth -> score-ablation.json
 python -m benchmarks.scoring stillness --data-root DIR [SET...]   what leaving out still frames saves -> stillness.json
+python -m benchmarks.scoring precision --data-root DIR            what a precision changes -> precision-ped2.json
 python -m benchmarks.scoring return-period --data-root DIR        are return periods honest -> return-period.json
 python -m benchmarks.scoring tables --data-root DIR [SET...]      bytes of a frame in the tables -> tables.json
 """
@@ -20,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.record import record
-from benchmarks.scoring import ablation, detectors, evidence, features, sizes, stillness, upcam
+from benchmarks.scoring import ablation, detectors, evidence, features, precision, sizes, stillness, upcam
 from benchmarks.scoring.sets import SETS
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = ("detectors", "features", "evidence", "stillness", "ablation", "return-period", "tables")
+    commands = ("detectors", "features", "evidence", "stillness", "ablation", "precision", "return-period", "tables")
     parser.add_argument("command", choices=commands)
     parser.add_argument("sets", nargs="*", help="measure on these sets alone")
     parser.add_argument(
@@ -49,6 +50,8 @@ def main() -> None:
     began = time.monotonic()
     if arguments.command == "return-period":
         name, figures = "return-period", upcam.return_period(upcam.upcam(arguments.data_root, arguments.work))
+    elif arguments.command == "precision":
+        name, figures = "precision-ped2", precision.precisions(arguments.data_root, arguments.work)
     elif arguments.command == "tables":
         name, figures = "tables", sizes.sizes(arguments.data_root, arguments.work, arguments.sets)
     elif arguments.command == "features":

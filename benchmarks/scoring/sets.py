@@ -98,9 +98,11 @@ class CachedMeasure(Measure):
 
     def __call__(self, clip: Clip, first: int | None = None) -> RawScores:
         """Returns the raw scores of a clip, or of its `first` frames."""
-        measured = super().__call__
-        arrays = self._kept(clip, f"{first or 'all'}", lambda: _arrays(measured(clip, first)))
-        return RawScores(**arrays)
+        return RawScores(**self._kept(clip, f"{first or 'all'}", lambda: _arrays(self.measured(clip, first))))
+
+    def measured(self, clip: Clip, first: int | None) -> RawScores:
+        """Returns what the model measures of a clip, or of its `first` frames."""
+        return super().__call__(clip, first)
 
     def flow_tiles(self, clip: Clip) -> Singles:
         """Returns the flow tiles [F,2,16,16] of a whole clip."""
