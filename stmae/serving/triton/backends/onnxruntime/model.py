@@ -8,14 +8,39 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
 import onnxruntime as ort
 import triton_python_backend_utils as pb_utils
 
+Arrays = Mapping[str, npt.NDArray[Any]]
+"""Tensors by their names."""
+
 THREADS = "intra_op_thread_count"
 """Parameter of config.pbtxt, named as in the native backend; 0 or absent means all cores that this process may use."""
+
+
+def open_session(path: Path, config: Mapping[str, Any]) -> Callable[[Arrays], Arrays]:
+    """Returns what computes an ONNX model's outputs of its inputs; `config` is its config.pbtxt as Triton gives it.
+
+    It needs no Triton. Raises what onnxruntime raises for a file that is no model.
+    """
+    threads = int(config.get("parameters", {}).get(THREADS, {}).get("string_value", "0"))
+    options = ort.SessionOptions()
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # T differs between requests: a memory plan made for one shape is wrong for the next.
+    options.enable_mem_pattern = False
+    # Each model is a process of its own; a pool that spins takes the cores from the next step of the ensemble.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    outputs = [tensor["name"] for tensor in config["output"]]
+    return lambda feed: dict(zip(outputs, session.run(outputs, dict(feed)), strict=True))
 
 
 class TritonPythonModel:
@@ -31,19 +56,8 @@ class TritonPythonModel:
         path = Path(args["model_repository"]) / args["model_version"] / filename
         if not path.is_file():
             raise pb_utils.TritonModelException(f"{path}: no such file; publish the model into this repository")
-        threads = int(config.get("parameters", {}).get(THREADS, {}).get("string_value", "0"))
-        options = ort.SessionOptions()
-        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # T differs between requests: a memory plan made for one shape is wrong for the next.
-        options.enable_mem_pattern = False
-        # Each model is a process of its own; a pool that spins takes the cores from the next step of the ensemble.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.compute = open_session(path, config)
         self.inputs = [tensor["name"] for tensor in config["input"]]
-        self.outputs = [tensor["name"] for tensor in config["output"]]
 
     def execute(self, requests: list[Any]) -> list[Any]:
         return [self._respond(request) for request in requests]
@@ -51,8 +65,7 @@ class TritonPythonModel:
     def _respond(self, request: Any) -> Any:
         try:
             feed = {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self.inputs}
-            arrays = self.session.run(self.outputs, feed)
-            tensors = [pb_utils.Tensor(name, array) for name, array in zip(self.outputs, arrays, strict=True)]
+            tensors = [pb_utils.Tensor(name, array) for name, array in self.compute(feed).items()]
             return pb_utils.InferenceResponse(output_tensors=tensors)
         except Exception as error:
             # One bad request must not take the model's process down: it would never be restarted.
