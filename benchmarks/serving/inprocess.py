@@ -61,6 +61,11 @@ class InProcess:
         """Returns the precision of its matrix products: OpenVINO takes bf16 where the hardware computes in it."""
         return "bf16" if self.accelerator == "openvino" and has_bf16(CPU) else "fp32"
 
+    @property
+    def peak_bytes(self) -> int:
+        """Returns the most memory that it had so far."""
+        return _kilobytes(Path(f"/proc/{self._process.pid}/status"), "VmHWM") * 1024
+
     def rate(self, length: int, segments: int) -> float:
         """Returns the frames/s of so many segments of `length` frames."""
         spent = self._ask({"length": length, "segments": segments})
@@ -83,6 +88,16 @@ class InProcess:
             raise RuntimeError(f"{SCRIPT.name} ended with status {self._process.wait()}; its errors are above")
         found: dict[str, Any] = json.loads(answer)
         return found
+
+
+def available_bytes() -> int:
+    """Returns the memory that processes may still take on this machine."""
+    return _kilobytes(Path("/proc/meminfo"), "MemAvailable") * 1024
+
+
+def _kilobytes(path: Path, name: str) -> int:
+    fields = dict(line.split(":", 1) for line in path.read_text(encoding="utf-8").splitlines())
+    return int(fields[name].split()[0])
 
 
 def _step(server: EmbeddedTriton, spec: tensors.Model, deployment: str) -> dict[str, Any]:

@@ -12,19 +12,22 @@ from benchmarks.serving.bench import Bench
 from benchmarks.serving.deployment import bytes_per_frame
 from benchmarks.serving.eager import ceiling
 from benchmarks.serving.figures import flatness, latency, rounded, spreads, ways
+from benchmarks.serving.inprocess import available_bytes
 from benchmarks.serving.rounds import LAST, Rounds, Ways, alternate, rate
 from benchmarks.serving.served import decoded, latencies, segments, streamed
 from stmae.scoring.raw import CLIP_FRAMES
 from stmae.serving.tensors import MIN_SEGMENT
 
 NAIVE_CLIPS = 8
+MEMORY_SHARE = 0.7
+"""Of the memory that is free, what longer segments may take."""
 
 
 def measure(bench: Bench, most: int) -> dict[str, Any]:
     """Returns all figures; `most` is the largest number of rounds."""
     by_way = _by_way(bench, most)
     steps = bench.inprocess.steps(bench.length)
-    lengths = max(bench.length // 4, MIN_SEGMENT), bench.length, 4 * bench.length
+    lengths = _lengths(bench)
     by_length = _by_length(bench, lengths, most)
     segment, clip = bench.frames[: bench.length], bench.frames[:MIN_SEGMENT]
     gflop = {"segment": bench.eager.gflop_per_frame(segment), "naive": bench.eager.gflop_per_frame(clip)}
@@ -53,6 +56,16 @@ def _by_way(bench: Bench, most: int) -> Rounds:
         "ceiling": lambda: ceiling(bench.inprocess.precision),
     }
     return alternate(each, most)
+
+
+def _lengths(bench: Bench) -> tuple[int, ...]:
+    """Returns a quarter of T, T, and four times T, or twice, where this machine has the memory for it.
+
+    A model holds what the longest segment so far took, in the process beside the server and in those of the server.
+    """
+    held, room = 2 * bench.inprocess.peak_bytes, MEMORY_SHARE * available_bytes()
+    longer = [times * bench.length for times in (4, 2) if held * (times - 1) < room]
+    return max(bench.length // 4, MIN_SEGMENT), bench.length, *longer[:1]
 
 
 def _by_length(bench: Bench, lengths: tuple[int, ...], most: int) -> Rounds:
