@@ -41,7 +41,7 @@ study     = $(filter-out train,$(PIPELINE))
 # Every target but the stamp files below. A file of the same name must not hide one of them.
 .PHONY: help setup demo test test-slow test-ceph test-faults test-spark lint hooks docs pipeline-run pipeline-schedule compile \
 	model-repository serve score plan status inspect report compact prune manifests images image-locks images-check \
-	security-check bench bench-training bench-flow bench-score bench-batch gpu-folder clean
+	security-check bench bench-training bench-serving bench-flow bench-score bench-batch gpu-folder clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {split($$2, part, " \\| "); printf "  make %-17s %s\n", $$1, part[1]; \
@@ -88,7 +88,7 @@ demo: $(READY) $(TRITON) ## Train, serve and score: the whole system on one mach
 test: $(READY) $(TRITON) $(SWIFT) lint ## Lint, then pass the tests
 	OMP_NUM_THREADS=1 $(VENV)/python -m pytest -m 'not slow' -n 2 --dist loadfile
 
-test-slow: $(READY) $(TRITON) $(SWIFT) ## Pass the tests that take minutes: studies, killed trainings, the benchmark for a GPU
+test-slow: $(READY) $(TRITON) $(SWIFT) ## Pass the tests that take minutes: studies, killed trainings, benchmarks
 	OMP_NUM_THREADS=1 $(VENV)/python -m pytest tests/pipeline tests/unit tests/batch -m 'slow and not fault' -n 2 --dist loadfile
 
 test-faults: $(READY) $(TRITON) $(SWIFT) ## Cause every fault that the nightly job is to survive, slow ones too
@@ -176,7 +176,7 @@ images-check: $(READY) $(TRITON) ## Build, run and check the images for real; in
 security-check: $(READY) $(TRITON) $(SWIFT) ## Check what SECURITY.md promises: hostile input, secrets, licences, known flaws of packages
 	OMP_NUM_THREADS=1 $(VENV)/python tests/security/check.py
 
-bench: bench-training ## Run the benchmarks of this machine; the one on real footage needs DATA_ROOT=dir
+bench: bench-training bench-serving ## Run the benchmarks of this machine; the one on real footage needs DATA_ROOT=dir
 ifdef DATA_ROOT
 	@$(MAKE) --no-print-directory bench-flow
 else
@@ -185,6 +185,9 @@ endif
 
 bench-training: $(READY) ## Time the parts of DATASET's training step, on synthetic footage
 	$(VENV)/python benchmarks/training.py --config $(DATASET) --out $(RESULTS)
+
+bench-serving: $(READY) $(TRITON) ## Time every way to score footage, from a research loop to the nightly job, with ped2 at 256x256 | [DATA_ROOT=dir] [SET="a.b=c"]
+	$(VENV)/python -m benchmarks.serving $(overrides) $(data_root) --out $(RESULTS)
 
 bench-flow: $(READY) ## Compare the flow net with OpenCV's, on synthetic and real pairs (DATA_ROOT=dir)
 	$(VENV)/python benchmarks/flow.py --data '$(DATA_ROOT)' --out $(RESULTS)

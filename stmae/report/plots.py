@@ -121,13 +121,15 @@ def bars(
     names: Sequence[str],
     *,
     reference: tuple[str, float] | None = None,
+    end: float | None = None,
     x_label: str,
     title: str,
     width: int = 1000,
 ) -> str:
     """Draws a group of horizontal bars a row, a bar a name: as long as the mean of its values, each of them a dot.
 
-    The axis ends at 1. `reference` is a name and a value that get a dashed line through all rows.
+    The axis is that of AUCs, which ends at 1, or one from 0 to `end`. `reference` is a name and a value that get a
+    dashed line through all rows.
     """
     colours = (COLOURS["accent"], COLOURS["soft"], COLOURS["fine"])
     values = [value for series in rows.values() for one in series for value in one]
@@ -148,7 +150,7 @@ def bars(
         axes.set_yticks(range(len(rows)), labels=list(rows))
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
-        axes.set_xlim(0.5 if lowest >= 0.5 else 0.0, 1.0)
+        axes.set_xlim(0.5 if end is None and lowest >= 0.5 else 0.0, 1.0 if end is None else end)
         axes.set_xlabel(x_label)
         _legend(figure, axes)
         return _svg(figure, title)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -36,15 +37,28 @@ def score_curve(score: np.ndarray, labelled: list[tuple[float, float]] | None = 
 
 def test_each_plot_is_drawn_from_the_recorded_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from plots import PLOTS, draw
+    from plots import draw
 
     images = ROOT / "docs" / "images"
     drawn = draw(ROOT / "benchmarks" / "results", tmp_path)
     assert {path.name for path in drawn} == {path.name for path in images.glob("*.svg")}
     for path in drawn:
         assert path.read_text() == (images / path.name).read_text(), "run python benchmarks/plots.py"
-    page = (ROOT / "docs" / "accuracy.md").read_text()
-    assert all(f"images/{name}.svg" in page for name in PLOTS)
+    pages = "".join((ROOT / "docs" / name).read_text() for name in ("accuracy.md", "serving.md"))
+    assert all(f"images/{path.name}" in pages for path in drawn)
+
+
+def test_a_plot_whose_results_are_not_recorded_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from plots import draw
+
+    figures = {"frames_per_s_naive": 5.0, "frames_per_s_shm": 20.0, "ratio_shm_naive": 4.0, "frames_per_s_flow": 99.0}
+    (tmp_path / "serving-cpu.json").write_text(json.dumps({"figures": figures}))
+    (drawn,) = draw(tmp_path, tmp_path)
+    assert drawn.name == "serving.svg"
+    texts = {element.text for element in ElementTree.fromstring(drawn.read_text()).iter(f"{SVG}text")}
+    assert {"naive", "shm", "scored frames a second"} <= texts
+    assert "flow" not in texts
 
 
 def test_equal_data_give_equal_bytes_that_tell_no_date_and_ask_for_nothing() -> None:

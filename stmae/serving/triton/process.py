@@ -20,7 +20,7 @@ EXIT_SECONDS = 10
 LOG_WIDTH = 600
 SHARED_MEMORY = Path("/dev/shm")
 # Large tensors are allocated in each request; without these, glibc maps and zeroes fresh pages every time.
-_ALLOCATOR = {
+ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_TOP_PAD_": str(64 * 2**20),
@@ -49,7 +49,7 @@ class TritonProcess:
         if inherited := os.environ.get("LD_LIBRARY_PATH"):
             libraries.append(inherited)
         environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
-        environment |= _ALLOCATOR | {
+        environment |= ALLOCATOR | {
             # The stub finds its interpreter by PATH alone.
             "PATH": f"{runtime.python.parent}:{os.environ.get('PATH', '')}",
             "VIRTUAL_ENV": str(runtime.python.parent.parent),
