@@ -41,7 +41,7 @@ study     = $(filter-out train,$(PIPELINE))
 # Every target but the stamp files below. A file of the same name must not hide one of them.
 .PHONY: help setup demo test test-slow test-ceph test-faults test-spark lint hooks docs pipeline-run pipeline-schedule compile \
 	model-repository serve score plan status inspect report compact prune manifests images image-locks images-check \
-	security-check bench bench-training bench-serving bench-flow bench-score bench-batch gpu-folder clean
+	security-check bench bench-training bench-serving bench-flow bench-score bench-batch bench-soak gpu-folder clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {split($$2, part, " \\| "); printf "  make %-17s %s\n", $$1, part[1]; \
@@ -199,6 +199,9 @@ bench-score: $(READY) $(TRITON) ## Measure the score on synthetic and real foota
 
 bench-batch: $(READY) $(TRITON) $(SWIFT) ## Measure the nightly job: planning, speed, engines, a night of 100 cameras (DATA_ROOT=dir)
 	$(VENV)/python -m benchmarks.batch plan night ratio hours ray --data-root '$(DATA_ROOT)' --work $(WORKSPACE)/scoring --out $(RESULTS)
+
+bench-soak: $(READY) $(TRITON) ## Ask the embedded Triton 20,000 times, and look at the memory that it holds
+	$(VENV)/python benchmarks/soak.py --out $(RESULTS)
 
 gpu-folder: $(READY) ## Assemble .gpu/ for the benchmark on a machine with a GPU (DATA_ROOT=dir, benchmarks/gpu/README.md)
 	$(VENV)/python -m benchmarks.gpu folder --data-root '$(DATA_ROOT)'

@@ -35,7 +35,7 @@ class Metric:
     help: str
     label: str | None = None
     values: tuple[str, ...] = ()
-    """What the label may say."""
+    """What the label may say, where that is known beforehand."""
 
 
 SOURCE_STATUSES = tuple(status for status in tables.STATUSES if status != "gap")
@@ -46,7 +46,7 @@ METRICS: Mapping[str, Metric] = {
     "stmae_batch_sources_total": Metric(
         "counter", "Sources by the status of their coverage rows", "status", SOURCE_STATUSES
     ),
-    "stmae_batch_frames_scored_total": Metric("counter", "Frames that got scores"),
+    "stmae_batch_frames_scored_total": Metric("counter", "Frames that got scores", "deployment"),
     "stmae_batch_seconds_scored_total": Metric("counter", "Seconds of footage that got scores"),
     "stmae_batch_failures_total": Metric("counter", "What could not be read, scored or written", "reason", REASONS),
     "stmae_batch_bytes_read_total": Metric("counter", "Bytes of sources that were read from the archive"),
@@ -114,7 +114,7 @@ class Metrics(Collector):
                 family = GaugeMetricFamily(name, metric.help, labels=labels)
             found = samples.get(name)
             if isinstance(found, Mapping):
-                for value in metric.values:
+                for value in metric.values or found:
                     family.add_metric([value], found.get(value, 0))
             elif found is not None:
                 family.add_metric([], found)
@@ -127,7 +127,7 @@ class Metrics(Collector):
         return {
             "stmae_batch_units_total": {"done": status.hours_done, "failed": status.hours_failed} if status else {},
             "stmae_batch_sources_total": status.sources if status else {},
-            "stmae_batch_frames_scored_total": status.frames_scored if status else 0,
+            "stmae_batch_frames_scored_total": {status.deployment: status.frames_scored} if status else {},
             "stmae_batch_seconds_scored_total": status.seconds_scored if status else 0,
             "stmae_batch_failures_total": status.reasons if status else {},
             "stmae_batch_bytes_read_total": status.bytes_read if status else 0,

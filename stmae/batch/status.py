@@ -59,6 +59,11 @@ class Status:
     last_failures: list[str] = dataclasses.field(default_factory=list)
 
     @property
+    def deployment(self) -> str:
+        """Returns the deployment that scores."""
+        return self.model.rpartition("-")[0]
+
+    @property
     def path(self) -> str:
         """Returns where it lies below the tables' root; the paths of a model are in order of time."""
         start = datetime.fromisoformat(self.started)

@@ -179,12 +179,16 @@ class Connection:
         return ServingError(cause, f"{self.url}: model {self.deployment!r}{told}")
 
 
+UNLOADED = "has no available versions"
+"""What Triton says of a model that was served and is not any more, and of one that it failed to load."""
 _UNKNOWN = " is not served there ({message}); check the name, or publish it to that repository"
 _TROUBLES: tuple[tuple[str, str, Cause, str], ...] = (
     ("", "exceeds maximum queue size", "busy", " has as many requests waiting as it takes; let fewer clients ask"),
     ("", "timeout expired", "busy", " kept it waiting for too long; let fewer clients ask"),
     ("", "shared memory region", "unavailable", ": it does not know what it was lent, since it started anew"),
-    # Triton also says "unavailable" for a model that it failed to load: the server is there, the model isn't.
+    # A server that ends unloads its deployments first: another may have them, or it itself when it is started anew.
+    ("", UNLOADED, "unavailable", ": it is not loaded any more, the server may be ending ({message}); ask again"),
+    # Triton also says "unavailable" for a model that it never had: the server is there, the model isn't.
     ("", "unknown model", "missing", _UNKNOWN),
     ("NOT_FOUND", "", "missing", _UNKNOWN),
     (

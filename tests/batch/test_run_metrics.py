@@ -90,7 +90,7 @@ def test_counts_are_those_of_the_tables_and_of_the_summary_in_every_engine(
     assert found["stmae_batch_units_total"] == {"done": UNITS + 1, "failed": 0}
     statuses = {status: count for status, count in found["stmae_batch_sources_total"].items() if count}
     assert statuses == Counter(row["status"] for row in coverage) == dict(summary.coverage)
-    assert found["stmae_batch_frames_scored_total"] == {"": summary.frames_scored}
+    assert found["stmae_batch_frames_scored_total"] == {night.deployment: summary.frames_scored}
     assert summary.frames_scored == len(rows(tables, "scores"))
     seconds = sum(row["seconds_scored"] for row in coverage)
     assert found["stmae_batch_seconds_scored_total"][""] == pytest.approx(seconds)
@@ -217,7 +217,7 @@ def test_the_command_serves_them_while_it_works(night: Night, archive: Path, tmp
             time.sleep(0.1)
     said, _ = job.communicate(timeout=30)
     assert job.returncode == 0
-    assert f"with {found['stmae_batch_frames_scored_total']['']:.0f} scored frames" in said
+    assert f"with {found['stmae_batch_frames_scored_total'][night.deployment]:.0f} scored frames" in said
 
 
 def test_a_port_that_cannot_be_had_is_named(tmp_path: Path, port: int, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from nights import GOOD, UNITS, Night
 
 from stmae.batch.traces import ENDPOINT, SPANS
+from stmae.serving import tensors
 from stmae.serving.triton.launcher import EmbeddedTriton
 
 
@@ -108,4 +109,5 @@ def test_triton_goes_on_with_the_trace_of_a_request(
             there = Night(server.grpc_url, night.deployment, night.fitted)
             score(there, archive, tmp_path / "tables", receiver.endpoint, "--workers=1", "--include=flat.mp4")
     (run,) = receiver.named("stmae.run")
-    assert run.trace_id in receiver.trace_ids["InferRequest"]
+    steps = {spec.served_name(night.deployment) for spec in tensors.STEPS}
+    assert all(run.trace_id in receiver.trace_ids[name] for name in {"InferRequest", night.deployment, *steps})

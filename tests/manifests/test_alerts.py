@@ -57,7 +57,7 @@ CASES: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
     ),
     "StmaeNoScores": (
         {
-            'stmae_batch_frames_scored_total{namespace="stmae", pod="a"}': "0+100x60 6000x300",
+            'stmae_batch_frames_scored_total{namespace="stmae", pod="a", deployment="gate"}': "0+100x60 6000x300",
             'stmae_batch_work_left_bytes{namespace="stmae", pod="a"}': "5000x300 0x60",
         },
         ["3h"],
@@ -65,7 +65,7 @@ CASES: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
     ),
     "StmaeNoScores, of a whole night": (
         {
-            'stmae_batch_frames_scored_total{namespace="stmae", pod="a"}': "0x60 _x3000",
+            'stmae_batch_frames_scored_total{namespace="stmae", pod="a", deployment="gate"}': "0x60 _x3000",
             'stmae_batch_work_left_bytes{namespace="stmae", pod="a"}': "0x60 _x3000",
             'stmae_batch_sources_total{namespace="stmae", pod="a", status="undecodable"}': "0x10 7x50 _x3000",
         },

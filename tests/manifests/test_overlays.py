@@ -72,6 +72,16 @@ def test_triton_is_asked_for_its_health_by_inference() -> None:
         assert "--health=8080" in sidecar.body["args"]
 
 
+def test_triton_has_the_time_to_end_that_it_takes() -> None:
+    for name in OVERLAYS:
+        (pod,) = (pod for pod in pods(rendered(name)) if pod.labels.get("app.kubernetes.io/name") == "triton")
+        (server,) = (each.body for each in pod.containers() if each.name in ("triton", "kserve-container"))
+        (timeout,) = (int(word.partition("=")[2]) for word in server["args"] if word.startswith("--exit-timeout-secs="))
+        before = server["lifecycle"]["preStop"]["sleep"]["seconds"]
+        assert before > 0
+        assert before + timeout < pod.spec["terminationGracePeriodSeconds"]
+
+
 def test_ray_has_the_night_as_a_ray_job_in_place_of_the_cron_job() -> None:
     overlay = rendered("ray")
     assert overlay.names("RayJob") == {"stmae-night"}

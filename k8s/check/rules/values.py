@@ -52,10 +52,10 @@ FORMS: dict[str, tuple[Callable[[str], bool], str]] = {
     **dict.fromkeys(("CAMERA_TIME_ZONE", "SCHEDULE_TIME_ZONE"), (_raises(zoneinfo.ZoneInfo), "an IANA time zone")),
     **dict.fromkeys(("NIGHT_SCHEDULE", "COMPACT_SCHEDULE"), (_raises(Cron.parse), "a cron expression of five fields")),
     **dict.fromkeys(("S3_CIDR", "API_SERVER_CIDR"), (_raises(ipaddress.ip_network), "a network, such as 192.0.2.0/24")),
-    "S3_ENDPOINT": (_url, "an http:// or https:// URL"),
+    **dict.fromkeys(("S3_ENDPOINT", "TRACES_ENDPOINT"), (_url, "an http:// or https:// URL")),
     "S3_PORT": (lambda text: text.isdecimal() and 0 < int(text) < 65536, "a port"),
     **dict.fromkeys(
-        ("PROMETHEUS_NAMESPACE", "KUBEFLOW_NAMESPACE", "KUBERAY_NAMESPACE"),
+        ("PROMETHEUS_NAMESPACE", "TRACES_NAMESPACE", "KUBEFLOW_NAMESPACE", "KUBERAY_NAMESPACE"),
         (lambda text: LABEL.fullmatch(text) is not None, "the name of a namespace"),
     ),
     **dict.fromkeys(

@@ -12,6 +12,7 @@ import tritonclient.grpc as triton
 
 from stmae.serving import tensors
 from stmae.serving.client import Client, ServingError
+from stmae.serving.connection import UNLOADED
 from stmae.serving.tls import Tls
 
 LOAD_SECONDS = 300.0
@@ -24,14 +25,15 @@ ADMIN = "STMAE_TRITON_ADMIN"
 class Control:
     """Loads and unloads models of the Triton at `url` (host:port, gRPC). Every method raises ServingError.
 
-    Raises TlsError for files of `tls` that are none.
+    It waits for at most `seconds` each time. `admin` is what a server with restricted protocols asks for,
+    `header=value`; by default what the environment has as ADMIN. Raises TlsError for files of `tls` that are none.
     """
 
-    def __init__(self, url: str, tls: Tls | None = None) -> None:
+    def __init__(self, url: str, tls: Tls | None = None, *, seconds: float = LOAD_SECONDS, admin: str = "") -> None:
         self.url = url
-        self._tls = tls
+        self._tls, self._seconds = tls, seconds
         self._server = triton.InferenceServerClient(url, **(tls.options() if tls else {}))
-        header, _, value = os.environ.get(ADMIN, "").partition("=")
+        header, _, value = (admin or os.environ.get(ADMIN, "")).partition("=")
         self._headers = {header: value} if header else None
 
     def __enter__(self) -> Self:
@@ -45,29 +47,33 @@ class Control:
     def load(self, model: str) -> None:
         """Loads a model as its folder is now; until it is ready the server answers with what it had."""
         try:
-            self._server.load_model(model, headers=self._headers, client_timeout=LOAD_SECONDS)
+            self._server.load_model(model, headers=self._headers, client_timeout=self._seconds)
         except triton.InferenceServerException as error:
             raise ServingError("server", f"{self.url}: model {model!r} cannot be loaded: {error.message()}") from None
 
     def unload(self, model: str) -> None:
         """Unloads a model."""
         try:
-            self._server.unload_model(model, headers=self._headers, client_timeout=LOAD_SECONDS)
+            self._server.unload_model(model, headers=self._headers, client_timeout=self._seconds)
         except triton.InferenceServerException as error:
             raise ServingError("server", f"{self.url}: model {model!r} cannot be unloaded: {error.message()}") from None
 
-    def drain(self, model: str) -> None:
-        """Waits until no version of a model that was unloaded is still answering."""
-        deadline = time.monotonic() + LOAD_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                index = self._server.get_model_repository_index(headers=self._headers, client_timeout=LOAD_SECONDS)
-            except triton.InferenceServerException as error:
-                raise ServingError("server", f"{self.url}: its models cannot be listed: {error.message()}") from None
-            if not any(each.name == model and each.state == "UNLOADING" for each in index.models):
-                return
+    def drain(self, *models: str) -> None:
+        """Waits until no version of models that were unloaded is still answering."""
+        deadline = time.monotonic() + self._seconds
+        while answering := self._unloading() & set(models):
+            if time.monotonic() > deadline:
+                names = ", ".join(sorted(answering))
+                raise ServingError("deadline", f"{self.url}: model {names} still answers after {self._seconds:g} s")
             time.sleep(POLL_SECONDS)
-        raise ServingError("deadline", f"{self.url}: model {model!r} still answers after {LOAD_SECONDS:g} s")
+
+    def _unloading(self) -> set[str]:
+        """Returns the models of which a version that was unloaded is still answering."""
+        try:
+            index = self._server.get_model_repository_index(headers=self._headers, client_timeout=self._seconds)
+        except triton.InferenceServerException as error:
+            raise ServingError("server", f"{self.url}: its models cannot be listed: {error.message()}") from None
+        return {each.name for each in index.models if each.state == "UNLOADING"}
 
     def version(self, deployment: str) -> str | None:
         """Returns the version that is served, None where the deployment is not served."""
@@ -75,7 +81,7 @@ class Control:
             with Client(self.url, deployment, tls=self._tls) as client:
                 return client.describe().version
         except ServingError as error:
-            if error.cause == "missing":
+            if error.cause == "missing" or UNLOADED in str(error):
                 return None
             raise
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ import numpy as np
 
 from stmae.serving import tensors
 from stmae.serving.client import Client, ServingError
+from stmae.serving.models.control import Control
 from stmae.serving.repository import RepositoryError, check_servable, find_deployments
 from stmae.serving.tls import Tls
 from stmae.serving.triton import runtime as runtimes
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 
 START_SECONDS = 120.0
 """Longest wait for the server and its models; the wheel's libraries are read slowly from a cold disk."""
+DRAIN_SECONDS = 60.0
+"""Longest wait for the answers to requests that are under way when the server is to end."""
 POLL_SECONDS = 0.25
 RESTARTS, RESTARTS_SECONDS = 5, 300.0
 """The server is started anew at most so often in so long: what kills it again and again has a cause to be found."""
@@ -69,7 +73,12 @@ class EmbeddedTriton:
         self.runtime = runtime
         self.log = log or Path(tempfile.gettempdir()) / f"stmae-triton-{os.getpid()}-{id(self):x}.log"
         self._keep_log = log is not None
-        self._options = [*(["--model-control-mode=explicit", "--load-model=*"] if control else []), *options]
+        # Draining it takes model control, which is restricted to who knows the key, where clients are to have none.
+        key = f"stmae={secrets.token_hex(16)}"
+        self._admin = "" if control else f"triton-grpc-protocol-{key}"
+        restricted = () if control else ("--grpc-restricted-protocol", "--http-restricted-api")
+        guard = [f"{option}=model-repository:{key}" for option in restricted]
+        self._options = ["--model-control-mode=explicit", "--load-model=*", *guard, *options]
         self._tls = tls
         self._run: TritonProcess | None = None
         self._over = threading.Event()
@@ -127,7 +136,10 @@ class EmbeddedTriton:
             self.log.unlink(missing_ok=True)
 
     def stop(self) -> None:
-        """Ends the server and its model processes by SIGTERM, then SIGKILL for what is left. It may be called twice."""
+        """Ends the server once requests under way are answered, for which it waits DRAIN_SECONDS at most.
+
+        New ones are refused meanwhile. It may be called twice.
+        """
         self._over.set()
         if self._keeper is not None:
             self._keeper.join()
@@ -160,6 +172,7 @@ class EmbeddedTriton:
                 before, death = death, run.death()
                 if death and death == before:  # not one that Triton ends itself, and waits for right after
                     return run.told(death)
+            self._drain()
         except LauncherError as error:
             if not self._started.is_set():
                 raise
@@ -167,6 +180,20 @@ class EmbeddedTriton:
         finally:
             run.stop(kill=bool(death))
         return ""
+
+    def _drain(self) -> None:
+        """Has requests under way answered, and new ones refused.
+
+        SIGTERM alone does not: Triton then refuses the next step of every ensemble that is under way.
+        """
+        deployments = find_deployments(self.repository)
+        try:
+            with Control(self.grpc_url, self._tls, seconds=DRAIN_SECONDS, admin=self._admin) as control:
+                for name in deployments:
+                    control.unload(name)
+                control.drain(*deployments)
+        except ServingError as error:
+            log.warning("%s; Triton ends all the same, and what is under way gets no answer", error)
 
     def _infer_once(self, run: TritonProcess, deployments: list[str]) -> None:
         """Scores a shortest segment with each deployment: readiness stays true when a model's process has died."""
@@ -197,8 +224,12 @@ def serve(repository: Path, runtime: Path = runtimes.DEFAULT, ports: Ports | Non
                 flush=True,
             )
             # Not one long wait(): a signal that comes just before it blocks would be seen only when the server ends.
-            while server.failure is None:
-                time.sleep(POLL_SECONDS)
+            try:
+                while server.failure is None:
+                    time.sleep(POLL_SECONDS)
+            except KeyboardInterrupt:
+                print(f"Triton answers what is under way, for at most {DRAIN_SECONDS:g} s, and ends", file=sys.stderr)
+                raise
             raise server.failure
     except KeyboardInterrupt:
         print("Triton has ended", file=sys.stderr)
