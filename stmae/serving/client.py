@@ -25,6 +25,9 @@ from stmae.video.reader import FrameSource
 
 __all__ = ["Client", "Deployment", "ServingError", "VideoScores"]
 
+LONGEST = 4
+"""Frames of a request, at most, in the deployment's `segment_frames`: a server's memory grows with the longest that it
+was ever asked about."""
 IN_FLIGHT = 2
 """Requests of a stream under way at a time: the server computes one while the next is decoded and sent."""
 REPEATED = ("unavailable", "busy", "deadline")
@@ -114,7 +117,10 @@ class Client:
         return self._described
 
     def score_segment(self, frames: Images) -> RawScores:
-        """Returns the raw scores of frames 4..T-1 of a segment uint8 [T,S,S,3] RGB, T >= 5. Raises ServingError."""
+        """Returns the raw scores of frames 4..T-1 of a segment uint8 [T,S,S,3] RGB.
+
+        T is 5 to LONGEST times the deployment's `segment_frames`. Raises ServingError.
+        """
         return next(self.score_stream([frames]))
 
     def score_stream(self, segments: Iterable[Images]) -> Iterator[RawScores]:
@@ -123,11 +129,13 @@ class Client:
         A segment is taken from the iterable only when there is room for its request. Raises ServingError for the
         first segment that fails or takes longer than the deadline; requests under way are then cancelled.
         """
-        fixed = (self._described or self.describe()).fixed_frames
+        described = self._described or self.describe()
         under_way: collections.deque[_Asked] = collections.deque()
         try:
             for segment in segments:
-                frames = _lengthened(segment, fixed)
+                if len(segment) > LONGEST * described.segment_frames:
+                    raise ServingError("bad input", _too_long(segment, described))
+                frames = _lengthened(segment, described.fixed_frames)
                 under_way.append(_Asked(len(segment), frames, self._send(frames)))
                 if len(under_way) >= IN_FLIGHT:
                     yield self._receive_first(under_way)
@@ -214,6 +222,14 @@ class _Asked:
     frames: Images
     """What is sent: the segment, and more where the server takes segments of one length only."""
     request: Request
+
+
+def _too_long(segment: Images, described: Deployment) -> str:
+    most = LONGEST * described.segment_frames
+    return (
+        f"FRAMES for model {described.name!r}: {len(segment)} frames; a segment has at most {most}, {LONGEST} "
+        "times its segment_frames: give a video to score_array or score_video, or cut it by stmae.serving.segments.cut"
+    )
 
 
 def _lengthened(segment: Images, length: int) -> Images:

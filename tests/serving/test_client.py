@@ -113,6 +113,13 @@ def test_a_segment_that_is_too_short_is_refused(client, film):
     assert caught.value.cause == "bad input"
 
 
+def test_a_segment_that_would_fill_the_memory_is_refused_before_it_is_sent(client):
+    with pytest.raises(ServingError, match=r"5000 frames; a segment has at most 64.*score_video") as caught:
+        client.score_segment(np.zeros((5000, 64, 64, 3), np.uint8))
+
+    assert caught.value.cause == "bad input"
+
+
 def test_frames_of_another_type_are_refused(client, film):
     with pytest.raises(ServingError, match=r"float32 .* give RGB frames as uint8") as caught:
         client.score_segment(film(5, 64).astype(np.float32))
@@ -158,7 +165,7 @@ def test_a_deadline_ends_the_wait(triton_server, film):
         Client(triton_server.grpc_url, "tiny", deadline_seconds=0.01) as client,
         pytest.raises(ServingError, match=r"within 0.01 s.*--deadline") as caught,
     ):
-        client.score_segment(film(200, 64))
+        client.score_segment(film(64, 64))
 
     assert caught.value.cause == "deadline"
 
