@@ -17,6 +17,7 @@ from typing import Self
 import numpy as np
 
 from stmae.scoring.raw import CLIP_FRAMES, RawScores
+from stmae.serving import tensors
 from stmae.serving.connection import Connection, Deployment, Request, ServingError
 from stmae.serving.segments import Images, cut
 from stmae.serving.tls import Tls
@@ -27,6 +28,8 @@ __all__ = ["Client", "Deployment", "ServingError", "VideoScores"]
 
 IN_FLIGHT = 2
 """Requests of a stream under way at a time: the server computes one while the next is decoded and sent."""
+LONGEST = 16
+"""Longest segment that is sent, in those of the deployment's segment_frames: the server's memory grows with it."""
 REPEATED = ("unavailable", "busy", "deadline")
 """Causes of trouble that may pass. Scores depend on the frames alone, so that a request may be sent again."""
 PAUSE_SECONDS = 0.1, 2.0
@@ -123,11 +126,11 @@ class Client:
         A segment is taken from the iterable only when there is room for its request. Raises ServingError for the
         first segment that fails or takes longer than the deadline; requests under way are then cancelled.
         """
-        fixed = (self._described or self.describe()).fixed_frames
+        described = self._described or self.describe()
         under_way: collections.deque[_Asked] = collections.deque()
         try:
             for segment in segments:
-                frames = _lengthened(segment, fixed)
+                frames = self._fitting(segment, described)
                 under_way.append(_Asked(len(segment), frames, self._send(frames)))
                 if len(under_way) >= IN_FLIGHT:
                     yield self._receive_first(under_way)
@@ -158,6 +161,21 @@ class Client:
 
         raw = RawScores.join([RawScores.empty(), *self.score_stream(cut(counted(), length))])
         return VideoScores(count, raw, health() if health else None)
+
+    def _fitting(self, segment: Images, described: Deployment) -> Images:
+        """Returns what is sent for a segment: its last frame is repeated where the server takes one length only.
+
+        No score depends on what comes after its frame. Raises ServingError for a segment that is too long.
+        """
+        longest = described.fixed_frames or LONGEST * described.segment_frames
+        if len(segment) > longest:
+            raise ServingError(
+                "bad input",
+                f"{tensors.FRAMES.name} for model {self.deployment!r}: {len(segment)} frames; a segment has at most "
+                f"{longest} here: cut it, as `score_array` does",
+            )
+        missing = described.fixed_frames - len(segment)
+        return segment if missing <= 0 else np.concatenate([segment, np.repeat(segment[-1:], missing, axis=0)])
 
     def _send(self, frames: Images) -> Request:
         now = time.monotonic()
@@ -214,9 +232,3 @@ class _Asked:
     frames: Images
     """What is sent: the segment, and more where the server takes segments of one length only."""
     request: Request
-
-
-def _lengthened(segment: Images, length: int) -> Images:
-    """Returns a segment with its last frame repeated up to a length: no score depends on what comes after its frame."""
-    missing = length - len(segment)
-    return segment if missing <= 0 else np.concatenate([segment, np.repeat(segment[-1:], missing, axis=0)])

@@ -113,6 +113,14 @@ def test_a_segment_that_is_too_short_is_refused(client, film):
     assert caught.value.cause == "bad input"
 
 
+def test_a_segment_that_is_too_long_is_refused_before_it_takes_the_servers_memory(client, film):
+    with pytest.raises(ServingError, match=r"5000 frames; a segment has at most 256 here: cut it") as caught:
+        client.score_segment(np.zeros((5000, 64, 64, 3), np.uint8))
+
+    assert caught.value.cause == "bad input"
+    assert len(client.score_segment(film(5, 64))) == 1
+
+
 def test_frames_of_another_type_are_refused(client, film):
     with pytest.raises(ServingError, match=r"float32 .* give RGB frames as uint8") as caught:
         client.score_segment(film(5, 64).astype(np.float32))
@@ -121,7 +129,7 @@ def test_frames_of_another_type_are_refused(client, film):
 
 
 def test_frames_of_another_size_are_refused(client, film):
-    with pytest.raises(ServingError, match=r"Expected \[-1,64,64,3\], got \[5,96,96,3\]") as caught:
+    with pytest.raises(ServingError, match=r"Expected \[-1,64,64,3\], got \[5,96,96,3\].*; resize frames") as caught:
         client.score_segment(film(5, 96))
 
     assert caught.value.cause == "bad input"
