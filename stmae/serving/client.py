@@ -17,6 +17,7 @@ from typing import Self
 import numpy as np
 
 from stmae.scoring.raw import CLIP_FRAMES, RawScores
+from stmae.serving import tensors
 from stmae.serving.connection import Connection, Deployment, Request, ServingError
 from stmae.serving.segments import Images, cut
 from stmae.serving.tls import Tls
@@ -25,11 +26,10 @@ from stmae.video.reader import FrameSource
 
 __all__ = ["Client", "Deployment", "ServingError", "VideoScores"]
 
-LONGEST = 4
-"""Frames of a request, at most, in the deployment's `segment_frames`: a server's memory grows with the longest that it
-was ever asked about."""
 IN_FLIGHT = 2
 """Requests of a stream under way at a time: the server computes one while the next is decoded and sent."""
+LONGEST = 4
+"""Longest segment that is sent, in those of the deployment's segment_frames: the server's memory grows with it."""
 REPEATED = ("unavailable", "busy", "deadline")
 """Causes of trouble that may pass. Scores depend on the frames alone, so that a request may be sent again."""
 PAUSE_SECONDS = 0.1, 2.0
@@ -117,10 +117,7 @@ class Client:
         return self._described
 
     def score_segment(self, frames: Images) -> RawScores:
-        """Returns the raw scores of frames 4..T-1 of a segment uint8 [T,S,S,3] RGB.
-
-        T is 5 to LONGEST times the deployment's `segment_frames`. Raises ServingError.
-        """
+        """Returns the raw scores of frames 4..T-1 of a segment uint8 [T,S,S,3] RGB, T >= 5. Raises ServingError."""
         return next(self.score_stream([frames]))
 
     def score_stream(self, segments: Iterable[Images]) -> Iterator[RawScores]:
@@ -133,9 +130,7 @@ class Client:
         under_way: collections.deque[_Asked] = collections.deque()
         try:
             for segment in segments:
-                if len(segment) > LONGEST * described.segment_frames:
-                    raise ServingError("bad input", _too_long(segment, described))
-                frames = _lengthened(segment, described.fixed_frames)
+                frames = self._fitting(segment, described)
                 under_way.append(_Asked(len(segment), frames, self._send(frames)))
                 if len(under_way) >= IN_FLIGHT:
                     yield self._receive_first(under_way)
@@ -166,6 +161,21 @@ class Client:
 
         raw = RawScores.join([RawScores.empty(), *self.score_stream(cut(counted(), length))])
         return VideoScores(count, raw, health() if health else None)
+
+    def _fitting(self, segment: Images, described: Deployment) -> Images:
+        """Returns what is sent for a segment: its last frame is repeated where the server takes one length only.
+
+        No score depends on what comes after its frame. Raises ServingError for a segment that is too long.
+        """
+        longest = described.fixed_frames or LONGEST * described.segment_frames
+        if len(segment) > longest:
+            raise ServingError(
+                "bad input",
+                f"{tensors.FRAMES.name} for model {self.deployment!r}: {len(segment)} frames; a segment has at most "
+                f"{longest} here: cut it, as `score_array` does",
+            )
+        missing = described.fixed_frames - len(segment)
+        return segment if missing <= 0 else np.concatenate([segment, np.repeat(segment[-1:], missing, axis=0)])
 
     def _send(self, frames: Images) -> Request:
         now = time.monotonic()
@@ -222,17 +232,3 @@ class _Asked:
     frames: Images
     """What is sent: the segment, and more where the server takes segments of one length only."""
     request: Request
-
-
-def _too_long(segment: Images, described: Deployment) -> str:
-    most = LONGEST * described.segment_frames
-    return (
-        f"FRAMES for model {described.name!r}: {len(segment)} frames; a segment has at most {most}, {LONGEST} "
-        "times its segment_frames: give a video to score_array or score_video, or cut it by stmae.serving.segments.cut"
-    )
-
-
-def _lengthened(segment: Images, length: int) -> Images:
-    """Returns a segment with its last frame repeated up to a length: no score depends on what comes after its frame."""
-    missing = length - len(segment)
-    return segment if missing <= 0 else np.concatenate([segment, np.repeat(segment[-1:], missing, axis=0)])

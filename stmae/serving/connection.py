@@ -211,6 +211,12 @@ _TROUBLES: tuple[tuple[str, str, Cause, str], ...] = (
         ": no answer within {seconds} s; raise it (`stmae score --deadline`), "
         "or publish with a smaller serve.segment_frames",
     ),
+    (
+        "INVALID_ARGUMENT",
+        "unexpected shape",
+        "bad input",
+        " refuses the request: {message}; resize frames to the size that `describe` tells",
+    ),
     ("INVALID_ARGUMENT", "", "bad input", " refuses the request: {message}"),
     ("", "", "server", " failed: {message}; see the server's log"),
 )

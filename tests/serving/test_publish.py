@@ -97,7 +97,7 @@ def test_segments_of_one_length_have_the_scores_of_any_length(
             np.testing.assert_allclose(
                 fixed.score_segment(segment).psnr, free.score_segment(segment).psnr, rtol=0, atol=1e-4
             )
-        with pytest.raises(ServingError, match=r"\[17, *64, *64, *3\]|expected \[16"):
+        with pytest.raises(ServingError, match="17 frames; a segment has at most 16 here"):
             fixed.score_segment(film(17, 64))
 
 
