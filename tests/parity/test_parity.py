@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 from tiny import TINY, export_tiny
 
 from stmae import config as configs
@@ -132,15 +132,27 @@ def test_the_table_of_tensors_has_the_shapes_that_the_graphs_have(exported):
             array = golden[tensor.name]
             assert array.ndim == len(dims)
             assert all(dim in (-1, size) for dim, size in zip(dims, array.shape, strict=True)), tensor.name
-            assert str(array.dtype) == tensor.dtype
 
 
-def test_graphs_name_their_tensors_as_the_table_does(tiny_export):
+def test_the_golden_segment_is_computed_in_single_precision(exported):
+    """What half precision between the steps loses is an error that the gate sees."""
+    golden = parity.load_golden(exported.folder)
+
+    assert {str(array.dtype) for name, array in golden.items() if name != "FRAMES"} == {"float32"}
+
+
+def test_graphs_name_and_type_their_tensors_as_the_table_does(tiny_export):
     for name, spec in zip(("flow", "encode", "decode", "psnr"), tensors.STEPS, strict=True):
         graph = onnx.load(tiny_export.folder / f"{name}.onnx").graph
 
-        assert [value.name for value in graph.input] == [tensor.name for tensor in spec.inputs]
-        assert [value.name for value in graph.output] == [tensor.name for tensor in spec.outputs]
+        for values, side in ((graph.input, spec.inputs), (graph.output, spec.outputs)):
+            types = [helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type) for value in values]
+            assert [value.name for value in values] == [tensor.name for tensor in side]
+            assert [str(dtype) for dtype in types] == [tensor.dtype for tensor in side]
+
+
+def test_clients_get_single_precision():
+    assert {output.dtype for output in tensors.ENSEMBLE.outputs} == {"float32"}
 
 
 def test_shared_graphs_are_the_same_bytes_whatever_deployment_exports_them(
