@@ -155,6 +155,12 @@ def test_clients_get_single_precision():
     assert {output.dtype for output in tensors.ENSEMBLE.outputs} == {"float32"}
 
 
+def test_convolutions_have_taken_up_the_batch_norm_after_them(exported):
+    for spec in tensors.STEPS:
+        graph = onnx.load(exported.folder / f"{spec.file}.onnx").graph
+        assert "BatchNormalization" not in {node.op_type for node in graph.node}
+
+
 def test_shared_graphs_are_the_same_bytes_whatever_deployment_exports_them(
     tiny_export, sharp_export, deep_export, tmp_path
 ):
