@@ -10,12 +10,13 @@ import onnx
 import pytest
 import torch
 from onnx import helper, numpy_helper
-from tiny import TINY, export_tiny
+from tiny import TINY, export_tiny, moving_blobs
 
 from stmae import config as configs
 from stmae.datasets.flow_cache import FlowCache, extract_flow
 from stmae.datasets.manifest import Clip, Manifest
 from stmae.evaluation.inference import clip_raw_scores
+from stmae.export.graphs import reference
 from stmae.model.stmae import SPEED_FLOOR
 from stmae.scoring.raw import MOTION_FRAME_SIZE
 from stmae.serving import parity, tensors
@@ -64,6 +65,20 @@ def test_onnxruntime_computes_what_torch_computes(exported):
     assert differences.keys() == {output.name for output in tensors.ENSEMBLE.outputs}
     assert differences["PSNR"] <= 0.01
     assert differences["MEMORY_DISTANCE"] <= 1e-4
+
+
+@pytest.mark.parametrize("still", [[4], [6, 9], [4, 5, 6, 7, 8, 9]])
+def test_frames_in_which_nothing_moves_are_scored_as_by_torch(exported, served, still):
+    size = exported.config.model.frame_size
+    film = moving_blobs(10, size)
+    frames = np.stack([film[index] for index in np.cumsum([index not in still for index in range(10)]) - 1])
+    truth = reference(exported.model, frames)
+
+    with Client(served.grpc_url, exported.config.name) as client:
+        scores = as_outputs(client.score_segment(frames))
+
+    parity.compare("Triton", scores, truth)
+    assert [index + 4 for index, tiles in enumerate(scores["FEATURE_TILES"]) if not tiles.any()] == still
 
 
 def test_triton_computes_what_torch_computes(exported, served):
