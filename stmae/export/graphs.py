@@ -37,38 +37,52 @@ EXAMPLE_SIZE = 64
 
 
 class Stage(nn.Module):
-    """A stage of the model as a module of its own, which is what the exporter takes."""
+    """A stage of the model as a module of its own, which is what the exporter takes.
 
-    def __init__(self, compute: Callable[..., Tensor | tuple[Tensor, ...]], part: nn.Module | None) -> None:
-        """Wraps `compute`, the stage; `part` is the module whose parameters it uses.
+    It computes in single precision, whatever the types in which tensors travel from one stage to the next.
+    """
+
+    def __init__(
+        self, spec: tensors.Model, compute: Callable[..., Tensor | tuple[Tensor, ...]], part: nn.Module | None
+    ) -> None:
+        """Wraps `compute`, the stage that serves as `spec`; `part` is the module whose parameters it uses.
 
         Names in a graph depend on all parameters of the module that is exported. The shared graphs are the same bytes
         in every deployment because they hold no other part.
         """
         super().__init__()
-        self.compute, self.part = compute, part
+        self.spec, self.compute, self.part = spec, compute, part
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Returns the stage's outputs in the order of `serving.tensors`."""
+        """Returns the stage's outputs in the order and of the types of `serving.tensors`."""
+        outputs = self.computed(*(each.float() if each.is_floating_point() else each for each in inputs))
+        # The tracing exporter writes a cast for each `to`, whether it changes the type or not.
+        return tuple(
+            output.to(getattr(torch, tensor.dtype)) if tensor.dtype != "float32" else output
+            for output, tensor in zip(outputs, self.spec.outputs, strict=True)
+        )
+
+    def computed(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Returns the outputs as they are computed."""
         outputs = self.compute(*inputs)
         return (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
 
 
-def stages(model: STMAE, scene: int) -> dict[str, Stage]:
-    """Returns the four stages by the names of their files, in the order of `tensors.STEPS`."""
-    return {
-        "flow": Stage(model.flow, model.flow_net),
-        "encode": Stage(functools.partial(model.encode, scene=scene), model),
-        "decode": Stage(model.decode, model.decoder),
-        "psnr": Stage(model.prediction_error, None),
-    }
+def stages(model: STMAE, scene: int) -> tuple[Stage, ...]:
+    """Returns the four stages in the order of `tensors.STEPS`."""
+    return (
+        Stage(tensors.FLOW_MODEL, model.flow, model.flow_net),
+        Stage(tensors.ENCODE, functools.partial(model.encode, scene=scene), model),
+        Stage(tensors.DECODE, model.decode, model.decoder),
+        Stage(tensors.PSNR_MODEL, model.prediction_error, None),
+    )
 
 
 def export(config: Config, model: STMAE, out: Path, golden: Images, scene: int = 0) -> None:
     """Writes `{flow,encode,decode,psnr}.onnx`, `golden.npz` and, last, `export.json` to the folder `out`.
 
-    `golden` is a segment uint8 [T,S,S,3], T >= 5, of real footage; golden.npz holds it as FRAMES with every served
-    tensor as torch computes it. `scene` is the one that is served. Raises ValueError for a segment of another shape.
+    `golden` is a segment uint8 [T,S,S,3], T >= 5, of real footage; golden.npz holds its `reference`. `scene` is the one
+    that is served. Raises ValueError for a segment of another shape.
     """
     size = config.model.frame_size
     if golden.dtype != np.uint8 or golden.shape[1:] != (size, size, 3) or len(golden) < MIN_SEGMENT:
@@ -86,24 +100,29 @@ def export(config: Config, model: STMAE, out: Path, golden: Images, scene: int =
         "flow": (small,),
         "encode": (truth["FRAMES"][:MIN_SEGMENT], truth["FLOW"][: MIN_SEGMENT - 1]),
         "decode": (truth["FEATURES"][:1],),
-        "psnr": (small, np.zeros((EXAMPLE_FRAMES - CLIP_FRAMES, 3, EXAMPLE_SIZE, EXAMPLE_SIZE), np.float32)),
+        "psnr": (small, np.zeros((EXAMPLE_FRAMES - CLIP_FRAMES, 3, EXAMPLE_SIZE, EXAMPLE_SIZE))),
     }
-    for (name, stage), spec in zip(stages(model, scene).items(), tensors.STEPS, strict=True):
-        _write_graph(stage, spec, examples[name], out / f"{name}.onnx")
+    for stage in stages(model, scene):
+        name = stage.spec.file
+        _write_graph(stage, examples[name], out / f"{name}.onnx")
     _write_manifest(config, out)
 
 
 @torch.no_grad()
 def reference(model: STMAE, frames: Images, scene: int = 0) -> dict[str, npt.NDArray[Any]]:
-    """Returns every served tensor by its name, FRAMES included, as torch computes it for a segment uint8 [T,S,S,3]."""
+    """Returns every served tensor by its name, FRAMES included, as torch computes it for a segment uint8 [T,S,S,3].
+
+    All but FRAMES are in single precision: what is lost between the steps counts as the runtime's error.
+    """
     values = {tensors.FRAMES.name: torch.from_numpy(frames)}
-    for stage, spec in zip(stages(model, scene).values(), tensors.STEPS, strict=True):
-        outputs = stage(*(values[tensor.name] for tensor in spec.inputs))
-        values |= zip((tensor.name for tensor in spec.outputs), outputs, strict=True)
+    for stage in stages(model, scene):
+        outputs = stage.computed(*(values[tensor.name] for tensor in stage.spec.inputs))
+        values |= zip((tensor.name for tensor in stage.spec.outputs), outputs, strict=True)
     return {name: value.numpy() for name, value in values.items()}
 
 
-def _write_graph(stage: Stage, spec: tensors.Model, example: tuple[npt.NDArray[Any], ...], path: Path) -> None:
+def _write_graph(stage: Stage, example: tuple[npt.NDArray[Any], ...], path: Path) -> None:
+    spec = stage.spec
     inputs, outputs = ([tensor.name for tensor in side] for side in (spec.inputs, spec.outputs))
     dynamic = {
         tensor.name: {axis: f"{tensor.name}_{axis}" for axis, dim in enumerate(tensor.dims) if _is_dynamic(spec, dim)}
@@ -116,7 +135,7 @@ def _write_graph(stage: Stage, spec: tensors.Model, example: tuple[npt.NDArray[A
         warnings.filterwarnings("ignore", "Constant folding")
         torch.onnx.export(
             stage.eval(),
-            tuple(torch.from_numpy(array) for array in example),
+            tuple(torch.from_numpy(array.astype(each.dtype)) for array, each in zip(example, spec.inputs, strict=True)),
             str(path),
             dynamo=False,
             opset_version=OPSET,

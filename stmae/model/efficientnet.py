@@ -54,13 +54,19 @@ class Convolution(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
         self.stride, self.groups = stride, groups
-        self.padding = ((kernel - stride) // 2, (kernel - stride + 1) // 2) * 2
+        self.padding = (kernel - stride) // 2
         self.weight = nn.Parameter(torch.zeros(outputs, inputs // groups, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, maps_BcHW: Tensor) -> Tensor:
         """Returns maps [B,c,H/stride,W/stride]; H and W are multiples of the stride."""
-        return F.conv2d(F.pad(maps_BcHW, self.padding), self.weight, self.bias, self.stride, groups=self.groups)
+        if self.stride == 1:
+            return F.conv2d(maps_BcHW, self.weight, self.bias, padding=self.padding, groups=self.groups)
+        # One more at the end than at the start of an axis. Padding maps first would write them once more, and where
+        # runtimes keep channels in blocks, bring them out of these and back.
+        padding = self.padding + self.stride
+        surplus = F.conv2d(maps_BcHW, self.weight, self.bias, self.stride, padding, groups=self.groups)
+        return surplus[:, :, 1:, 1:]
 
 
 class Block(nn.Module):

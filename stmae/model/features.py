@@ -56,6 +56,13 @@ class FeatureBank(nn.Module):
         descriptors = self.descriptor(frames_B3SS, flow_B2hw)
         return nearest_distance(self.items[scene], queries_of(descriptors)).view(-1, TILES, TILES)
 
+    def of_moving(self, frames_B3SS: Tensor, flow_B2hw: Tensor, moves_B: Tensor, scene: int) -> Tensor:
+        """Returns what `forward` does for the frames in which something moves, [B] booleans; 0 for the others."""
+        # The first frame always: of a graph that meets an empty batch OpenVINO returns the outputs of the call before.
+        asked = torch.cat((torch.ones_like(moves_B[:1]), moves_B[1:])).nonzero().squeeze(1)
+        distances: Tensor = self(frames_B3SS[asked], flow_B2hw[asked], scene) * moves_B[asked].view(-1, 1, 1)
+        return distances.new_zeros((moves_B.shape[0], TILES, TILES)).index_copy(0, asked, distances)
+
     @torch.no_grad()
     def fit(self, scene: int, moving_QC: Tensor) -> None:
         """Chooses the items of a scene from the descriptors of its normal moving tiles; keeps zeros if Q is 0."""

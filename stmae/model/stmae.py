@@ -22,12 +22,15 @@ from stmae.model.features import FeatureBank
 from stmae.model.flow import FLOW_STRIDE
 from stmae.model.location import LocationGaussian
 from stmae.model.memory import Memory
-from stmae.scoring.raw import CLIP_FRAMES, MOTION_FRAME_SIZE, TILES
+from stmae.scoring.raw import CLIP_FRAMES, MOTION_FRAME_SIZE, STILL_SPEED, TILES
 
 FLOW_UNIT = 32.0
 """The motion encoder sees flow in units of 1/32 of the frame's width, so that it does not depend on the frame size."""
 SPEED_FLOOR = 0.02
 """Pixels a frame, added to a tile's mean speed before it divides: the motion of a tile with less fades to 0."""
+MOVING_SPEED = STILL_SPEED / 2
+"""Pixels a frame: in frames of which no tile is faster, appearance is not measured. It is so far below STILL_SPEED that
+neither a runtime's rounding of the flow nor a lower threshold of the score would miss a tile that counts."""
 MIN_MSE = 1e-10
 """Floor of the mean squared error: the PSNR of a perfect prediction is 100 dB, not infinity."""
 
@@ -42,7 +45,8 @@ class Encoding(NamedTuple):
     location_tiles: Tensor
     """[N,16,16] squared deviation of early appearance features from their location's mean, in its variances."""
     feature_tiles: Tensor
-    """[N,16,16] squared distance, 0 to 2, of each tile's descriptor to its nearest neighbour in the bank."""
+    """[N,16,16] squared distance, 0 to 2, of each tile's descriptor to its nearest neighbour in the bank; 0 throughout
+    frames in which nothing moves."""
     flow_tiles: Tensor
     """[N,2,16,16] speed-weighted mean flow from the frame before, x and y, in pixels."""
 
@@ -131,12 +135,14 @@ class STMAE(nn.Module):
         read_m, distances_m = self.motion_memory.recall(z_m, scene)
         nearest = torch.stack((distances_a, distances_m), 1)
         last_N2hw = flow_T2hw[CLIP_FRAMES - 1 :]
+        flow_tiles = moved_tiles(last_N2hw, self.flow_side)
+        moves_N = (flow_tiles * flow_tiles).sum(1).flatten(1).amax(1) > MOVING_SPEED**2
         return Encoding(
             features=self.concatenate(z_a, read_a, z_m, read_m),
             memory_distance=nearest.view(-1, z_a.shape[2] * z_a.shape[3], 2).mean(1),
             location_tiles=tiles(self.location_gaussian(early, scene), self.feature_side).squeeze(1),
-            feature_tiles=self.feature_bank(frames_T3SS[CLIP_FRAMES:], last_N2hw, scene),
-            flow_tiles=moved_tiles(last_N2hw, self.flow_side),
+            feature_tiles=self.feature_bank.of_moving(frames_T3SS[CLIP_FRAMES:], last_N2hw, moves_N, scene),
+            flow_tiles=flow_tiles,
         )
 
     def decode(self, features_N4C: Tensor) -> Tensor:

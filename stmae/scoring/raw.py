@@ -54,7 +54,7 @@ class RawScores(Rows):
     location_tiles: Singles
     """[F,16,16] squared distance from the per-location Gaussian, in its standard deviations."""
     feature_tiles: Singles
-    """[F,16,16] squared distance from the nearest feature in the bank, 0 to 2."""
+    """[F,16,16] squared distance from the nearest feature in the bank, 0 to 2. It counts where something moves."""
     flow_tiles: Singles
     """[F,2,16,16] x and y displacement since the frame before of what moves in the tile, in pixels of frames that are
     at most MOTION_FRAME_SIZE wide."""

@@ -26,12 +26,12 @@ ENGINES = "/tmp/tensorrt"
 UNBUILT = "unbuilt"
 """The digest in committed texts: there are no weights that it would describe."""
 QUEUED = 4
-"""Requests that wait for a model, at most; further ones are refused at once. A segment between two steps has hundreds
-of megabytes, so without a bound the clients would decide how much memory a server takes."""
+"""Requests that wait for a model, at most; further ones are refused at once. A segment between two steps has a
+hundred megabytes and more, so without a bound the clients would decide how much memory a server takes."""
 QUEUED_SECONDS = 120
 """Longest wait of a request for a model."""
 
-_TYPES = {"uint8": "TYPE_UINT8", "float32": "TYPE_FP32"}
+_TYPES = {"uint8": "TYPE_UINT8", "float16": "TYPE_FP16", "float32": "TYPE_FP32"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

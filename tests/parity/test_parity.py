@@ -9,13 +9,14 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import numpy_helper
-from tiny import TINY, export_tiny
+from onnx import helper, numpy_helper
+from tiny import TINY, export_tiny, moving_blobs
 
 from stmae import config as configs
 from stmae.datasets.flow_cache import FlowCache, extract_flow
 from stmae.datasets.manifest import Clip, Manifest
 from stmae.evaluation.inference import clip_raw_scores
+from stmae.export.graphs import reference
 from stmae.model.stmae import SPEED_FLOOR
 from stmae.scoring.raw import MOTION_FRAME_SIZE
 from stmae.serving import parity, tensors
@@ -64,6 +65,20 @@ def test_onnxruntime_computes_what_torch_computes(exported):
     assert differences.keys() == {output.name for output in tensors.ENSEMBLE.outputs}
     assert differences["PSNR"] <= 0.01
     assert differences["MEMORY_DISTANCE"] <= 1e-4
+
+
+@pytest.mark.parametrize("still", [[4], [6, 9], [4, 5, 6, 7, 8, 9]])
+def test_frames_in_which_nothing_moves_are_scored_as_by_torch(exported, served, still):
+    size = exported.config.model.frame_size
+    film = moving_blobs(10, size)
+    frames = np.stack([film[index] for index in np.cumsum([index not in still for index in range(10)]) - 1])
+    truth = reference(exported.model, frames)
+
+    with Client(served.grpc_url, exported.config.name) as client:
+        scores = as_outputs(client.score_segment(frames))
+
+    parity.compare("Triton", scores, truth)
+    assert [index + 4 for index, tiles in enumerate(scores["FEATURE_TILES"]) if not tiles.any()] == still
 
 
 def test_triton_computes_what_torch_computes(exported, served):
@@ -132,15 +147,33 @@ def test_the_table_of_tensors_has_the_shapes_that_the_graphs_have(exported):
             array = golden[tensor.name]
             assert array.ndim == len(dims)
             assert all(dim in (-1, size) for dim, size in zip(dims, array.shape, strict=True)), tensor.name
-            assert str(array.dtype) == tensor.dtype
 
 
-def test_graphs_name_their_tensors_as_the_table_does(tiny_export):
+def test_the_golden_segment_is_computed_in_single_precision(exported):
+    """What half precision between the steps loses is an error that the gate sees."""
+    golden = parity.load_golden(exported.folder)
+
+    assert {str(array.dtype) for name, array in golden.items() if name != "FRAMES"} == {"float32"}
+
+
+def test_graphs_name_and_type_their_tensors_as_the_table_does(tiny_export):
     for name, spec in zip(("flow", "encode", "decode", "psnr"), tensors.STEPS, strict=True):
         graph = onnx.load(tiny_export.folder / f"{name}.onnx").graph
 
-        assert [value.name for value in graph.input] == [tensor.name for tensor in spec.inputs]
-        assert [value.name for value in graph.output] == [tensor.name for tensor in spec.outputs]
+        for values, side in ((graph.input, spec.inputs), (graph.output, spec.outputs)):
+            types = [helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type) for value in values]
+            assert [value.name for value in values] == [tensor.name for tensor in side]
+            assert [str(dtype) for dtype in types] == [tensor.dtype for tensor in side]
+
+
+def test_clients_get_single_precision():
+    assert {output.dtype for output in tensors.ENSEMBLE.outputs} == {"float32"}
+
+
+def test_convolutions_have_taken_up_the_batch_norm_after_them(exported):
+    for spec in tensors.STEPS:
+        graph = onnx.load(exported.folder / f"{spec.file}.onnx").graph
+        assert "BatchNormalization" not in {node.op_type for node in graph.node}
 
 
 def test_shared_graphs_are_the_same_bytes_whatever_deployment_exports_them(

@@ -21,11 +21,12 @@ from stmae.model.build import (
     build_stmae,
 )
 from stmae.model.stmae import STMAE, RawScoreTensors, moved_tiles, psnr, to_signed, to_unit, windows
-from stmae.scoring.raw import RawScores
+from stmae.scoring.raw import STILL_SPEED, RawScores
 from stmae.training.flow import at_flow_resolution, end_point_error
 from stmae.training.motion import motion_pairs
 
-TINY = config.load("walkway", ["model.size=64", "model.width=8", "model.memory_items=6"])
+SMALL = ["model.size=64", "model.width=8", "model.memory_items=6"]
+TINY = config.load("walkway", SMALL)
 
 
 def unit(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -66,6 +67,19 @@ def test_the_encoders_never_see_the_frame_that_is_predicted() -> None:
     one, two = (model.encode(each, model.flow(each)) for each in (frames, other))
     torch.testing.assert_close(one.features, two.features)
     assert (one.flow_tiles != two.flow_tiles).any()
+
+
+@torch.no_grad()
+def test_appearance_is_measured_of_frames_in_which_something_moves_and_is_0_in_others() -> None:
+    model, frames = build_stmae(config.load("walkway", [*SMALL, "model.features=gradients"])).eval(), segment(9)
+    model.feature_bank.items.copy_(unit(*model.feature_bank.items.shape))
+    flow = torch.zeros(8, 2, 32, 32)
+    flow[4:6, 0, 8:12, 8:12] = 2 * STILL_SPEED
+    tiles = model.encode(frames, flow).feature_tiles
+    everywhere = model.feature_bank(to_signed(frames[4:]), flow[3:], 0)
+    assert (everywhere > 0).all()
+    torch.testing.assert_close(tiles[1:3], everywhere[1:3])
+    assert not tiles[[0, 3, 4]].any()
 
 
 def test_psnr_of_known_errors() -> None:
