@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from stmae.config import Config
@@ -69,19 +67,11 @@ def bytes_per_frame(config: Config) -> float:
     FRAMES, which three steps take, are not among them: no step makes them.
     """
     model, length = config.model, config.serve.segment_frames
-    sizes = {"size": model.size, "flow_scale": model.flow_scale, "width": model.width}
-    made = {tensor.name for spec in tensors.STEPS for tensor in spec.outputs}
-    taken = {tensor.name for spec in tensors.STEPS for tensor in spec.inputs}
-    # Only a deployment's own models tell the sizes of a tensor.
-    shapes = {
-        tensor: tensors.dims(spec, tensor, **sizes)[1:]
-        for spec in tensors.STEPS
-        if not spec.shared
-        for tensor in (*spec.inputs, *spec.outputs)
-        if tensor.name in made & taken
-    }
+    made = {tensor for spec in tensors.STEPS for tensor in spec.outputs}
+    taken = {tensor for spec in tensors.STEPS for tensor in spec.inputs}
     whole = sum(
-        np.dtype(tensor.dtype).itemsize * (length - tensors.lost_frames(tensor)) * math.prod(shape)
-        for tensor, shape in shapes.items()
+        (length - tensors.lost_frames(tensor))
+        * tensors.bytes_per_frame(tensor, size=model.size, flow_scale=model.flow_scale, width=model.width)
+        for tensor in made & taken
     )
     return whole / (length - CLIP_FRAMES)

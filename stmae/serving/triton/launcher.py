@@ -41,6 +41,8 @@ START_SECONDS = 120.0
 DRAIN_SECONDS = 60.0
 """Longest wait for the answers to requests that are under way when the server is to end."""
 POLL_SECONDS = 0.25
+DEAD_SECONDS = 1.5
+"""A process of a model has died once it is seen so for so long: one that Triton ends itself, it waits for at once."""
 RESTARTS, RESTARTS_SECONDS = 5, 300.0
 """The server is started anew at most so often in so long: what kills it again and again has a cause to be found."""
 
@@ -168,9 +170,11 @@ class EmbeddedTriton:
             run.wait_ready(START_SECONDS, self._over.is_set)
             self._infer_once(run, deployments)
             self._started.set()
+            seen = 0
             while not self._over.wait(POLL_SECONDS):
                 before, death = death, run.death()
-                if death and death == before:  # not one that Triton ends itself, and waits for right after
+                seen = seen + 1 if death and death == before else 0
+                if seen * POLL_SECONDS >= DEAD_SECONDS:
                     return run.told(death)
             self._drain()
         except LauncherError as error:
