@@ -201,7 +201,7 @@ bench-batch: $(READY) $(TRITON) $(SWIFT) ## Measure the nightly job: planning, s
 	$(VENV)/python -m benchmarks.batch plan night ratio hours ray --data-root '$(DATA_ROOT)' --work $(WORKSPACE)/scoring --out $(RESULTS)
 
 bench-soak: $(READY) $(TRITON) ## Ask the embedded Triton 20,000 times, and look at the memory that it holds
-	$(VENV)/python benchmarks/soak.py --out $(RESULTS)
+	$(VENV)/python -m benchmarks.serving.soak --out $(RESULTS)
 
 gpu-folder: $(READY) ## Assemble .gpu/ for the benchmark on a machine with a GPU (DATA_ROOT=dir, benchmarks/gpu/README.md)
 	$(VENV)/python -m benchmarks.gpu folder --data-root '$(DATA_ROOT)'

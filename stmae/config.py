@@ -165,7 +165,6 @@ class ScoreConfig:
     direction: bool = True
     """Which way something goes is evidence. False where people may go any way, though few of them crossed the view
     in the training footage."""
-
     events_per_day: float = 2.0
     """Alert budget: an event is what normal footage shows so often in 24 hours, or more rarely."""
     min_seconds: float = 0.4

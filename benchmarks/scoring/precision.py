@@ -89,7 +89,7 @@ def _aucs(name: str, measure: CachedMeasure) -> dict[str, float]:
 def quantise(exported: Path, decoder: Path) -> None:
     """Writes the decoder of an export with int8 convolutions, calibrated on the FEATURES of its golden segment."""
     with np.load(exported / "golden.npz") as golden:
-        features = golden[tensors.FEATURES.name]
+        features = golden[tensors.FEATURES.name].astype(tensors.FEATURES.dtype)
     prepared = decoder.with_name("prepared.onnx")
     quant_pre_process(exported / "decode.onnx", prepared, skip_symbolic_shape=True)
     quantization.quantize_static(

@@ -28,7 +28,7 @@ FEWEST, MOST, JOB_MOST = 2, 4, 16
 """Segments of a way in a round, and of the job."""
 DECODED_FRAMES = 100
 DEADLINE_SECONDS = 600.0
-"""Of a request: the longest segments take a slow machine minutes."""
+"""Longest wait for an answer: the longest segments take a slow machine minutes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,9 +49,9 @@ class Bench:
     job: Job
     sandbox: Sandbox
     recording: Path
-    """In 1080p."""
+    """A video in 1080p."""
     segments: int
-    """Of `serve.segment_frames` frames, that each way scores in a round."""
+    """Segments of `serve.segment_frames` frames that each way scores in a round."""
 
     @property
     def length(self) -> int:

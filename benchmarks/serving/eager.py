@@ -25,7 +25,7 @@ class Eager:
     def __init__(self, model: STMAE) -> None:
         self._graph = Served(model).eval().requires_grad_(False)
         self.precision = "bf16" if has_bf16(CPU) else "fp32"
-        """Of segments; clips are fp32."""
+        """What segments are computed in; clips are computed in fp32."""
 
     @torch.inference_mode()
     def clip_by_clip(self, clips: Iterable[Images]) -> float:

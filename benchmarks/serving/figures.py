@@ -19,7 +19,7 @@ WAYS = {
 }
 """The ways to score footage."""
 RATIOS = (("grpc", "inprocess"), ("shm", "inprocess"), ("batch", "shm"))
-"""Beside those to `naive`."""
+"""Pairs of ways whose ratio is a figure, beside the ratios to `naive`."""
 DIGITS = 4
 
 Figures = dict[str, Any]

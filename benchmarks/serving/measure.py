@@ -20,7 +20,7 @@ from stmae.serving.tensors import MIN_SEGMENT
 
 NAIVE_CLIPS = 8
 MEMORY_SHARE = 0.7
-"""Of the memory that is free, what longer segments may take."""
+"""Share of the free memory that longer segments may take."""
 
 
 def measure(bench: Bench, most: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ Accelerator = Literal["cpu", "openvino", "cuda", "tensorrt"]
 """What a model is computed by: a property of the environment that serves it, not of the deployment. `cpu` is
 onnxruntime's own provider, `openvino` computes on CPUs too."""
 EMBEDDED: Accelerator = "openvino"
-"""That of the embedded server: in fp32 it is as fast as onnxruntime, and it alone computes in bf16."""
+"""The one of the embedded server: it alone computes in bf16 on cores that have it."""
 Precision = Literal["fp32", "bf16"]
 """What OpenVINO computes in."""
 ACCELERATORS: tuple[Accelerator, ...] = get_args(Accelerator)

@@ -91,6 +91,16 @@ def test_triton_computes_what_torch_computes(exported, served):
     parity.compare("Triton", as_outputs(scores), golden)
 
 
+def test_what_is_to_be_computed_in_bf16_is_served_on_cores_with_and_without_it(tiny_export, triton_runtime, tmp_path):
+    golden = parity.load_golden(tiny_export.folder)
+    write_repository(tiny_export.folder, tmp_path, "openvino", "bf16")
+
+    with EmbeddedTriton(tmp_path, runtime=triton_runtime) as server, Client(server.grpc_url, "tiny") as client:
+        scores = client.score_segment(golden["FRAMES"]).check()
+
+    np.testing.assert_allclose(scores.psnr, golden["PSNR"], atol=0.5)
+
+
 def test_evaluation_computes_what_is_served(exported, tmp_path):
     golden = parity.load_golden(exported.folder)
     frames = golden["FRAMES"]

@@ -80,6 +80,13 @@ def test_openvino_computes_in_what_the_model_was_found_exact_in(releases, empty,
         assert f'key: "precision" value: "{precisions[-1]}"' in text
 
 
+def test_a_version_of_an_earlier_stmae_is_refused_before_anything_changes(releases, empty, tmp_path):
+    models.promote(empty, "tiny", releases[0].add(empty, precisions=()).version)
+    with pytest.raises(models.ModelsError, match=r"tiny/versions/\w+: of an earlier version of stmae; publish"):
+        sync(empty, tmp_path)
+    assert not list(tmp_path.glob("tiny*"))
+
+
 def test_segments_of_one_length_have_the_scores_of_any_length(
     triton_server, triton_runtime, tiny_export, film, tmp_path
 ):

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "soak.py"
+ROOT = Path(__file__).resolve().parents[2]
+BENCHMARK = [sys.executable, "-m", "benchmarks.serving.soak"]
 
 
 def test_it_records_failures_and_the_curve_of_memory(triton_runtime: Path, tmp_path: Path) -> None:
     places = [f"--runtime={triton_runtime}", f"--out={tmp_path}"]
-    subprocess.run([sys.executable, BENCHMARK, "--requests=40", *places], check=True)
+    subprocess.run([*BENCHMARK, "--requests=40", *places], check=True, cwd=ROOT)
     figures = json.loads((tmp_path / "soak.json").read_text())["figures"]
     assert (figures["sent_requests"], figures["wire_requests"], figures["failed_requests"]) == (40, 10, 0)
     assert len(figures["memory_mib"]) == 41
@@ -21,7 +22,7 @@ def test_it_records_failures_and_the_curve_of_memory(triton_runtime: Path, tmp_p
 
 
 def test_bad_usage_is_told(tmp_path: Path) -> None:
-    command = [sys.executable, BENCHMARK, "--requests=50", f"--out={tmp_path}"]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [*BENCHMARK, "--requests=50", f"--out={tmp_path}"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert run.returncode == 2
     assert "--requests 50: give a multiple of 40" in run.stderr

@@ -21,7 +21,7 @@ from stmae.serving import tensors
 ROOT = Path(__file__).resolve().parents[2]
 RECORDED = ROOT / "benchmarks" / "results" / "serving-cpu.json"
 LENGTHS = (5, 16, 64)
-"""Of segments, where a segment has 16 frames: a quarter, at least the shortest, and four times as many."""
+"""Frames of the segments that are timed where T is 16: a quarter of T (but five, the fewest, at least), T, four T."""
 
 
 def benchmark(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -502,6 +502,18 @@ def test_evaluation_scores_each_test_frame_from_the_fifth_on(manifest: Manifest,
         np.testing.assert_array_equal(kept[f"{clip.name}/combined"], scores.score)
 
 
+@pytest.mark.parametrize("direction", ["true", "false"])
+def test_a_configuration_says_whether_the_way_something_goes_counts(
+    direction: str, manifest: Manifest, trained: Path, tmp_path: Path
+) -> None:
+    settings = config.load("walkway", [*SETTINGS, f"score.direction={direction}"])
+    evaluate(settings, manifest, trained / "flow", trained / "stmae", tmp_path)
+    motion = from_json(NormalityModel, (tmp_path / "normality.json").read_text()).motion
+    there = np.zeros((1, 2, 16, 16))
+    there[:, 0] = 5 * STILL_SPEED
+    assert np.allclose(motion.rarity(there), motion.rarity(-there)) == (direction == "false")
+
+
 def test_frames_twice_as_large_are_reduced_for_the_auto_encoders(
     manifest: Manifest, trained: Path, tmp_path: Path
 ) -> None:

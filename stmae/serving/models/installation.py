@@ -19,7 +19,7 @@ from stmae.serving import tensors
 from stmae.serving.client import ServingError
 from stmae.serving.models.control import Control
 from stmae.serving.models.pointer import current, deployments
-from stmae.serving.models.version import FITTED, Version, fetch
+from stmae.serving.models.version import FITTED, ModelsError, Version, fetch
 from stmae.serving.pbtxt import EMBEDDED, Accelerator, Precision, Release, policy, texts
 from stmae.serving.repository import PLACEHOLDER, find_deployments
 from stmae.storage import Store
@@ -53,6 +53,8 @@ def sync(
     kept = {version.deployment for version in promoted}
     precision: Precision = "bf16" if all("bf16" in version.parity for version in promoted) else "fp32"
     for version in promoted:
+        if "fp32" not in version.parity:  # its graphs take and give other types than the texts would say
+            raise ModelsError(f"{models.uri(version.folder)}: of an earlier version of stmae; publish the model again")
         serves = server.version(version.deployment) if server else installed(repository, version.deployment)
         if serves != version.version:
             with tempfile.TemporaryDirectory(prefix="stmae-fetch-") as temporary:

@@ -36,7 +36,7 @@ def _openvino(path: Path, outputs: list[str], threads: int, precision: str) -> R
     options = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
-        # Of bf16 only where the cores have it: elsewhere OpenVINO computes in fp32, whatever is asked for.
+        # Where the cores have no bf16, OpenVINO computes in fp32, whatever is asked for.
         "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
         # The processes of all models would be bound to the same cores.
         "ENABLE_CPU_PINNING": False,

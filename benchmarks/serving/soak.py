@@ -1,6 +1,6 @@
-"""Asks the embedded Triton for scores again and again, and looks at the memory that it holds.
+"""The soak: asks the embedded Triton for scores again and again, and looks at the memory that it holds.
 
-python benchmarks/soak.py [--requests 20000] [--out DIR]
+python -m benchmarks.serving.soak [--requests 20000] [--out DIR]
 
 The model is small and has random weights; a request is a segment of five frames, over the wire every fourth time and in
 shared memory else. Memory, in MiB, is what the server and its models' processes hold of their own and share with each
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import shlex
 import sys
 import tempfile
 import time
@@ -23,14 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from record import record
 
+from benchmarks.record import record
+from benchmarks.serving.deployment import deploy, random_model
+from benchmarks.serving.served import in_messages
 from stmae.config import load
-from stmae.export.graphs import export
-from stmae.model.build import build_stmae
 from stmae.serving.client import Client, ServingError
-from stmae.serving.repository import write_repository
 from stmae.serving.tensors import MIN_SEGMENT
 from stmae.serving.triton.launcher import EmbeddedTriton
 from stmae.serving.triton.runtime import DEFAULT
@@ -45,10 +42,7 @@ WIRE_EVERY = 4
 def small_repository(folder: Path) -> Path:
     """Writes a Triton repository with a small model and returns its path."""
     config = load("walkway", SMALL)
-    torch.manual_seed(0)
-    export(config, build_stmae(config).eval(), folder / "export", segments(config.model.frame_size)[0])
-    write_repository(folder / "export", folder / "repository")
-    return folder / "repository"
+    return deploy(config, random_model(config), segments(config.model.frame_size)[0], folder)
 
 
 def segments(size: int) -> list[np.ndarray]:
@@ -70,23 +64,25 @@ def resident(group: int) -> float:
 def soak(repository: Path, runtime: Path, requests: int) -> dict[str, Any]:
     """Returns the figures of so many requests to a server of its own."""
     every, failed, began = requests // SAMPLES, 0, time.monotonic()
-    with EmbeddedTriton(repository, runtime=runtime) as server:
-        wire = f"ipv4:{server.grpc_url}"  # by this name a client does not take it for a server on its own machine
-        with Client(server.grpc_url, "soak") as lending, Client(wire, "soak") as sending:
-            asked = segments(lending.describe().size)
-            expected = [lending.score_segment(frames).psnr for frames in asked]
-            memory = [resident(server.process.pid)]
-            for number in range(1, requests + 1):
-                which = number % WIRE_EVERY
-                try:
-                    scores = (lending if which else sending).score_segment(asked[which])
-                    failed += not np.array_equal(scores.psnr, expected[which])
-                except ServingError as error:
-                    failed += 1
-                    print(error, file=sys.stderr)
-                if number % every == 0:
-                    memory.append(resident(server.process.pid))
-                    print(f"{number} of {requests} requests: {memory[-1]:.0f} MiB", file=sys.stderr, flush=True)
+    with (
+        EmbeddedTriton(repository, runtime=runtime) as server,
+        Client(server.grpc_url, "soak") as lending,
+        Client(in_messages(server.grpc_url), "soak") as sending,
+    ):
+        asked = segments(lending.describe().size)
+        expected = [lending.score_segment(frames).psnr for frames in asked]
+        memory = [resident(server.process.pid)]
+        for number in range(1, requests + 1):
+            which = number % WIRE_EVERY
+            try:
+                scores = (lending if which else sending).score_segment(asked[which])
+                failed += not np.array_equal(scores.psnr, expected[which])
+            except ServingError as error:
+                failed += 1
+                print(error, file=sys.stderr)
+            if number % every == 0:
+                memory.append(resident(server.process.pid))
+                print(f"{number} of {requests} requests: {memory[-1]:.0f} MiB", file=sys.stderr, flush=True)
     return {
         "sent_requests": requests,
         "failed_requests": failed,
@@ -109,7 +105,8 @@ def main() -> int:
         parser.error(f"--requests {arguments.requests}: give a multiple of {SAMPLES}")
     with tempfile.TemporaryDirectory() as folder:
         figures = soak(small_repository(Path(folder)), arguments.runtime, arguments.requests)
-    print(record("soak", shlex.join(["python", *sys.argv]), figures, arguments.out))
+    command = f"python -m benchmarks.serving.soak --requests {arguments.requests}"
+    print(record("soak", command, figures, arguments.out))
     return 1 if figures["failed_requests"] else 0
 
 
