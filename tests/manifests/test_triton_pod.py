@@ -61,7 +61,7 @@ def pod(
     folder = tmp_path_factory.mktemp("pod")
     private, public = keys(folder)
     store, repository, ports = folder / "store", folder / "models", Ports.free()
-    added = models.add(open_store(str(store)), tiny_export.folder, tiny_export.fitted, {}, private)
+    added = models.add(open_store(str(store)), tiny_export.folder, tiny_export.fitted, {"parity": {"fp32": {}}}, private)
     models.promote(open_store(str(store)), added.deployment, added.version)
 
     def here(name: str) -> list[str]:

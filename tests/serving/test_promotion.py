@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import urllib.error
 import urllib.request
@@ -82,7 +83,7 @@ def test_a_version_that_does_not_load_gives_way_to_the_one_before(served, releas
     for path in releases[1].export.iterdir():
         (broken / path.name).write_bytes(path.read_bytes())
     (broken / "decode.onnx").write_bytes(b"no graph")
-    bad = models.add(store, broken, releases[1].fitted, {})
+    bad = dataclasses.replace(releases[1], export=broken).add(store)
     models.promote(store, "tiny", bad.version)
 
     sidecar = Sidecar(store, repository, control)

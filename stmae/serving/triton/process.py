@@ -85,6 +85,7 @@ class TritonProcess:
         """Waits until the server says that it is ready. Raises LauncherError if it ends, or `over` says to stop."""
         deadline = time.monotonic() + seconds
         while not self._answers_ready():
+            self._note_shared()
             if (status := self.process.poll()) is not None:
                 raise LauncherError(self.told(f"Triton ended with status {status} while loading {self._repository}"))
             if time.monotonic() > deadline:
@@ -92,15 +93,13 @@ class TritonProcess:
             if over():
                 raise LauncherError("Triton was ended while it started")
             time.sleep(0.05)
-        self.death()  # which notes what it shares with its models
 
     def death(self) -> str:
         """Returns which process has died: the server, or one of a model, which Triton does not notice; "" for none."""
+        models = self._note_shared()
         if (status := self.process.poll()) is not None:
             return f"Triton ended with status {status}"
-        children = {child: _arguments(child) for child in _children(self.process.pid)}
-        self._shared |= {each for arguments in children.values() for each in arguments if "_shm_region_" in each}
-        dead = [child for child, arguments in children.items() if not arguments]  # a zombie has none
+        dead = [model for model, arguments in models.items() if not arguments]  # a zombie has none
         return f"process {dead[0]} of a model died" if dead else ""
 
     def stop(self, kill: bool = False) -> None:
@@ -108,7 +107,7 @@ class TritonProcess:
 
         What they shared is removed: killed processes leave it behind. It may be called twice.
         """
-        self.death()  # again: models may have been loaded since
+        self._note_shared()
         if not kill:
             _signal_group(self.process.pid, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -125,6 +124,12 @@ class TritonProcess:
         last = "\n".join(line.strip()[:LOG_WIDTH] for line in (errors or log)[-lines:])
         return f"{trouble}; its log {self._log} says:\n{last}"
 
+    def _note_shared(self) -> dict[int, list[str]]:
+        """Notes what the server shares with the processes of its models; returns their command lines."""
+        models = {each: _arguments(each) for each in _group(self.process.pid) if each != self.process.pid}
+        self._shared |= {each for arguments in models.values() for each in arguments if "_shm_region_" in each}
+        return models
+
     def _answers_ready(self) -> bool:
         connection = http.client.HTTPConnection(HOST, self._ports.http, timeout=2)
         try:
@@ -136,12 +141,12 @@ class TritonProcess:
             connection.close()
 
 
-def _children(pid: int) -> list[int]:
-    """Returns the processes that a process started and that were not waited for."""
+def _group(leader: int) -> list[int]:
+    """Returns the processes of a group that were not waited for; its leader may be dead."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it has ended
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+            if int(stat.read_text().rpartition(")")[2].split()[2]) == leader:
                 found.append(int(stat.parent.name))
     return found
 
