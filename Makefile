@@ -190,7 +190,7 @@ bench-serving: $(READY) $(TRITON) ## Time every way to score footage, from a res
 	$(VENV)/python -m benchmarks.serving $(overrides) $(data_root) --out $(RESULTS)
 
 bench-flow: $(READY) ## Compare the flow net with OpenCV's, on synthetic and real pairs (DATA_ROOT=dir)
-	$(VENV)/python benchmarks/flow.py --data '$(DATA_ROOT)' --out $(RESULTS)
+	$(VENV)/python -m benchmarks.flow --data '$(DATA_ROOT)' --out $(RESULTS)
 
 bench-score: $(READY) $(TRITON) ## Measure the score on synthetic and real footage (DATA_ROOT=dir); trains for hours on two cores
 	@for part in detectors features evidence ablation stillness precision return-period tables; do \

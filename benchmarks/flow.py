@@ -1,6 +1,6 @@
 """Compares the flow net of the package with OpenCV's DIS and Farneback, and with zero flow.
 
-python benchmarks/flow.py --data DIR --out DIR
+python -m benchmarks.flow --data DIR --out DIR
 
 Every method gets the same pairs of 8-bit grey frames, 256 x 256. The suffix of a figure names the method (`_dis`,
 `_farneback`, `_none`); figures of the flow net have no suffix.
@@ -12,12 +12,13 @@ Every method gets the same pairs of 8-bit grey frames, 256 x 256. The suffix of 
   are weighted by speed as in the served model; `doubled_mean` takes plain means over the tiles instead.
 - `ms`: median milliseconds of a pair, from the frames to flow at full resolution.
 - `gflop`: billions of floating point operations of a pair, and `mib`: size of the weights, of the flow net only.
+- `ceiling_gflops`: of a large matrix product; `ceiling_share`: what the flow net has of it, by pairs, in PyTorch.
+  How fast the served flow net is by segments is in `serving-cpu.json`.
 """
 
 from __future__ import annotations
 
 import argparse
-import shlex
 import statistics
 import sys
 import time
@@ -30,12 +31,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from record import record
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.record import record
+from benchmarks.serving.eager import ceiling
 from stmae.config import load
 from stmae.datasets.footage import Footage
 from stmae.datasets.manifest import DatasetError
@@ -43,7 +45,7 @@ from stmae.datasets.readers import read_footage
 from stmae.evaluation.figures import BASELINE_TILES
 from stmae.model.build import FLOW_WEIGHTS, build_flow_net
 from stmae.model.flow import FLOW_STRIDE, FlowNet
-from stmae.model.stmae import moved_tiles, tiles, to_signed
+from stmae.model.stmae import moved_tiles, tiles
 from stmae.training.motion import motion_pairs, warp
 from stmae.video.reader import FrameSource
 
@@ -56,6 +58,8 @@ MOVING = 0.5
 REAL_TRIPLES = 100
 """Largest number of frame triples of a data set, spread evenly over its training footage."""
 WARM_UP = 5
+CEILINGS = 5
+"""Products of which the fastest is the ceiling."""
 
 Grey = npt.NDArray[np.uint8]
 Pair = tuple[Grey, Grey]
@@ -70,7 +74,7 @@ def methods(net: FlowNet) -> dict[str, Method]:
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def ours(first: Grey, second: Grey) -> Tensor:
-        frames = to_signed(torch.from_numpy(np.stack((first, second)))[..., None].expand(-1, -1, -1, 3))
+        frames = net.luma(torch.from_numpy(np.stack((first, second)))[..., None].expand(-1, -1, -1, 3))
         with torch.inference_mode():
             flow = net(frames[:1], frames[1:])
             return F.interpolate(flow, scale_factor=float(FLOW_STRIDE), mode="bilinear", align_corners=False)[0]
@@ -157,7 +161,7 @@ def milliseconds(method: Method, pairs: list[Pair]) -> float:
 
 def gflop(net: FlowNet) -> float:
     """Returns the billions of floating point operations of a pair; a multiplication and an addition count as two."""
-    frame = torch.zeros(1, 3, SIZE, SIZE)
+    frame = torch.zeros(1, 1, SIZE, SIZE)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         net(frame, frame)
     return float(counter.get_total_flops()) / 1e9
@@ -183,6 +187,8 @@ def measure(real: dict[str, list[Triple]]) -> dict[str, float]:
                 figures[f"{auc}{suffix}"] = statistics.fmean(figures[f"{auc}_{name}{suffix}"] for name in real)
             figures[f"ms{suffix}"] = milliseconds(method, every_pair)
     figures |= {"gflop": gflop(net), "mib": FLOW_WEIGHTS.stat().st_size / 2**20}
+    figures["ceiling_gflops"] = max(ceiling("fp32") for _ in range(CEILINGS))
+    figures["ceiling_share"] = 1000 * figures["gflop"] / figures["ms"] / figures["ceiling_gflops"]
     figures |= {"threads": torch.get_num_threads(), "size": SIZE, "pairs_synthetic": len(synthetic)}
     figures |= {f"pairs_{name}": len(each) for name, each in pairs.items()}
     return {key: round(value, 4) for key, value in figures.items()}
@@ -213,7 +219,7 @@ def main() -> int:
         return 2
     figures = measure(real)
     print(table(figures, real))
-    print(record("flow", shlex.join(["python", *sys.argv]), figures, arguments.out))
+    print(record("flow", "python -m benchmarks.flow --data DIR", figures, arguments.out))
     return 0
 
 

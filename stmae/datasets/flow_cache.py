@@ -19,7 +19,6 @@ from stmae.datasets.manifest import Clip, Manifest
 from stmae.model.build import build_flow_net, flow_digest
 from stmae.model.device import training_device
 from stmae.model.flow import FlowNet
-from stmae.model.stmae import to_signed
 
 BATCH_PAIRS = 16
 """Pairs of frames in one call of the flow net."""
@@ -65,9 +64,9 @@ def compute_flow(
     """
     for start in range(0, len(frames) - 1, BATCH_PAIRS):
         batch = torch.from_numpy(np.array(frames[start : start + BATCH_PAIRS + 1])).to(device)
-        signed = to_signed(batch)
         with torch.inference_mode():
-            yield net(signed[:-1], signed[1:]).half().cpu().numpy()
+            grey = net.luma(batch)
+            yield net(grey[:-1], grey[1:]).half().cpu().numpy()
 
 
 def extract_flow(config: Config, manifest: Manifest, out: Path) -> FlowCache:

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from stmae.model.decoder import Decoder
 from stmae.model.encoder import FEATURE_STRIDE, Encoder
 from stmae.model.features import FeatureBank
-from stmae.model.flow import FLOW_STRIDE
+from stmae.model.flow import FLOW_STRIDE, FlowNet, luma_of_signed
 from stmae.model.location import LocationGaussian
 from stmae.model.memory import Memory
 from stmae.scoring.raw import CLIP_FRAMES, MOTION_FRAME_SIZE, STILL_SPEED, TILES
@@ -74,7 +74,7 @@ class STMAE(nn.Module):
         flow_scale: int,
         streams: tuple[str, ...],
         memory_streams: tuple[str, ...],
-        flow_net: nn.Module,
+        flow_net: FlowNet,
         appearance_encoder: Encoder,
         motion_encoder: Encoder,
         appearance_memory: Memory,
@@ -116,8 +116,8 @@ class STMAE(nn.Module):
 
     def flow(self, frames_TSS3: Tensor) -> Tensor:
         """Returns the flow [T-1,2,h,w] from each uint8 frame to the next, in pixels of the frames."""
-        frames_T3SS = to_signed(frames_TSS3)
-        flow_T2hw: Tensor = self.flow_net(frames_T3SS[:-1], frames_T3SS[1:])
+        luma_T1SS = self.flow_net.luma(frames_TSS3)
+        flow_T2hw: Tensor = self.flow_net(luma_T1SS[:-1], luma_T1SS[1:])
         return flow_T2hw
 
     def encode(self, frames_TSS3: Tensor, flow_T2hw: Tensor, scene: int = 0) -> Encoding:
@@ -158,9 +158,11 @@ class STMAE(nn.Module):
         graph of this stage is shared by deployments of all sizes.
         """
         count, channels, height, width = prediction_N3ss.shape
-        target = to_signed(frames_TSS3[CLIP_FRAMES:])
-        rows = target.reshape(count, channels, height, -1, target.shape[3]).mean(3)
-        target_N3ss = rows.reshape(count, channels, height, width, -1).mean(4)
+        target_NSS3 = frames_TSS3[CLIP_FRAMES:].float()
+        # Averaged as they lie, rows before columns, and brought into the prediction's layout when they are small.
+        rows = target_NSS3.reshape(count * height, target_NSS3.shape[1] // height, -1).mean(1)
+        target_Nss3 = rows.reshape(count, height, width, -1, channels).mean(3)
+        target_N3ss = target_Nss3.permute(0, 3, 1, 2) / 127.5 - 1
         error_Nss = ((to_unit(prediction_N3ss) - to_unit(target_N3ss)) ** 2).mean(1)
         rows = error_Nss.reshape(error_Nss.shape[0], TILES, -1, error_Nss.shape[2]).mean(2)
         error_tiles = rows.reshape(rows.shape[0], TILES, TILES, -1).mean(3)
@@ -168,7 +170,7 @@ class STMAE(nn.Module):
 
     def flow_between(self, first_B3ss: Tensor, second_B3ss: Tensor) -> Tensor:
         """Returns the normalised flow of float frames at the auto-encoders' size, as the motion loss compares it."""
-        return normalise_flow(self.flow_net(first_B3ss, second_B3ss), self.size, 1)
+        return normalise_flow(self.flow_net(luma_of_signed(first_B3ss), luma_of_signed(second_B3ss)), self.size, 1)
 
     def encode_streams(self, clips_B12ss: Tensor, flows_B6: Tensor) -> tuple[Tensor, Tensor]:
         """Returns z_a and z_m [B,C,h',w'] of training clips in [-1, 1] and their normalised flows."""

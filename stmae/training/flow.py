@@ -52,10 +52,10 @@ def weighted_error(flow: Tensor, truth: Tensor) -> Tensor:
     return error
 
 
-def photometric_error(flow_B2hw: Tensor, first_B3HW: Tensor, second_B3HW: Tensor) -> Tensor:
+def photometric_error(flow_B2hw: Tensor, first_B1HW: Tensor, second_B1HW: Tensor) -> Tensor:
     """Returns the mean absolute difference of the first frame and the second warped back to it, capped at OCCLUDED."""
     flow_B2HW = F.interpolate(flow_B2hw, scale_factor=float(FLOW_STRIDE), mode="bilinear", align_corners=False)
-    error: Tensor = (warp(second_B3HW[:, :1], flow_B2HW) - first_B3HW[:, :1]).abs().clamp_max(OCCLUDED).mean()
+    error: Tensor = (warp(second_B1HW, flow_B2HW) - first_B1HW).abs().clamp_max(OCCLUDED).mean()
     return error
 
 
@@ -79,7 +79,7 @@ class FlowStage:
         """Does nothing."""
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
-        """Returns synthetic pairs, first and second frames [B,3,H,W], and the true flow [B,2,H,W] between them."""
+        """Returns synthetic pairs, grey frames [B,1,H,W], and the true flow [B,2,H,W] between them."""
         return motion_pairs(self.recipe.batch, self.recipe.size, seeded(self.recipe.seed, index, self.device))
 
     def update(self, *batch: Tensor) -> dict[str, Tensor]:

@@ -41,7 +41,7 @@ def textures(count: int, size: int, generator: torch.Generator, device: torch.de
 
 
 def motion_pairs(count: int, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns first frames, second frames [count,3,size,size] in [-1, 1] and the flow [count,2,size,size] in pixels.
+    """Returns grey first and second frames [count,1,size,size] in [-1, 1] and the flow [count,2,size,size] in pixels.
 
     The flow at a point of the first frame is that of the layer that is visible there.
     """
@@ -64,7 +64,7 @@ def motion_pairs(count: int, size: int, generator: torch.Generator) -> tuple[Ten
         second = torch.lerp(second, for_second[:, :1], for_second[:, 1:])
         flow = torch.where(for_first[:, 1, :, :, None] > 0.5, move, flow)
     first, second = _camera(first, second, generator)
-    return first.expand(-1, 3, -1, -1) * 2 - 1, second.expand(-1, 3, -1, -1) * 2 - 1, flow.permute(0, 3, 1, 2)
+    return first * 2 - 1, second * 2 - 1, flow.permute(0, 3, 1, 2)
 
 
 def warp(frame_BcHW: Tensor, flow_B2HW: Tensor) -> Tensor:

@@ -61,7 +61,8 @@ def pod(
     folder = tmp_path_factory.mktemp("pod")
     private, public = keys(folder)
     store, repository, ports = folder / "store", folder / "models", Ports.free()
-    added = models.add(open_store(str(store)), tiny_export.folder, tiny_export.fitted, {"parity": {"fp32": {}}}, private)
+    records = {"parity": {"fp32": {}}}
+    added = models.add(open_store(str(store)), tiny_export.folder, tiny_export.fitted, records, private)
     models.promote(open_store(str(store)), added.deployment, added.version)
 
     def here(name: str) -> list[str]:

@@ -9,20 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.flow import SIZE, doubled_speed, end_point_errors, methods, photometric_error
 from stmae.model.build import build_flow_net
 from stmae.model.stmae import moved_tiles
 from stmae.training.motion import textures
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("suffix", ["", "_dis", "_farneback"])
 def test_each_method_returns_the_displacement_of_the_first_frame_s_points_x_before_y(
-    suffix: str, monkeypatch: pytest.MonkeyPatch
+    suffix: str,
 ) -> None:
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    from flow import end_point_errors, methods, photometric_error
-
     made = textures(2, 128, torch.Generator().manual_seed(1), torch.device("cpu"))
     background, thing = (made[:, 0] * 255).byte().numpy()
     first, second, truth = background.copy(), background.copy(), torch.zeros(1, 2, 128, 128)
@@ -36,10 +34,7 @@ def test_each_method_returns_the_displacement_of_the_first_frame_s_points_x_befo
 
 
 @pytest.mark.parametrize(("suffix", "auc"), [("", 1.0), ("_dis", 1.0), ("_none", 0.5)])
-def test_doubled_speed_is_told_from_normal_speed(suffix: str, auc: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    from flow import SIZE, doubled_speed, methods
-
+def test_doubled_speed_is_told_from_normal_speed(suffix: str, auc: float) -> None:
     background, thing = (textures(2, SIZE, torch.Generator().manual_seed(1), torch.device("cpu"))[:, 0] * 255).byte()
     triples = []
     for start in range(40, 180, 20):
@@ -51,7 +46,7 @@ def test_doubled_speed_is_told_from_normal_speed(suffix: str, auc: float, monkey
 
 
 def test_a_missing_data_set_is_named(tmp_path: Path) -> None:
-    command = [sys.executable, str(BENCHMARKS / "flow.py"), "--data", str(tmp_path), "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "benchmarks.flow", "--data", str(tmp_path), "--out", str(tmp_path)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 2
     assert "ped2" in run.stderr
