@@ -100,6 +100,12 @@ class ModelConfig:
         return tuple(stream for stream in ("appearance", "motion") if self.streams in ("both", stream))
 
     @property
+    def handed_over(self) -> int:
+        """Returns the channels that the served encoder hands to the decoder: features, and the shares of items."""
+        items = self.memory_items * (2 if self.scenes > 1 else 1)
+        return 4 * self.width * len(self.used) + items * len(self.remembered)
+
+    @property
     def frame_size(self) -> int:
         """Returns the height and width of prepared and served frames, in pixels."""
         return self.size * self.flow_scale

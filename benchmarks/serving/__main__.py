@@ -16,7 +16,8 @@ Rounds of all ways alternate until the last three of each differ by less than a 
 - `frames_per_s_*`: scored frames; of the ways, of the steps of `inprocess`, and of other lengths of a segment (`_t16`).
   `flatness_*`: the fastest of these over the slowest. The longest is four times `serve.segment_frames`, or twice, as
   the memory allows. `ratio_a_b`: of two ways.
-- `gflop_per_frame`: billions of floating point operations of a scored frame by segments, `_naive` of one by clips.
+- `gflop_per_frame`: billions of floating point operations of a scored frame as it is served, `_eager` by segments in
+  PyTorch, `_naive` by clips.
   `ceiling_gflops`: of a large matrix product in the runtime's precision; `ceiling_share`: what `inprocess` has of it.
 - `bytes_per_frame`: what one step makes and another takes. `latency_*_ms`: of single requests in shared memory.
 - `decode_1080p_frames_per_s`: frames of a recording in 1080p H.264, 25 frames/s, that the job's decoder hands over.

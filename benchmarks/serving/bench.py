@@ -15,6 +15,7 @@ from benchmarks.serving.footage import Footage
 from benchmarks.serving.inprocess import InProcess
 from benchmarks.serving.served import Job, in_messages
 from stmae.config import Config
+from stmae.export.folding import folded
 from stmae.scoring.raw import CLIP_FRAMES
 from stmae.serving.client import Client
 from stmae.serving.segments import Images
@@ -41,6 +42,8 @@ class Bench:
     frames: Images
     """[F,S,S,3] consecutive frames, enough for MOST segments, or for one MOST times as long."""
     eager: Eager
+    lean: Eager
+    """The model as it is exported: what it computes is what a server computes."""
     inprocess: InProcess
     messages: Client
     """Sends frames in messages."""
@@ -92,6 +95,7 @@ def prepared(config: Config, data_root: Path | None, environment: Path, folder: 
             footage=footage.source,
             frames=frames,
             eager=Eager(model),
+            lean=Eager(folded(model, 0)),
             inprocess=inprocess,
             messages=messages,
             shared=shared,

@@ -71,7 +71,7 @@ def bytes_per_frame(config: Config) -> float:
     taken = {tensor for spec in tensors.STEPS for tensor in spec.inputs}
     whole = sum(
         (length - tensors.lost_frames(tensor))
-        * tensors.bytes_per_frame(tensor, size=model.size, flow_scale=model.flow_scale, width=model.width)
+        * tensors.bytes_per_frame(tensor, size=model.size, flow_scale=model.flow_scale, channels=model.handed_over)
         for tensor in made & taken
     )
     return whole / (length - CLIP_FRAMES)

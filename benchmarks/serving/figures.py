@@ -28,16 +28,18 @@ Figures = dict[str, Any]
 def ways(by_way: Rounds, gflop: Mapping[str, float]) -> Figures:
     """Returns the speed of each way, what it is beside others, and what it is beside the processor's.
 
-    `gflop` has the operations of a scored frame, in billions: of a `segment`, and of a call for each clip (`naive`).
+    `gflop` has the operations of a scored frame, in billions: `served`, by segments in PyTorch (`eager`), and of a call
+    for each clip (`naive`).
     """
     rates = {way: rate(by_way[way]) for way in WAYS}
-    operations = {way: each * gflop["naive" if way == "naive" else "segment"] for way, each in rates.items()}
+    operations = {way: each * gflop.get(way, gflop["served"]) for way, each in rates.items()}
     most = rate(by_way["ceiling"])
     return {
         **{f"frames_per_s_{way}": each for way, each in rates.items()},
         **{f"ratio_{way}_naive": each / rates["naive"] for way, each in rates.items() if way != "naive"},
         **{f"ratio_{way}_{other}": rates[way] / rates[other] for way, other in RATIOS},
-        "gflop_per_frame": gflop["segment"],
+        "gflop_per_frame": gflop["served"],
+        "gflop_per_frame_eager": gflop["eager"],
         "gflop_per_frame_naive": gflop["naive"],
         **{f"gflops_{way}": each for way, each in operations.items()},
         "ceiling_gflops": most,

@@ -30,7 +30,11 @@ def measure(bench: Bench, most: int) -> dict[str, Any]:
     lengths = _lengths(bench)
     by_length = _by_length(bench, lengths, most)
     segment, clip = bench.frames[: bench.length], bench.frames[:MIN_SEGMENT]
-    gflop = {"segment": bench.eager.gflop_per_frame(segment), "naive": bench.eager.gflop_per_frame(clip)}
+    gflop = {
+        "naive": bench.eager.gflop_per_frame(clip),
+        "eager": bench.eager.gflop_per_frame(segment),
+        "served": bench.lean.gflop_per_frame(segment),
+    }
     figures = _setting(bench) | {"rounds": len(by_way["naive"])} | ways(by_way, gflop)
     figures |= {f"frames_per_s_{name}": each for name, each in steps.items()}
     figures |= flatness(by_length, lengths)

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from stmae.config import Config
+from stmae.export.folding import folded
 from stmae.model.stmae import STMAE
 from stmae.scoring.raw import CLIP_FRAMES
 from stmae.serving import tensors
@@ -93,7 +94,10 @@ def export(config: Config, model: STMAE, out: Path, golden: Images, scene: int =
     model = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
     out.mkdir(parents=True, exist_ok=True)
     (out / "export.json").unlink(missing_ok=True)
-    truth = reference(model, golden, scene)
+    lean = folded(model, scene)
+    # What is handed over is of the folded model, what comes out of it of the model as it was trained.
+    handed_over = reference(lean, golden, scene)[tensors.FEATURES.name]
+    truth = reference(model, golden, scene) | {tensors.FEATURES.name: handed_over}
     np.savez_compressed(out / "golden.npz", **truth)  # type: ignore[arg-type]
     small = np.zeros((EXAMPLE_FRAMES, EXAMPLE_SIZE, EXAMPLE_SIZE, 3), np.uint8)
     examples = {
@@ -102,7 +106,7 @@ def export(config: Config, model: STMAE, out: Path, golden: Images, scene: int =
         "decode": (truth["FEATURES"][:1],),
         "psnr": (small, np.zeros((EXAMPLE_FRAMES - CLIP_FRAMES, 3, EXAMPLE_SIZE, EXAMPLE_SIZE))),
     }
-    for stage in stages(model, scene):
+    for stage in stages(lean, scene):
         name = stage.spec.file
         _write_graph(stage, examples[name], out / f"{name}.onnx")
     _write_manifest(config, out)

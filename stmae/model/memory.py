@@ -135,7 +135,7 @@ class Memory(nn.Module):
     def recall(self, features_BChw: Tensor, scene: int) -> tuple[Tensor, Tensor]:
         """Returns z_hat [B,C,h,w] of clips of one scene, and each query's `nearest_distance` [B*h*w]."""
         queries_QC, items_NC = queries_of(features_BChw), self.items_of(scene)
-        return _maps(read(items_NC, queries_QC), features_BChw), nearest_distance(items_NC, queries_QC)
+        return maps_of(read(items_NC, queries_QC), features_BChw), nearest_distance(items_NC, queries_QC)
 
     def forward(self, features_BChw: Tensor, scenes_B: Tensor) -> tuple[Tensor, Tensor]:
         """Returns z_hat [B,C,h,w] of a training batch of mixed scenes, and its `nearest_distances` [B*h*w,2]."""
@@ -145,7 +145,7 @@ class Memory(nn.Module):
         read_parts, distances = [], []
         for part_BChw, scene in parts:
             queries_QC, items_NC = queries_of(part_BChw), self.items_of(scene)
-            read_parts.append(_maps(read(items_NC, queries_QC), part_BChw))
+            read_parts.append(maps_of(read(items_NC, queries_QC), part_BChw))
             distances.append(nearest_distances(items_NC, queries_QC))
         return torch.cat(read_parts), torch.cat(distances)
 
@@ -187,6 +187,7 @@ class Memory(nn.Module):
         yield self.scenes, self.shared, queries_of(features_BChw)
 
 
-def _maps(rows_QC: Tensor, like_BChw: Tensor) -> Tensor:
-    batch, channels, height, width = like_BChw.shape
-    return rows_QC.view(batch, height, width, channels).permute(0, 3, 1, 2)
+def maps_of(rows_Qc: Tensor, like_BChw: Tensor) -> Tensor:
+    """Returns rows, one a query, as maps [B,c,h,w] of the features that `queries_of` made the queries of."""
+    batch, _, height, width = like_BChw.shape
+    return rows_Qc.view(batch, height, width, rows_Qc.shape[1]).permute(0, 3, 1, 2)

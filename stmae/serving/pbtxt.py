@@ -45,7 +45,8 @@ class Release:
     size: int
     """s of tensors.py."""
     flow_scale: int
-    width: int
+    channels: int
+    """F."""
     segment_frames: int
 
     @classmethod
@@ -57,7 +58,7 @@ class Release:
             version=version,
             size=config.model.size,
             flow_scale=config.model.flow_scale,
-            width=config.model.width,
+            channels=config.model.handed_over,
             segment_frames=config.serve.segment_frames,
         )
 
@@ -179,5 +180,6 @@ def _ensemble(release: Release, numbers: Mapping[str, int], frames: int | None) 
 
 def _dims(release: Release, spec: tensors.Model, tensor: tensors.Tensor, frames: int | None) -> list[int]:
     """Returns the sizes of a tensor for a segment of `frames` frames, or of any number of them."""
-    lead, *rest = tensors.dims(spec, tensor, size=release.size, flow_scale=release.flow_scale, width=release.width)
+    sizes = {"size": release.size, "flow_scale": release.flow_scale, "channels": release.channels}
+    lead, *rest = tensors.dims(spec, tensor, **sizes)
     return [lead if frames is None else frames - tensors.lost_frames(tensor), *rest]

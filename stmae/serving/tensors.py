@@ -1,7 +1,7 @@
 """THE table of served tensors. The export, the repository writer, the client and the tests read it.
 
 A request is a segment of T >= 5 frames of S x S pixels. h x w is the flow's resolution, s x s that of the auto-encoders
-(S or a fraction of it), C a stream's feature channels and h' x w' their resolution. A -1 in `dims` varies between
+(S or a fraction of it), h' x w' that of features, F their channels and memory items. A -1 in `dims` varies between
 requests or deployments.
 
 The steps compute in single precision, and pass each other half precision: half the bytes, of which there are megabytes
@@ -17,7 +17,7 @@ import numpy as np
 
 from stmae.scoring.raw import CLIP_FRAMES, MOTION_FRAME_SIZE, TILES
 
-Size = int | Literal["S", "s", "h", "w", "4C", "h'", "w'"]
+Size = int | Literal["S", "s", "h", "w", "F", "h'", "w'"]
 
 DEPLOYMENT = "{deployment}"
 """Stands for the deployment's name in the names of models."""
@@ -53,7 +53,10 @@ class Model(NamedTuple):
 FRAMES = Tensor("FRAMES", "uint8", (-1, "S", "S", 3), "[T,S,S,3] consecutive frames, RGB")
 FLOW = Tensor("FLOW", "float16", (-1, 2, "h", "w"), "[T-1,2,h,w] x and y displacement from each frame to the next, px")
 FEATURES = Tensor(
-    "FEATURES", "float16", (-1, "4C", "h'", "w'"), "[T-4,4C,h',w'] features of both streams and what memory reads"
+    "FEATURES",
+    "float16",
+    (-1, "F", "h'", "w'"),
+    "[T-4,F,h',w'] features of both streams, and shares of items in what memory reads",
 )
 MEMORY_DISTANCE = Tensor(
     "MEMORY_DISTANCE",
@@ -115,24 +118,24 @@ def lost_frames(tensor: Tensor) -> int:
     return {FRAMES.name: 0, FLOW.name: 1}.get(tensor.name, CLIP_FRAMES)
 
 
-def dims(model: Model, tensor: Tensor, *, size: int, flow_scale: int, width: int) -> tuple[int, ...]:
-    """Returns the sizes of a tensor in a deployment with s = `size`, S = `flow_scale` * `size` and C = 4 * `width`.
+def dims(model: Model, tensor: Tensor, *, size: int, flow_scale: int, channels: int) -> tuple[int, ...]:
+    """Returns the sizes of a tensor in a deployment with s = `size`, S = `flow_scale` * `size` and F = `channels`.
 
     A -1 varies. A shared model serves deployments of every size, so whatever depends on the size varies there.
     """
     if model.shared:
         return tuple(dim if isinstance(dim, int) else -1 for dim in tensor.dims)
-    return (-1, *_row(tensor, size, flow_scale, width))
+    return (-1, *_row(tensor, size, flow_scale, channels))
 
 
-def bytes_per_frame(tensor: Tensor, *, size: int, flow_scale: int, width: int) -> int:
+def bytes_per_frame(tensor: Tensor, *, size: int, flow_scale: int, channels: int) -> int:
     """Returns the bytes of a tensor's row, which belongs to one frame, in the deployment that `dims` describes."""
-    return prod(_row(tensor, size, flow_scale, width)) * np.dtype(tensor.dtype).itemsize
+    return prod(_row(tensor, size, flow_scale, channels)) * np.dtype(tensor.dtype).itemsize
 
 
-def _row(tensor: Tensor, size: int, flow_scale: int, width: int) -> tuple[int, ...]:
+def _row(tensor: Tensor, size: int, flow_scale: int, channels: int) -> tuple[int, ...]:
     """Returns the sizes of a tensor but for the first one, T or a few less."""
     frame = size * flow_scale
     flow, feature = frame // FLOW_STRIDE, size // FEATURE_STRIDE
-    named = {"S": frame, "s": size, "h": flow, "w": flow, "4C": 16 * width, "h'": feature, "w'": feature}
+    named = {"S": frame, "s": size, "h": flow, "w": flow, "F": channels, "h'": feature, "w'": feature}
     return tuple(dim if isinstance(dim, int) else named[dim] for dim in tensor.dims[1:])

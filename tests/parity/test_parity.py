@@ -153,7 +153,7 @@ def test_the_table_of_tensors_has_the_shapes_that_the_graphs_have(exported):
 
     for spec in tensors.STEPS:
         for tensor in (*spec.inputs, *spec.outputs):
-            dims = tensors.dims(spec, tensor, size=model.size, flow_scale=model.flow_scale, width=model.width)
+            dims = tensors.dims(spec, tensor, size=model.size, flow_scale=model.flow_scale, channels=model.handed_over)
             array = golden[tensor.name]
             assert array.ndim == len(dims)
             assert all(dim in (-1, size) for dim, size in zip(dims, array.shape, strict=True)), tensor.name

@@ -37,7 +37,7 @@ def test_the_bytes_are_those_of_the_table_of_tensors(name: str, column: int) -> 
     assert f"`{name}`, S = {model.frame_size} | in fp32" in SECTION
     for tensor in TRAVELLING:
         served, single = (
-            tensors.bytes_per_frame(each, size=model.size, flow_scale=model.flow_scale, width=model.width)
+            tensors.bytes_per_frame(each, size=model.size, flow_scale=model.flow_scale, channels=model.handed_over)
             for each in (tensor, tensor._replace(dtype="float32"))
         )
         told = f"{single:,}" if tensor.dtype == "float16" else ""

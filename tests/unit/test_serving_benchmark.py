@@ -88,7 +88,7 @@ def test_a_machine_that_is_never_steady_is_told_after_the_last_round() -> None:
 
 
 def test_the_bytes_between_the_steps_are_those_of_flow_features_and_prediction() -> None:
-    frames, scored, channels = 16, 12, 16 * 8
+    frames, scored, channels = 16, 12, 2 * (4 * 8 + 8)
     values = {
         tensors.FLOW: 2 * 32 * 32 * (frames - 1),
         tensors.FEATURES: channels * 8 * 8 * scored,

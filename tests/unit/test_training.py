@@ -391,13 +391,12 @@ def test_idle_memory_items_start_anew_after_some_steps(manifest: Manifest, train
     stage = _stage(manifest, trained)
     memory = stage.model.appearance_memory
     step(stage, 0)
-    idle = -F.normalize(memory.pools[0].mean(0), dim=0)  # away from all features
-    memory.pools[0, 3], memory.chosen[:] = idle, False
+    memory.pools[0, 3], memory.chosen[:] = 0, False  # of no direction: every feature is nearer to another item
     step(stage, RESTART_STEPS - 2)
-    torch.testing.assert_close(memory.pools[0, 3], idle)
+    assert not memory.pools[0, 3].any()
     assert memory.chosen.any()
     step(stage, RESTART_STEPS - 1)
-    assert memory.pools[0, 3] @ idle < 0
+    assert float(memory.pools[0, 3].norm()) == pytest.approx(1)
     assert not memory.chosen.any()
 
 
@@ -433,9 +432,9 @@ def test_the_worth_of_a_memory_is_that_of_what_is_read(manifest: Manifest, train
     stage = _stage(manifest, trained)
     step(stage, 0)
     stage.model.decoder = Reader(slice(0, 16))  # z of the appearance stream
-    assert stage.validate()["memory_db"] == 0
+    assert stage.validate()["memory_db"] == pytest.approx(0, abs=1e-5)
     stage.model.decoder = Reader(slice(16, 32))  # what is read for it
-    assert stage.validate()["memory_db"] != 0
+    assert abs(stage.validate()["memory_db"]) > 1e-3
 
 
 def test_a_pool_of_copies_has_one_item_and_reads_of_the_highest_entropy(manifest: Manifest, trained: Path) -> None:
